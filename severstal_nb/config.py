@@ -9,10 +9,10 @@ __all__ = ['SEG_LOSSES', 'CLS_LOSSES', 'LOSSES', 'ARCHS', 'TASKS', 'ConfigError'
            'ModelConfig', 'LossConfig', 'TrainingConfig', 'PredictConfig', 'RunConfig', 'Config', 'flatten',
            'config_keys', 'nearest', 'unknown', 'type_name', 'check_value', 'show', 'parse_value', 'preset_folder',
            'list_presets', 'read_config_file', 'read_preset', 'read_overrides', 'load_config', 'segments', 'model_name',
-           'check_config', 'to_yaml', 'config_help']
+           'check_config', 'to_yaml', 'choices_of', 'sweep', 'config_help']
 
-# %% ../nbs/06a_config.ipynb #ae91e247
-import difflib, math, sys
+# %% ../nbs/06a_config.ipynb #4a7429e8
+import difflib, itertools, math
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -447,6 +447,28 @@ def to_yaml(cfg:Config)->str:
     "The whole config as YAML, which `load_config(file=…)` reads back to the same."
     import yaml
     return yaml.safe_dump(cfg.to_dict(), sort_keys=False, allow_unicode=True)
+
+# %% ../nbs/06a_config.ipynb #e85f80d1
+def choices_of(
+    override:str, # 'key=a,b'
+)->list[str]: # one override per value
+    "The overrides that a sweep writes as one."
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+    k,_,v = override.partition('=')
+    if k in config_keys() and config_keys()[k].metadata['path']:
+        if ',' not in v or Path(v).exists() or not all(Path(o).exists() for o in v.split(',')): return [override]
+        return [f'{k}={o}' for o in v.split(',')]
+    try: o = OverridesParser.create().parse_override(override)
+    except HydraException: return [override]
+    return [f'{k}={x}' for x in o.sweep_string_iterator()] if o.is_sweep_override() else [override]
+
+# %% ../nbs/06a_config.ipynb #212b1fa5
+def sweep(
+    overrides, # 'key=value' strings, some with several values: 'key=a,b'
+)->list[list[str]]: # one list of overrides per combination
+    "Every combination of the values given."
+    return [list(o) for o in itertools.product(*map(choices_of, overrides))]
 
 # %% ../nbs/06a_config.ipynb #7c6da691
 def config_help()->str:

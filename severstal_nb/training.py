@@ -619,10 +619,10 @@ def memory_advice(learn, settings)->str:
     return (f'out of memory in epoch {learn.epoch} with {batch} in {settings["precision"]}: use a smaller batch (and accumulate over '
             f'several batches to keep the step the same), smaller crops{half}, or a smaller encoder')
 
-# %% ../nbs/06_training.ipynb #3cc4b545
+# %% ../nbs/06_training.ipynb #63f6c66a
 def _meter(m):
     "A meter from a meter, from a function that makes one, or None."
-    return m() if m is not None and not hasattr(m, 'update') else m
+    return m() if isinstance(m, type) or (m is not None and not hasattr(m, 'update')) else m
 
 # %% ../nbs/06_training.ipynb #c8901d1e
 def _monitor(monitor, mode, meter, train_meter):

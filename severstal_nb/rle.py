@@ -15,46 +15,50 @@ import numpy as np
 class RLEError(ValueError):
     "A run-length string that describes no mask: the message names the pair and the reason."
 
-# %% ../nbs/00_rle.ipynb #e42f1bb1
-_LIMIT = 1<<40  # larger numbers are damage, and would overflow sums
-
+# %% ../nbs/00_rle.ipynb #66ac0a5c
 def _is_empty(rle)->bool:
     "Is `rle` one of the ways to write 'no defect': `None`, NaN, `pandas.NA`, or a blank string? Raises on a wrong type."
     if isinstance(rle, str): return not rle or rle.isspace()
-    if rle is None or type(rle).__name__ == 'NAType' or (isinstance(rle, (float, np.floating)) and rle != rle): return True
-    raise RLEError(f"expected a run-length string (or None, NaN or '' for no defect), found {type(rle).__name__}: {rle!r:.60}")
+    nan = isinstance(rle, (float, np.floating)) and rle != rle
+    if rle is None or nan or type(rle).__name__ == 'NAType': return True
+    raise RLEError(f"expected a run-length string (or None, NaN or '' for no defect), found {type(rle).__name__} {rle!r:.60}")
 
-# %% ../nbs/00_rle.ipynb #8dca0eee
-def _explain_tokens(rle):
-    "Raise `RLEError` for the first word of `rle` that is not a whole number in reach, or for an odd count."
+# %% ../nbs/00_rle.ipynb #bb343438
+_LIMIT = 1<<40  # no image is larger, and sums of such numbers cannot overflow
+
+# %% ../nbs/00_rle.ipynb #796263be
+def _explain_words(rle):
+    "Raise `RLEError` for the first word of `rle` that is no pixel number or length, or for an odd count."
     words = rle.split()
     for i,w in enumerate(words):
-        what = f"pair {i//2+1}: {'length' if i%2 else 'start'} {w[:40]!r}"
-        if not (w.lstrip('-').isascii() and w.lstrip('-').isdigit()): raise RLEError(f'{what} is not a whole number')
-        if abs(int(w)) >= _LIMIT: raise RLEError(f'{what} is far past any image')
-        if int(w) < 1: raise RLEError(f"{what} is below 1")
+        what = f"pair {i//2+1}: {'length' if i%2 else 'start'} {w[:40]}"
+        digits = w.removeprefix('-')
+        if not (digits.isascii() and digits.isdigit()): raise RLEError(f'{what} is not a whole number')
+        if len(digits.lstrip('0')) > 13 or int(digits) >= _LIMIT: raise RLEError(f'{what} is larger than any image')
+        if int(w) < 1: raise RLEError(f"{what} is below 1{'' if i%2 else ', the first pixel'}")
     if len(words)%2: raise RLEError(f'pair {len(words)//2+1}: start {words[-1]} has no length (odd count: {len(words)} numbers)')
 
-# %% ../nbs/00_rle.ipynb #378f4b07
+# %% ../nbs/00_rle.ipynb #8c3ed70d
 def _explain_runs(starts, ends, n_pixels):
     "Raise `RLEError` for the first run (0-based `starts`, exclusive `ends`) out of order or past the image."
-    for i,(s,e) in enumerate(zip(starts.tolist(), ends.tolist())):
+    starts,ends = starts.tolist(), ends.tolist()
+    for i,(s,e) in enumerate(zip(starts, ends)):
         what = f'pair {i+1} (start {s+1}, length {e-s})'
         if i and s < starts[i-1]: raise RLEError(f'{what} starts before pair {i} (start {starts[i-1]+1}): runs must be sorted')
         if i and s < ends[i-1]: raise RLEError(f'{what} overlaps pair {i}, which ends at pixel {ends[i-1]}')
         if n_pixels is not None and e > n_pixels:
             raise RLEError(f"{what} ends at pixel {e}, past the image's last pixel {n_pixels}")
 
-# %% ../nbs/00_rle.ipynb #6240fe15
+# %% ../nbs/00_rle.ipynb #115f0b7f
 def parse_runs(
     rle:str|None, # Kaggle run-length string; empty, None or NaN means no defect
     n_pixels:int|None=None, # pixels in the image; None leaves the end unchecked
 )->tuple[np.ndarray,np.ndarray]: # starts (0-based), lengths: int64
     "The runs of `rle` as two arrays, sorted and without overlap; touching runs stay apart. Raises `RLEError`."
     if _is_empty(rle): return np.empty(0, np.int64), np.empty(0, np.int64)
-    if rle.encode('ascii', 'replace').translate(None, b'0123456789 \t\r\n'): _explain_tokens(rle)
+    if rle.encode('ascii', 'replace').translate(None, b'0123456789 \t\r\n'): _explain_words(rle)
     a = np.fromstring(rle, dtype=np.int64, sep=' ')
-    if len(a)%2 or a.min() < 1 or a.max() >= _LIMIT: _explain_tokens(rle)
+    if len(a)%2 or a.min() < 1 or a.max() >= _LIMIT: _explain_words(rle)
     starts,lengths = a[::2]-1, a[1::2].copy()
     ends = starts+lengths
     if (starts[1:] < ends[:-1]).any() or (n_pixels is not None and ends[-1] > n_pixels): _explain_runs(starts, ends, n_pixels)
@@ -82,30 +86,41 @@ def _fill(flat, starts, ends):
     view,ones = memoryview(flat), memoryview(b'\1'*int((ends-starts).max()))
     for s,e in zip(starts.tolist(), ends.tolist()): view[s:e] = ones[:e-s]
 
-# %% ../nbs/00_rle.ipynb #8f9aeb6a
+# %% ../nbs/00_rle.ipynb #cc1e43f2
+def _box_runs(starts, ends, lo, hi):
+    "The runs that meet the range [lo, hi) of run space, clipped and counted from `lo`."
+    i,j = np.searchsorted(ends, lo, side='right'), np.searchsorted(starts, hi, side='left')
+    return np.maximum(starts[i:j]-lo, 0), np.minimum(ends[i:j], hi)-lo
+
+# %% ../nbs/00_rle.ipynb #22cd20bc
+def _check_box(box, h, w):
+    "The box as four integers; raises `ValueError` unless it lies in an image of `h`×`w`."
+    x0,y0,x1,y1 = (0, 0, w, h) if box is None else (int(v) for v in box)
+    if not (0 <= x0 < x1 <= w and 0 <= y0 < y1 <= h):
+        raise ValueError(f'box {(x0,y0,x1,y1)} does not lie in an image {w} wide and {h} high')
+    return x0,y0,x1,y1
+
+# %% ../nbs/00_rle.ipynb #df075fff
 def fill_runs(
     starts:np.ndarray, # first pixels of the runs, 0-based, column-major, sorted
     lengths:np.ndarray, # their lengths
     shape:tuple[int,int], # (height, width) of the whole image
     box:tuple|None=None, # (x0, y0, x1, y1) in pixels, as in PIL; None for the whole image
     out:np.ndarray|None=None, # uint8 [h,w] to overwrite instead of making a new array
-)->np.ndarray: # uint8 [h,w], 0/1, column-major unless `out` says otherwise
-    "The mask of some runs, or the part of it inside `box`, whose columns are one range of run space."
+)->np.ndarray: # uint8 [h,w], 0/1, column-major in memory unless `out` is not
+    "The mask of some runs, or the part of it inside `box`. Raises `ValueError` for a box outside the image."
     h,w = shape
-    x0,y0,x1,y1 = (0,0,w,h) if box is None else map(int, box)
-    if not (0 <= x0 < x1 <= w and 0 <= y0 < y1 <= h): raise ValueError(f'box {(x0,y0,x1,y1)} does not lie in an image {w} wide and {h} high')
+    x0,y0,x1,y1 = _check_box(box, h, w)
+    if out is not None and out.shape != (y1-y0, x1-x0): raise ValueError(f'out is {out.shape}, the box {(y1-y0, x1-x0)}')
     ends = starts+lengths
-    if (x0,x1) != (0,w):
-        a,b = x0*h, x1*h
-        i,j = np.searchsorted(ends, a, side='right'), np.searchsorted(starts, b, side='left')
-        starts,ends = np.maximum(starts[i:j]-a, 0), np.minimum(ends[i:j], b)-a
-    if out is not None and out.shape != (y1-y0, x1-x0): raise ValueError(f'out has shape {out.shape}, the box needs {(y1-y0, x1-x0)}')
-    if out is not None and y1-y0 == h and out.T.flags.c_contiguous: flat = out.T.reshape(-1); flat[:] = 0
-    else: flat = np.zeros((x1-x0)*h, np.uint8)
+    if x1-x0 < w: starts,ends = _box_runs(starts, ends, x0*h, x1*h)
+    direct = out is not None and y1-y0 == h and out.dtype == np.uint8 and out.T.flags.c_contiguous
+    flat = out.T.reshape(-1) if direct else np.zeros((x1-x0)*h, np.uint8)
+    if direct: flat[:] = 0
     _fill(flat, starts, ends)
     mask = flat.reshape(x1-x0, h).T[y0:y1]
-    if out is None: return mask
-    if not np.shares_memory(out, flat): out[:] = mask
+    if out is None or direct: return mask
+    out[:] = mask
     return out
 
 # %% ../nbs/00_rle.ipynb #e222f1eb
@@ -117,37 +132,44 @@ def rle_decode(
     h,w = int(shape[0]), int(shape[1])
     return fill_runs(*parse_runs(rle, h*w), (h,w))
 
-# %% ../nbs/00_rle.ipynb #3de273a9
+# %% ../nbs/00_rle.ipynb #613a5923
 def _changes(flat, shift):
-    "Positions p >= shift with `flat[p] != flat[p-shift]`, sorted; eight bytes are compared at a time."
+    "Positions p ≥ shift of a contiguous uint8 array with `flat[p] != flat[p-shift]`, sorted."
     n = (len(flat)-shift)//8*8
-    words = np.flatnonzero(flat[shift:shift+n].view(np.uint64) != flat[:n].view(np.uint64))
-    idx = np.concatenate([(words[:,None]*8+np.arange(8)).ravel(), np.arange(n, len(flat)-shift)])
-    return idx[flat[idx+shift] != flat[idx]]+shift
+    now,then = flat[shift:shift+n].view(np.uint64), flat[:n].view(np.uint64)
+    words = np.flatnonzero(now != then)
+    at = np.flatnonzero((now[words] ^ then[words]).view(np.uint8) != 0)
+    tail = np.flatnonzero(flat[shift+n:] != flat[n:len(flat)-shift])+n
+    return np.concatenate([words[at>>3]*8 + (at&7), tail])+shift
 
-# %% ../nbs/00_rle.ipynb #278419c3
+# %% ../nbs/00_rle.ipynb #6280837f
+def _column_changes(m):
+    "Column-major positions where a row-major uint8 mask [h,w] differs from the pixel before, sorted."
+    h,w = m.shape
+    down = _changes(m.reshape(-1), w)
+    over = np.flatnonzero(m[0,1:] != m[-1,:-1])
+    return np.sort(np.concatenate([down%w*h + down//w, (over+1)*h]))
+
+# %% ../nbs/00_rle.ipynb #bd333693
 def mask_runs(
     mask:np.ndarray, # [H,W], non-zero = defect
 )->tuple[np.ndarray,np.ndarray]: # starts (0-based), lengths: int64
-    "The runs of `mask` down its columns, as short as they can be: no two touch."
+    "The runs of `mask` down its columns, as long as they can be: no two touch."
     mask = np.asarray(mask)
     if mask.ndim != 2: raise ValueError(f'a mask has two dimensions [H,W], found shape {mask.shape}')
-    h,w = mask.shape
-    if mask.size == 0: return np.empty(0, np.int64), np.empty(0, np.int64)
-    m = mask.view(np.uint8) if mask.dtype.itemsize == 1 else (mask != 0).view(np.uint8)
+    if not mask.size: return np.empty(0, np.int64), np.empty(0, np.int64)
+    h,m = mask.shape[0], mask.view(np.uint8) if mask.dtype in (np.uint8, bool) else (mask != 0).view(np.uint8)
     if m.flags.c_contiguous and h > 1:
-        at = _changes(m.reshape(-1), w)                       # down the columns
-        at = at%w*h + at//w
-        at = np.sort(np.concatenate([at, np.flatnonzero(m[0,1:] != m[-1,:-1])*h+h]))  # from a column's foot to the next one's head
-        on,before = m[at%h, at//h] != 0, m[(at-1)%h, (at-1)//h] != 0
+        at = _column_changes(m)
+        on = m[at%h, at//h] != 0
     else:
         flat = m.ravel(order='F')
         at = _changes(flat, 1)
-        on,before = flat[at] != 0, flat[at-1] != 0
-    starts,ends = at[on & ~before], at[before & ~on]
-    if m[0,0]: starts = np.concatenate([[0], starts])
-    if m[-1,-1]: ends = np.concatenate([ends, [mask.size]])
-    return starts.astype(np.int64), (ends-starts).astype(np.int64)
+        on = flat[at] != 0
+    first = bool(m[0,0])
+    at = at[on != np.concatenate([[first], on[:-1]])]  # a step from 1 to 255 is no change of the mask
+    edges = np.concatenate([[0]*first, at, [mask.size]*((first+len(at))%2)]).astype(np.int64)
+    return edges[::2], edges[1::2]-edges[::2]
 
 # %% ../nbs/00_rle.ipynb #8e8b24db
 def format_runs(
@@ -163,9 +185,9 @@ def format_runs(
     a[::2],a[1::2] = starts+1, ends-starts
     return ('%d '*len(a) % tuple(a.tolist()))[:-1]
 
-# %% ../nbs/00_rle.ipynb #c4f014b6
+# %% ../nbs/00_rle.ipynb #64c6d134
 def rle_encode(
     mask:np.ndarray, # [H,W], non-zero = defect
 )->str: # '' when the mask is empty
-    "The mask as a Kaggle run-length string."
+    "The mask as a Kaggle run-length string. Raises `ValueError` unless it has two dimensions."
     return format_runs(*mask_runs(mask))

@@ -11,7 +11,7 @@ __all__ = ['schedules', 'optimizers', 'time_columns', 'TrainingError', 'seed_eve
            'ChannelsLast', 'Ranks', 'Measure', 'peak_memory', 'new_state', 'save_checkpoint', 'load_checkpoint',
            'save_weights', 'better', 'Keep', 'epoch_file', 'write_history', 'Bar', 'SteelLearner', 'make_learner',
            'average_weights', 'evaluate', 'finish_average', 'fit', 'run_steps', 'out_of_memory', 'memory_advice',
-           'restore']
+           'as_logger', 'restore']
 
 # %% ../nbs/06_training.ipynb #34e44011
 import logging, math, random, shutil, sys, time
@@ -54,14 +54,14 @@ def _cos(a, b, p):
     "From `a` to `b` along half a cosine as `p` goes from 0 to 1."
     return b + (a-b)*(1+math.cos(math.pi*min(max(p, 0.), 1.)))/2
 
-# %% ../nbs/06_training.ipynb #a5ee2636
+# %% ../nbs/06_training.ipynb #2771419d
 def one_cycle(
     x:float, # position, epochs
     epochs:int, # length of the run
-    warmup:float|None=None, # epochs of rising rate; None: a quarter of the run
+    warmup:float|None=None, # epochs of rising rate; None or 0: a quarter of the run
 )->float: # factor on the learning rate
     "Up along a cosine from 1/25, down to 1e-5: Smith's one-cycle policy with fastai's numbers."
-    up = epochs/4 if warmup is None else warmup
+    up = warmup or epochs/4
     return _cos(1/25, 1., x/up) if x < up else _cos(1., 1e-5, (x-up)/max(epochs-up, 1e-9))
 
 # %% ../nbs/06_training.ipynb #c91ca8f9
@@ -91,10 +91,10 @@ def plateau_step(
     if state['bad'] > patience: state.update(bad=0, factor=state['factor']*shrink)
     return state['factor']
 
-# %% ../nbs/06_training.ipynb #c7de531e
+# %% ../nbs/06_training.ipynb #7b1c7e2c
 def cycle_momentum(x:float, epochs:int, warmup:float|None=None)->float:
     "One-cycle's momentum: 0.95 while the rate is low, 0.85 where it is highest."
-    up = epochs/4 if warmup is None else warmup
+    up = warmup or epochs/4
     return _cos(.95, .85, x/up) if x < up else _cos(.85, .95, (x-up)/max(epochs-up, 1e-9))
 
 # %% ../nbs/06_training.ipynb #60f6aefa
@@ -527,7 +527,7 @@ def finish_average(learn, folder, state, settings, meter):
     learn.model.load_state_dict(last)
     return dict(epochs=sorted(-e for _,e in state['kept'][:len(paths)]), score=score, used=bool(used))
 
-# %% ../nbs/06_training.ipynb #0f3aac03
+# %% ../nbs/06_training.ipynb #20741c05
 def fit(
     model:nn.Module, # images uint8 [B,C,h,w] → logits
     dls, # fastai `DataLoaders`, or a pair of loaders; with `set_epoch` for exact resume
@@ -557,11 +557,11 @@ def fit(
     device=None, # None: that of `dls`
     resume=None, # True: go on in `folder` where there is something to go on with; or a checkpoint, or its folder
     progress:bool=True, # a bar, where there is a terminal or a notebook to show it
-    log=None, # a `logging.Logger`
+    log=None, # a `logging.Logger`, or a function of a line of text
     writer=None, # something with `add_scalar(tag, value, step)`, as TensorBoard's SummaryWriter
 )->pd.DataFrame: # the history; `.attrs['summary']` holds the outcome
     "Train `model`, write history, best and last weights and a checkpoint per epoch into `folder`."
-    folder, log = Path(folder), log or logging.getLogger('severstal_nb')
+    folder, log = Path(folder), as_logger(log)
     meter, train_meter = _meter(metrics), _meter(train_metrics)
     monitor, mode = _monitor(monitor, mode, meter, train_meter)
     if channels_last: model.to(memory_format=torch.channels_last)
@@ -618,6 +618,17 @@ def memory_advice(learn, settings)->str:
     half = '' if settings['precision'] != 'fp32' else ', precision bf16'
     return (f'out of memory in epoch {learn.epoch} with {batch} in {settings["precision"]}: use a smaller batch (and accumulate over '
             f'several batches to keep the step the same), smaller crops{half}, or a smaller encoder')
+
+# %% ../nbs/06_training.ipynb #eb2e271b
+class _Lines:
+    "A function of a line of text, in the place of a logger."
+    def __init__(self, f): self.info = self.warning = f
+
+# %% ../nbs/06_training.ipynb #e1af76a5
+def as_logger(log):
+    "`log` if it is a logger, the package's logger for None, and a stand-in for a function such as `print`."
+    if log is None: return logging.getLogger('severstal_nb')
+    return log if hasattr(log, 'info') else _Lines(log)
 
 # %% ../nbs/06_training.ipynb #63f6c66a
 def _meter(m):

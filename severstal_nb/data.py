@@ -8,8 +8,8 @@ Docs: https://severstal-nb.github.io/severstal_nb/data.html.md"""
 __all__ = ['ImageError', 'split_member', 'open_zip', 'read_bytes', 'read_image', 'Problems', 'SteelData', 'concat',
            'class_colors', 'overlay', 'show_mask']
 
-# %% ../nbs/01_data.ipynb #0408a4ec
-import colorsys, copy, io, os, threading, zipfile
+# %% ../nbs/01_data.ipynb #55679ce2
+import colorsys, copy, os, zipfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Iterable
@@ -17,293 +17,366 @@ from typing import Iterable
 import cv2
 import numpy as np
 import pandas as pd
+from fastcore.basics import patch
 
-from .rle import fill_runs, format_runs, mask_runs
+from .rle import _check_box, fill_runs, format_runs, mask_runs
 
 # %% ../nbs/01_data.ipynb #5b15ca23
 class ImageError(OSError):
     "An image file that is missing, empty or cannot be decoded: the message names the file."
 
-# %% ../nbs/01_data.ipynb #aa484dce
-def split_member(path)->tuple[str,str|None]: # the file or archive, the member inside (None for a plain file)
-    "`'a.zip::b/c.jpg'` → `('a.zip', 'b/c.jpg')`."
+# %% ../nbs/01_data.ipynb #daad7e34
+def split_member(
+    path, # a file, or 'archive.zip::member'
+)->tuple[str,str|None]: # the file or archive; the member inside, None for a plain file
+    "Take `'archive.zip::member'` apart."
     archive,sep,member = str(path).partition('::')
     return archive, member if sep else None
 
-# %% ../nbs/01_data.ipynb #7630c195
+# %% ../nbs/01_data.ipynb #3aef2408
 @lru_cache(maxsize=16)
-def _open_zip(archive, mtime, pid, thread):
-    "One open archive per process and thread: file positions are not shared."
-    return zipfile.ZipFile(archive)
+def _open_zip(archive, mtime, pid): return zipfile.ZipFile(archive)
 
-# %% ../nbs/01_data.ipynb #1c361b74
 def open_zip(archive)->zipfile.ZipFile:
-    "The archive, opened once per process and thread; reopened when the file changes. Raises `ImageError`."
-    try: return _open_zip(str(archive), os.stat(archive).st_mtime_ns, os.getpid(), threading.get_ident())
+    "The archive, opened once per process, and again when the file has changed. Raises `ImageError`."
+    try: return _open_zip(str(archive), os.stat(archive).st_mtime_ns, os.getpid())
     except FileNotFoundError: raise ImageError(f'{archive}: no such archive') from None
-    except zipfile.BadZipFile as e: raise ImageError(f'{archive}: not a readable zip archive ({e})') from None
+    except (zipfile.BadZipFile, OSError) as e: raise ImageError(f'{archive}: not a readable zip archive ({e})') from None
 
-# %% ../nbs/01_data.ipynb #4f761451
-def read_bytes(path)->bytes:
-    "The bytes of a file or of `'archive.zip::member'`. Raises `ImageError` naming it."
+# %% ../nbs/01_data.ipynb #59f7d22b
+def read_bytes(
+    path, # a file, or 'archive.zip::member'
+)->bytes:
+    "The whole file. Raises `ImageError` naming it."
     archive,member = split_member(path)
-    try:
-        if member is None: return Path(archive).read_bytes()
-        return open_zip(archive).read(member)
+    try: return Path(archive).read_bytes() if member is None else open_zip(archive).read(member)
+    except ImageError: raise
     except (KeyError, FileNotFoundError): raise ImageError(f'{path}: no such file') from None
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as e:
-        if isinstance(e, ImageError): raise
-        raise ImageError(f'{path}: cannot be read ({e})') from None
+    except Exception as e: raise ImageError(f'{path}: cannot be read ({e})') from None  # zlib, zipfile and the system have many
 
-# %% ../nbs/01_data.ipynb #03d8420f
+# %% ../nbs/01_data.ipynb #4d22b355
 def read_image(
     path, # a file, or 'archive.zip::member'
     color:str='grey', # 'grey' | 'rgb'
 )->np.ndarray: # uint8 [h,w] or [h,w,3]
-    "Decode an image as it is stored (no EXIF rotation). Raises `ImageError` naming the file."
-    if color not in ('grey', 'rgb'): raise ValueError(f"color is 'grey' or 'rgb', found {color!r}")
+    "Decode an image. Raises `ImageError` naming the file when it is missing, empty, cut off or not an image."
+    if color not in ('grey','rgb'): raise ValueError(f"color is 'grey' or 'rgb', found {color!r}")
     raw = read_bytes(path)
     if not raw: raise ImageError(f'{path}: empty file (0 bytes)')
+    if raw[:2] == b'\xff\xd8' and b'\xff\xd9' not in raw[-1024:]: raise ImageError(f'{path}: truncated (no JPEG end marker)')
     flag = cv2.IMREAD_GRAYSCALE if color == 'grey' else cv2.IMREAD_COLOR
     try: image = cv2.imdecode(np.frombuffer(raw, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error: image = None
     if image is None: raise ImageError(f'{path}: cannot be decoded as an image ({len(raw)} bytes)')
     return image if color == 'grey' else cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
-# %% ../nbs/01_data.ipynb #738019d4
+# %% ../nbs/01_data.ipynb #7f8e1873
 class Problems:
-    "Collects what was skipped or repaired while reading; `strict` raises `ValueError` at the first."
+    "Collects what was skipped or repaired while reading; with `strict` the first one raises `ValueError`."
     def __init__(self, strict:bool=False): self.strict,self.rows = strict,[]
     def add(self, file, row, reason):
-        "Note `reason` for `file`, line `row` (None when there is none)."
+        "Note the `reason` something in `file` (line `row`, or None) was skipped or repaired."
         if self.strict: raise ValueError(f'{file}' + ('' if row is None else f' row {row}') + f': {reason}')
         self.rows.append((str(file), row, reason))
     def table(self)->pd.DataFrame: # columns file, row, reason
         "What was noted, in order."
-        t = pd.DataFrame(self.rows, columns=['file','row','reason'])
-        return t.astype({'row':'Int64'})
+        return pd.DataFrame(self.rows, columns=['file','row','reason']).astype({'file':str, 'row':'Int64', 'reason':str})
 
-# %% ../nbs/01_data.ipynb #8d464401
+# %% ../nbs/01_data.ipynb #d32f3a82
 class SteelData:
-    "A table of images, the runs of their masks (flat arrays), class names, and the problems met while reading."
+    "A table of images, the runs of their masks, class names, and the problems met while reading."
     def __init__(self,
-        images:pd.DataFrame, # image_id, path, height, width, and any further columns
+        images:pd.DataFrame, # image_id, path, height, width; further columns are kept
         classes:list, # class names
-        starts=None, lengths=None, offsets=None, # runs of mask (i,k) are the slice offsets[i*K+k]:offsets[i*K+k+1]
-        labels=None, # bool [N,K]: for data without masks
-        task:str|None=None, # 'segmentation' | 'multilabel' | 'singlelabel' | 'unlabelled'; None: from what is given
+        starts=None, lengths=None, # runs of all masks: 0-based, column-major in each image's own size
+        offsets=None, # int64 [N*K+1]: where the runs of each mask begin
+        labels=None, # bool [N,K], for data that has classes but no masks
+        task:str|None=None, # 'segmentation' | 'multilabel' | 'singlelabel' | 'unlabelled'; None: by what is given
         problems:pd.DataFrame|None=None, # file, row, reason
         color:str='grey', # how `image` decodes: 'grey' | 'rgb'
-        root:str='', # where it was read from
-        info:dict|None=None, # what the reader has to say: reader, matched (n of m)
+        root='', # where it was read from
+        info:dict|None=None, # what else the reader knows: reader, matched (n of m)
     ):
-        self.images = images.reset_index(drop=True)
-        self.classes = [str(c) for c in classes]
-        n = len(self.images)*len(self.classes)
-        self.task = task or ('segmentation' if offsets is not None else 'multilabel' if labels is not None else 'unlabelled')
+        self.images,self.classes = images, [str(c) for c in classes]
+        n = len(self)*self.K
         self.starts = np.zeros(0, np.int32) if starts is None else starts
         self.lengths = np.zeros(0, np.int32) if lengths is None else lengths
         self.offsets = np.zeros(n+1, np.int64) if offsets is None else offsets
-        self._labels = None if labels is None else np.asarray(labels, bool).reshape(len(self.images), len(self.classes))
+        if len(self.offsets) != n+1: raise ValueError(f'{len(self)} images of {self.K} classes need {n+1} offsets, found {len(self.offsets)}')
+        self._labels = None if labels is None else np.asarray(labels, bool).reshape(len(self), self.K)
+        self.task = task or ('segmentation' if offsets is not None else 'unlabelled' if labels is None else 'multilabel')
         self.problems = Problems().table() if problems is None else problems
         self.color,self.root,self.info = color, str(root), dict(info or {})
-        if len(self.offsets) != n+1: raise ValueError(f'{len(self.images)} images and {len(self.classes)} classes need {n+1} offsets, found {len(self.offsets)}')
 
-    def __len__(self): return len(self.images)
+    @property
+    def images(self)->pd.DataFrame:
+        "One row per image: image_id, path, height, width, and what was added (split, group, fold)."
+        return self._images
+    @images.setter
+    def images(self, table):
+        lost = [c for c in ('image_id','path','height','width') if c not in table]
+        if lost: raise ValueError(f"the table of images lacks {', '.join(lost)} (it has {', '.join(map(str, table))})")
+        self._images = table.reset_index(drop=True)
+        self._paths,self._sizes = table['path'].tolist(), table[['height','width']].to_numpy(np.int64)  # .iat costs 13 µs
+
+    def __len__(self): return len(self._images)
+    def __repr__(self): return f"SteelData({len(self)} images, {self.task}, classes: {', '.join(self.classes) or 'none'})"
     @property
     def n_classes(self)->int:
-        "Number of classes K."
+        "Number of classes."
         return len(self.classes)
     K = n_classes
-    @property
-    def labels(self)->np.ndarray:
-        "bool [N,K]: which class is in which image."
-        if self._labels is not None: return self._labels
-        return np.diff(self.offsets).reshape(len(self), self.K) > 0
-    @property
-    def areas(self)->np.ndarray:
-        "int64 [N,K]: defect pixels; zeros without masks."
-        total = np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
-        return (total[self.offsets[1:]]-total[self.offsets[:-1]]).reshape(len(self), self.K)
-    def shape(self, i)->tuple[int,int]:
-        "(height, width) of image `i`."
-        return int(self.images['height'].iat[i]), int(self.images['width'].iat[i])
-    def runs(self, i, k)->tuple[np.ndarray,np.ndarray]:
-        "Starts (0-based, column-major) and lengths of the mask of class `k` in image `i`."
-        j = range(len(self))[i]*self.K + range(self.K)[k]
-        s = slice(self.offsets[j], self.offsets[j+1])
-        return self.starts[s], self.lengths[s]
-    def rle(self, i, k)->str:
-        "Kaggle string of the mask of class `k` in image `i`."
-        return format_runs(*self.runs(i, k))
-    def image(self, i, box=None)->np.ndarray: # uint8 [h,w] or [h,w,3]
-        "Image `i`, or the part of it inside `box` (x0, y0, x1, y1). Raises `ImageError` naming the file."
-        image = read_image(self.images['path'].iat[i], self.color)
-        if image.shape[:2] != self.shape(i):
-            raise ImageError(f"{self.images['path'].iat[i]}: {image.shape[0]}x{image.shape[1]} pixels, was {self.shape(i)[0]}x{self.shape(i)[1]} when opened")
-        if box is None: return image
-        x0,y0,x1,y1 = map(int, box)
-        return image[y0:y1, x0:x1]
-    def mask(self, i, box=None)->np.ndarray: # uint8 [K,h,w], 0/1
-        "Masks of image `i`, or the part of them inside `box`, made from the runs that meet it."
-        h,w = self.shape(i)
-        x0,y0,x1,y1 = (0,0,w,h) if box is None else map(int, box)
-        masks = np.zeros((self.K, x1-x0, y1-y0), np.uint8).transpose(0, 2, 1)
-        for k in range(self.K):
-            starts,lengths = self.runs(i, k)
-            if len(starts): fill_runs(starts, lengths, (h,w), (x0,y0,x1,y1), out=masks[k])
-        return masks
 
-    def subset(self, rows)->'SteelData':
-        "The images of a bool mask, of integer positions, or of a list of image ids, in the order given."
-        rows = np.asarray(rows)
-        if rows.dtype == bool:
-            if len(rows) != len(self): raise ValueError(f'a mask of {len(rows)} for {len(self)} images')
-            rows = np.flatnonzero(rows)
-        elif rows.dtype.kind in 'OUST':
-            at = pd.Index(self.images['image_id']).get_indexer(rows)
-            if (at < 0).any(): raise KeyError(f'no image named {rows[at < 0][0]!r}')
-            rows = at
-        rows = np.arange(len(self))[rows.astype(np.int64)]
-        new = copy.copy(self)
-        new.images = self.images.iloc[rows].reset_index(drop=True)
-        if self._labels is not None: new._labels = self._labels[rows]
-        pairs = (rows[:,None]*self.K + np.arange(self.K)).ravel()
-        counts = np.diff(self.offsets)[pairs]
-        new.offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        take = np.repeat(self.offsets[pairs]-new.offsets[:-1], counts) + np.arange(new.offsets[-1])
-        new.starts,new.lengths = self.starts[take], self.lengths[take]
-        return new
-    def assign(self, **columns)->'SteelData':
-        "A copy whose `images` has further columns (say `fold`)."
-        new = copy.copy(self); new.images = self.images.assign(**columns)
-        return new
+# %% ../nbs/01_data.ipynb #c037553b
+@patch
+def shape(self:SteelData, i:int)->tuple[int,int]:
+    "(height, width) of image `i`."
+    h,w = self._sizes[i]
+    return int(h), int(w)
 
-    @classmethod
-    def from_masks(cls,
-        images:pd.DataFrame, # image_id, path, height, width
-        classes:list, # class names
-        masks:Iterable, # per image: [K,h,w], or K pairs (starts, lengths)
-        **kw, # further arguments of SteelData
-    )->'SteelData':
-        "From masks, one image after the other: only their runs are kept."
-        starts,lengths,counts = [],[],[]
-        for mask in masks:
-            pairs = [mask_runs(m) for m in mask] if isinstance(mask, np.ndarray) else list(mask)
-            if len(pairs) != len(classes): raise ValueError(f'a mask of {len(pairs)} classes, expected {len(classes)}')
-            for s,l in pairs: starts.append(np.asarray(s, np.int32)); lengths.append(np.asarray(l, np.int32)); counts.append(len(s))
-        cat = lambda xs: np.concatenate(xs) if xs else np.zeros(0, np.int32)
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return cls(images, classes, cat(starts), cat(lengths), offsets, **kw)
+@patch
+def runs(self:SteelData, i:int, k:int)->tuple[np.ndarray,np.ndarray]:
+    "Starts (0-based, column-major) and lengths of the mask of class `k` in image `i`."
+    j = range(len(self))[i]*self.K + range(self.K)[k]
+    a,b = self.offsets[j], self.offsets[j+1]
+    return self.starts[a:b], self.lengths[a:b]
 
-# %% ../nbs/01_data.ipynb #2e76e9e2
-def concat(datas:list)->SteelData:
-    "One SteelData of several with the same classes and task."
-    first = datas[0]
+@patch
+def rle(self:SteelData, i:int, k:int)->str:
+    "Kaggle's string for the mask of class `k` in image `i`; '' when there is none."
+    return format_runs(*self.runs(i, k))
+
+# %% ../nbs/01_data.ipynb #72a6ff45
+@patch
+def mask(self:SteelData,
+    i:int, # which image
+    box=None, # (x0, y0, x1, y1) in pixels, as in PIL; None for all of it
+)->np.ndarray: # uint8 [K,h,w], 0/1; column-major in memory
+    "Masks of image `i`, a class each; all zero where the data has none. Raises `ValueError` for a box outside."
+    h,w = self.shape(i)
+    x0,y0,x1,y1 = _check_box(box, h, w)
+    masks = np.zeros((self.K, x1-x0, y1-y0), np.uint8).transpose(0, 2, 1)
+    for k in range(self.K):
+        starts,lengths = self.runs(i, k)
+        if len(starts): fill_runs(starts, lengths, (h,w), (x0,y0,x1,y1), out=masks[k])
+    return masks
+
+# %% ../nbs/01_data.ipynb #95f56e6e
+@patch
+def image(self:SteelData,
+    i:int, # which image
+    box=None, # (x0, y0, x1, y1) in pixels, as in PIL; None for all of it
+)->np.ndarray: # uint8 [h,w] (grey) or [h,w,3] (rgb)
+    "Decode image `i`, or the part of it in a box. Raises `ImageError` naming the file."
+    h,w = self.shape(i)
+    image = read_image(self._paths[i], self.color)
+    if image.shape[:2] != (h,w):
+        raise ImageError(f'{self._paths[i]}: {image.shape[0]}×{image.shape[1]} pixels, but {h}×{w} when the data was read')
+    if box is None: return image
+    x0,y0,x1,y1 = _check_box(box, h, w)
+    return image[y0:y1, x0:x1]
+
+# %% ../nbs/01_data.ipynb #0cdede53
+@patch(as_prop=True)
+def labels(self:SteelData)->np.ndarray: # bool [N,K]
+    "Which class is in which image."
+    return np.diff(self.offsets).reshape(len(self), self.K) > 0 if self._labels is None else self._labels
+
+@patch(as_prop=True)
+def areas(self:SteelData)->np.ndarray: # int64 [N,K]
+    "Defect pixels per image and class; zeros for data without masks."
+    total = np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
+    return (total[self.offsets[1:]]-total[self.offsets[:-1]]).reshape(len(self), self.K)
+
+# %% ../nbs/01_data.ipynb #10fec63d
+def _positions(ids, rows):
+    "Row numbers for a bool mask, integers, or image ids; raises `ValueError` or `IndexError`."
+    rows = np.asarray(rows)
+    if rows.dtype == bool:
+        if rows.shape != (len(ids),): raise ValueError(f'a condition of {rows.size} values for {len(ids)} images')
+        return np.flatnonzero(rows)
+    if rows.dtype.kind not in 'OUT': return np.arange(len(ids))[rows.astype(np.int64)]
+    if not ids.is_unique: raise ValueError('image ids repeat in this data: select by position')
+    at = ids.get_indexer(rows)
+    if (at < 0).any(): raise ValueError(f'no image named {str(rows[at < 0][0])!r}')
+    return at
+
+# %% ../nbs/01_data.ipynb #50d55581
+@patch
+def subset(self:SteelData,
+    rows, # bool [N], integer positions, or image ids
+)->SteelData:
+    "Some of the images, in the order given."
+    rows,new = _positions(pd.Index(self.images['image_id']), rows), copy.copy(self)
+    new.images = self.images.iloc[rows]
+    if self._labels is not None: new._labels = self._labels[rows]
+    pairs = (rows[:,None]*self.K + np.arange(self.K)).ravel()
+    counts = np.diff(self.offsets)[pairs]
+    new.offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    take = np.repeat(self.offsets[pairs]-new.offsets[:-1], counts) + np.arange(new.offsets[-1])
+    new.starts,new.lengths = self.starts[take], self.lengths[take]
+    return new
+
+# %% ../nbs/01_data.ipynb #046bb291
+@patch
+def assign(self:SteelData, **columns)->SteelData:
+    "A copy with further columns in `images`, such as `fold=…`."
+    new = copy.copy(self)
+    new.images = self.images.assign(**columns)
+    return new
+
+# %% ../nbs/01_data.ipynb #94d55eab
+@patch(cls_method=True)
+def from_masks(cls:SteelData,
+    images:pd.DataFrame, # image_id, path, height, width
+    classes:list, # class names
+    masks:Iterable, # per image: an array [K,h,w], or K pairs (starts, lengths)
+    **kw, # further arguments of SteelData
+)->SteelData:
+    "Data from masks. Raises `ValueError` when a mask has another shape than its image."
+    found = []
+    for i,(mask,h,w) in enumerate(zip(masks, images['height'], images['width'], strict=True)):
+        if isinstance(mask, np.ndarray) and mask.shape != (len(classes),h,w):
+            raise ValueError(f"{images['image_id'].iloc[i]}: mask is {mask.shape}, expected {(len(classes),int(h),int(w))}")
+        found += [mask_runs(m) for m in mask] if isinstance(mask, np.ndarray) else list(mask)
+    cat = lambda j: np.concatenate([np.zeros(0, np.int32)] + [np.asarray(f[j], np.int32) for f in found], dtype=np.int32)
+    offsets = np.concatenate([[0], np.cumsum([len(s) for s,_ in found])]).astype(np.int64)
+    return cls(images, classes, cat(0), cat(1), offsets, **kw)
+
+# %% ../nbs/01_data.ipynb #ed6586ea
+def concat(
+    datas:list, # with the same classes and task
+)->SteelData:
+    "Several data as one. Raises `ValueError` when classes or tasks differ."
+    if not datas: raise ValueError('nothing to concatenate')
+    first,new = datas[0], copy.copy(datas[0])
     for d in datas[1:]:
-        if d.classes != first.classes: raise ValueError(f'different classes: {first.classes} and {d.classes}')
-        if d.task != first.task: raise ValueError(f'different tasks: {first.task} and {d.task}')
-    new = copy.copy(first)
+        if d.classes != first.classes: raise ValueError(f'classes differ: {first.classes} and {d.classes}')
+        if d.task != first.task: raise ValueError(f'tasks differ: {first.task} and {d.task}')
     new.images = pd.concat([d.images for d in datas], ignore_index=True)
     new.starts,new.lengths = (np.concatenate([getattr(d, a) for d in datas]) for a in ('starts','lengths'))
     new.offsets = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(d.offsets) for d in datas]))]).astype(np.int64)
     if first._labels is not None: new._labels = np.concatenate([d._labels for d in datas])
     new.problems = pd.concat([d.problems for d in datas], ignore_index=True)
-    new.color = 'rgb' if any(d.color == 'rgb' for d in datas) else first.color
+    new.color = 'rgb' if any(d.color == 'rgb' for d in datas) else 'grey'
+    new.info = {} if len(datas) > 1 else first.info
     return new
 
-# %% ../nbs/01_data.ipynb #6a8b09f2
-def class_colors(n:int)->np.ndarray: # uint8 [n,3]
-    "Distinct colours for `n` classes: the first eight are colour-blind safe (Okabe and Ito), then the hue circle."
-    base = [(230,159,0), (86,180,233), (0,158,115), (240,228,66), (0,114,178), (213,94,0), (204,121,167), (255,255,255)]
-    more = [tuple(int(255*v) for v in colorsys.hsv_to_rgb(j*.618%1, .75, .95)) for j in range(max(0, n-8))]
-    return np.array((base+more)[:n], np.uint8).reshape(n, 3)
+# %% ../nbs/01_data.ipynb #5b3e77bf
+def class_colors(
+    n:int, # how many classes
+)->np.ndarray: # uint8 [n,3], RGB
+    "A colour for each class: Okabe and Ito's eight (https://jfly.uni-koeln.de/color), then steps around the hue circle."
+    eight = [(230,159,0), (86,180,233), (0,158,115), (240,228,66), (0,114,178), (213,94,0), (204,121,167), (255,255,255)]
+    more = [[int(255*v) for v in colorsys.hsv_to_rgb(j*.618%1, .75, .95)] for j in range(n-8)]
+    return np.array((eight+more)[:n], np.uint8).reshape(n, 3)
 
-# %% ../nbs/01_data.ipynb #b63749c7
+# %% ../nbs/01_data.ipynb #82d8f560
 def overlay(
     image:np.ndarray, # uint8 [h,w] or [h,w,3]
     mask:np.ndarray, # [K,h,w], non-zero = defect
     colors:np.ndarray|None=None, # uint8 [K,3]; None: `class_colors`
-    alpha:float=.35, # how much colour inside a mask
+    alpha:float=.3, # strength of the tint, 0 to 1
     edge:int=1, # width of the outline in pixels; 0 for none
 )->np.ndarray: # uint8 [h,w,3]
-    "Image with class-coloured masks: a tint inside, an outline around."
-    out = (np.repeat(image[...,None], 3, 2) if image.ndim == 2 else image).astype(np.uint8).copy()
-    colors = class_colors(len(mask)) if colors is None else colors
-    for m,c in zip(mask, colors):
-        m = np.ascontiguousarray(m != 0).view(np.uint8)
+    "The image in RGB with class-coloured masks on it."
+    out = np.repeat(image[...,None], 3, 2) if image.ndim == 2 else image.copy()
+    for m,c in zip(np.asarray(mask) != 0, class_colors(len(mask)) if colors is None else colors):
         if not m.any(): continue
-        inside = m.astype(bool)
-        out[inside] = (out[inside]*(1-alpha) + np.asarray(c)*alpha).round().astype(np.uint8)
-        if edge: out[inside & (cv2.erode(m, np.ones((2*edge+1,)*2, np.uint8), borderValue=0) == 0)] = c
+        out[m] = (out[m]*(1-alpha) + np.asarray(c)*alpha).round().astype(np.uint8)
+        inner = cv2.erode(m.astype(np.uint8), np.ones((2*edge+1,)*2, np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        if edge: out[m & (inner == 0)] = c
     return out
 
-# %% ../nbs/01_data.ipynb #9f55f801
-def show_mask(image, mask, classes=None, ax=None, title=None, colors=None):
-    "Draw `overlay(image, mask)` on `ax`, with a legend of the classes that are in it; returns the axis."
+# %% ../nbs/01_data.ipynb #9fc60dc4
+def show_mask(
+    image:np.ndarray, # uint8 [h,w] or [h,w,3]
+    mask:np.ndarray, # [K,h,w], non-zero = defect
+    classes:list|None=None, # names for the legend; None: their numbers from 1
+    ax=None, # matplotlib axis; None: a new figure
+    title:str|None=None, # written above
+    colors:np.ndarray|None=None, # uint8 [K,3]
+):
+    "Draw `overlay(image, mask)` with a legend of the classes in it; returns the axis."
     import matplotlib.pyplot as plt
-    from matplotlib.patches import Patch
-    if ax is None: _,ax = plt.subplots(figsize=(8, max(1.2, 8*image.shape[0]/image.shape[1]+.4)))
-    colors = class_colors(len(mask)) if colors is None else colors
+    if ax is None: ax = plt.subplots(figsize=(8, min(8, 8*image.shape[0]/image.shape[1]+.3)))[1]
+    colors = class_colors(len(mask)) if colors is None else np.asarray(colors)
     ax.imshow(overlay(image, mask, colors)); ax.set_axis_off()
-    if title is not None: ax.set_title(title, fontsize=8, loc='left')
-    names = classes or [str(k) for k in range(len(mask))]
-    seen = [Patch(color=colors[k]/255, label=names[k]) for k in range(len(mask)) if mask[k].any()]
-    if seen: ax.legend(handles=seen, fontsize=7, loc='lower right', ncol=len(seen), framealpha=.7, borderpad=.3)
+    if title is not None: ax.set_title(title, fontsize=8, loc='left', pad=3)
+    for k in range(len(mask)):
+        if mask[k].any(): ax.plot([], [], 's', color=colors[k]/255, label=classes[k] if classes else str(k+1))
+    if ax.get_legend_handles_labels()[0]: ax.legend(fontsize=7, loc='lower right', ncols=4, framealpha=.8, borderpad=.2, handletextpad=.1)
     return ax
 
-# %% ../nbs/01_data.ipynb #c9907b3c
-def _show(self, i, ax=None):
-    "Draw image `i` with its masks in class colours and a legend."
+# %% ../nbs/01_data.ipynb #116a2b02
+@patch
+def show(self:SteelData,
+    i:int, # which image
+    ax=None, # matplotlib axis; None: a new figure
+):
+    "Draw image `i` with its masks in class colours, titled with its name and classes; returns the axis."
     names = [c for c,on in zip(self.classes, self.labels[i]) if on]
-    title = f"{self.images['image_id'].iat[i]} · {', '.join(names) if names else 'clean'}"
-    return show_mask(self.image(i), self.mask(i), self.classes, ax=ax, title=title)
-SteelData.show = _show
+    what = ', '.join(names) or ('' if self.task == 'unlabelled' else 'clean')
+    return show_mask(self.image(i), self.mask(i), self.classes, ax, title=f"{self.images['image_id'].iat[i]}  {what}")
 
-# %% ../nbs/01_data.ipynb #9dfa3744
-def _show_batch(self, n=6, seed=0):
-    "Draw `n` images, as many different classes among them as there are; returns the figure."
+# %% ../nbs/01_data.ipynb #50f4532d
+@patch
+def show_batch(self:SteelData,
+    n:int=6, # how many images
+    seed:int=0, # which ones
+):
+    "Draw some images, every class among them if there is room; returns the figure."
     import matplotlib.pyplot as plt
-    n = min(n, len(self))
-    order = np.random.default_rng(seed).permutation(len(self))
-    rows = list(dict.fromkeys([i for k in range(self.K) for i in order[self.labels[order,k]][:1]] + order.tolist()))[:n]
-    h,w = self.shape(rows[0])
-    cols = 1 if w >= 3*h else 3
-    fig,axs = plt.subplots(-(-n//cols), cols, figsize=(8, -(-n//cols)*(8/cols*h/w+.3)), squeeze=False)
+    order,labels = np.random.default_rng(seed).permutation(len(self)), self.labels
+    first = [i for k in range(self.K) for i in order[labels[order,k]][:1]]
+    rows = list(dict.fromkeys([*first, *order]))[:n]
+    if not rows: raise ValueError('no images to show')
+    h,w = self._sizes[rows].mean(0)
+    cols = 1 if w > 3*h else 2 if w > 1.5*h else 4
+    lines = -(-len(rows)//cols)
+    fig,axs = plt.subplots(lines, cols, figsize=(8, lines*(8/cols*h/w+.3)), squeeze=False, layout='compressed')
     for ax in axs.flat: ax.set_axis_off()
     for i,ax in zip(rows, axs.flat): self.show(i, ax)
-    fig.tight_layout(pad=.3)
     return fig
-SteelData.show_batch = _show_batch
 
-# %% ../nbs/01_data.ipynb #5ec84ef9
-def _summary(self)->pd.DataFrame: # a row per class
-    "Per class: images, share of all images, and defect pixels (total, median, smallest, largest)."
+# %% ../nbs/01_data.ipynb #215f5e85
+@patch
+def summary(self:SteelData)->pd.DataFrame: # a row per class
+    "Per class: images, their share, and for masks the defect pixels: total, and per image the median and range."
     labels,areas = self.labels, self.areas
-    t = pd.DataFrame({'images':labels.sum(0), 'share':labels.mean(0).round(4) if len(self) else 0.}, index=pd.Index(self.classes, name='class'))
-    if self.task == 'segmentation':
-        some = [areas[labels[:,k],k] for k in range(self.K)]
-        t['pixels'] = areas.sum(0)
-        for name,f in ('median',np.median),('smallest',np.min),('largest',np.max): t[name] = [int(f(a)) if len(a) else 0 for a in some]
+    t = pd.DataFrame({'images':labels.sum(0), 'share':labels.sum(0)/max(1, len(self))}, index=pd.Index(self.classes, name='class'))
+    if self.task != 'segmentation': return t
+    some = [areas[labels[:,k],k] for k in range(self.K)]
+    t['pixels'] = areas.sum(0)
+    for name,f in dict(median=np.median, smallest=np.min, largest=np.max).items(): t[name] = [int(f(a)) if len(a) else 0 for a in some]
     return t
-SteelData.summary = _summary
 
-# %% ../nbs/01_data.ipynb #72918a0e
-def _repr_markdown_(self):
-    "The summary, as a notebook shows it."
-    n,sizes = len(self), self.images.groupby(['height','width']).size().sort_values(ascending=False)
-    head = [f'{n} images', self.task, self.color]
-    head += [', '.join(f'{h}×{w}' + (f' ({c})' if len(sizes) > 1 else '') for (h,w),c in sizes.head(3).items()) + (f' and {len(sizes)-3} more sizes' if len(sizes) > 3 else '')]
-    lines = [f"**SteelData**: {' · '.join(head)}", '']
-    if 'matched' in self.info: lines += [f"{self.info['matched'][0]} of {self.info['matched'][1]} images matched", '']
-    if self.task in ('segmentation','multilabel'):
-        bad = int(self.labels.any(1).sum()); lines += [f'{bad} with a defect, {n-bad} clean', '']
-    if self.K:
-        t = self.summary().reset_index()
-        lines += ['| '+' | '.join(t.columns)+' |', '|'+'---|'*len(t.columns)]
-        lines += ['| '+' | '.join(str(v) for v in r)+' |' for r in t.itertuples(index=False)] + ['']
+# %% ../nbs/01_data.ipynb #00881454
+def _sizes_text(sizes):
+    "'256×1600' or, for several sizes, the three most frequent with their counts."
+    n = pd.Series([f'{h}×{w}' for h,w in sizes]).value_counts()
+    if len(n) == 1: return n.index[0]
+    return ', '.join(f'{s} ({c:,})' for s,c in n.head(3).items()) + (f' and {len(n)-3} more sizes' if len(n) > 3 else '')
+
+# %% ../nbs/01_data.ipynb #d97befee
+def _markdown_table(t):
+    "A table in markdown, counts with thousands separators, shares in percent."
+    text = lambda c,v: f'{v:.1%}' if c == 'share' else f'{v:,}' if isinstance(v, (int, np.integer)) else str(v)
+    rows = [[text(c, v) for c,v in zip(t.columns, r)] for r in t.itertuples(index=False)]
+    return ['| '+' | '.join(r)+' |' for r in [list(map(str, t.columns)), ['---']*len(t.columns), *rows]]
+
+# %% ../nbs/01_data.ipynb #b5600f6c
+@patch
+def _repr_markdown_(self:SteelData):
+    "The summary as a notebook shows it."
+    sizes = [_sizes_text(self._sizes)] if len(self) else []
+    lines = [f"**SteelData** · {' · '.join([f'{len(self):,} images', self.task, self.color, *sizes])}"]
+    if 'matched' in self.info: lines += ['{:,} of {:,} images matched'.format(*self.info['matched'])]
+    bad = int(self.labels.any(1).sum())
+    if self.task in ('segmentation','multilabel'): lines += [f'{bad:,} defective, {len(self)-bad:,} clean']
+    if self.K and self.task != 'unlabelled': lines += ['\n'.join(_markdown_table(self.summary().reset_index()))]
     p = self.problems
-    lines += ['no problems' if not len(p) else f'{len(p)} problems:']
-    lines += ['']+[f"- {r.file}{'' if pd.isna(r.row) else f' row {r.row}'}: {r.reason}" for r in p.head(5).itertuples()] if len(p) else []
-    return '\n'.join(lines + ([f'- … and {len(p)-5} more in `.problems`'] if len(p) > 5 else []))
-SteelData._repr_markdown_ = _repr_markdown_
+    lines += [f"{len(p)} problem{'s'*(len(p) > 1)}:" if len(p) else 'no problems']
+    notes = [f"- {r.file}{'' if pd.isna(r.row) else f' row {r.row}'}: {r.reason}" for r in p.head(5).itertuples()]
+    if len(p) > 5: notes += [f'- and {len(p)-5} more, in `.problems`']
+    return '\n\n'.join(lines + (['\n'.join(notes)] if notes else []))

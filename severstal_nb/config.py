@@ -6,12 +6,12 @@ Docs: https://severstal-nb.github.io/severstal_nb/config.html.md"""
 
 # %% auto #0
 __all__ = ['SEG_LOSSES', 'CLS_LOSSES', 'LOSSES', 'ARCHS', 'READY', 'TASKS', 'FORMER', 'FORMER_ANSWERS', 'FORMER_SWITCHES',
-           'SPELLINGS', 'USUAL', 'ConfigError', 'key', 'DataConfig', 'AugmentConfig', 'ModelConfig', 'LossConfig',
-           'TrainingConfig', 'PredictConfig', 'RunConfig', 'Config', 'flatten', 'config_keys', 'nearest', 'unknown',
-           'type_name', 'show', 'check_value', 'parse_value', 'modernise', 'respell', 'preset_folder', 'list_presets',
-           'read_config_file', 'read_preset', 'read_overrides', 'segments', 'default_loss', 'check_config',
-           'load_config', 'fit_to_data', 'to_yaml', 'model_name', 'run_name', 'as_config', 'choices_of', 'sweep',
-           'config_help']
+           'SPELLINGS', 'USUAL', 'FILLED', 'ConfigError', 'key', 'DataConfig', 'AugmentConfig', 'ModelConfig',
+           'LossConfig', 'TrainingConfig', 'PredictConfig', 'RunConfig', 'Config', 'flatten', 'config_keys', 'nearest',
+           'unknown', 'type_name', 'show', 'check_value', 'parse_value', 'modernise', 'respell', 'preset_folder',
+           'list_presets', 'read_config_file', 'read_preset', 'read_overrides', 'segments', 'default_loss',
+           'check_config', 'load_config', 'fit_to_data', 'to_yaml', 'model_name', 'run_name', 'as_config', 'differing',
+           'choices_of', 'sweep', 'config_help']
 
 # %% ../nbs/06a_config.ipynb #3eb87e65
 import difflib, functools, itertools, math, re, sys
@@ -539,27 +539,30 @@ def _model_rules(cfg):
     yield (cfg.loss.type and m.two_head != (cfg.loss.type == 'joint'), f'loss.type={cfg.loss.type} with '
            f'model.two_head={show(m.two_head)}: two heads and the joint loss go together')
 
-# %% ../nbs/06a_config.ipynb #a6175d18
+# %% ../nbs/06a_config.ipynb #bf62f556
 def _data_rules(cfg):
     "(broken?, message) of keys about the data."
     d, crops = cfg.data, cfg.data.mode != 'full'
     fold = 0 if d.fold == 'all' else d.fold
     size = d.image_size or ([d.height, d.width] if d.root in (None, 'synthetic') else [math.inf]*2)
-    yield (fold and d.split_strategy != 'kfold', f'data.fold={fold}: {d.split_strategy} is one split; leave data.fold out')
+    yield (fold and d.split_strategy != 'kfold',
+           f'data.fold={fold}: {d.split_strategy} is one split; leave data.fold out')
     yield fold >= d.num_folds, f'data.fold={fold}: there are {d.num_folds} folds, 0 to {d.num_folds-1} (data.num_folds)'
     yield crops and not segments(cfg), f'data.mode={d.mode}: labels are of whole images; only masks can be cropped'
     yield d.crop_to_defect and not crops, 'data.crop_to_defect needs data.mode=crops'
     yield (crops and d.crop_stride > d.crop_width, f'data.crop_stride={d.crop_stride}: larger than data.crop_width='
            f'{d.crop_width}, so no crop would show what lies between')
-    yield (crops and (d.crop_height > size[0] or d.crop_width > size[1]), f'crops of {d.crop_height}×{d.crop_width} do not '
-           f'fit images of {show(size)}: lower data.crop_height or data.crop_width')
+    yield (crops and (d.crop_height > size[0] or d.crop_width > size[1]),
+           f'crops of {d.crop_height}×{d.crop_width} do not fit images of {show(size)}: lower data.crop_height or '
+           'data.crop_width')
 
-# %% ../nbs/06a_config.ipynb #a8849486
+# %% ../nbs/06a_config.ipynb #3f53d10d
 def _training_rules(cfg):
     "(broken?, message) of keys about training."
     t = cfg.training
-    yield (t.freeze_epochs >= t.num_epochs, f'training.freeze_epochs={t.freeze_epochs}: must be below training.num_epochs='
-           f'{t.num_epochs}; model.freeze_backbone=true freezes for good')
+    yield (t.freeze_epochs >= t.num_epochs,
+           f'training.freeze_epochs={t.freeze_epochs}: must be below training.num_epochs={t.num_epochs}; '
+           'model.freeze_backbone=true freezes for good')
     yield (t.warmup_epochs >= t.num_epochs, f'training.warmup_epochs={show(t.warmup_epochs)}: must be below '
            f'training.num_epochs={t.num_epochs}')
     yield (not re.fullmatch(r'auto|cpu|mps|cuda(:\d+)?', t.device), f'training.device={t.device}: expected auto, cpu, '
@@ -577,7 +580,7 @@ def _check_loss(cfg):
         raise ConfigError(f'loss.type={cfg.loss.type} does not go with model.name={cfg.model.name}: '
                           f'use {", ".join(own)}')
 
-# %% ../nbs/06a_config.ipynb #7961c19d
+# %% ../nbs/06a_config.ipynb #49a88501
 USUAL = frozenset('''
     classifier tiny_seg tiny_cls convnext_tiny_cbam convnext_tiny convnext_base densenet121 efficientnet_b0
     efficientnet_b1 resnet18 resnet34 resnet50 resnet101 mobilenet_v2 mobilenetv2_100 efficientnet-b0 efficientnet-b3
@@ -586,7 +589,8 @@ USUAL = frozenset('''
 def _check_model(cfg):
     "Is the model known? The nearest names otherwise."
     m = cfg.model
-    key, glob = ('model.encoder', 'unet-*') if m.name in ARCHS else ('model.backbone' if m.backbone else 'model.name', '*')
+    key, glob = ('model.backbone' if m.backbone else 'model.name'), '*'
+    if m.name in ARCHS: key, glob = 'model.encoder', 'unet-*'
     name = cfg.flat()[key]
     if name in USUAL: return
     from severstal_nb.models import list_models
@@ -666,18 +670,31 @@ def run_name(cfg:Config)->str:
     "Start of the run folder's name: run.name, else the preset, else the model."
     return cfg.run.name or cfg.preset or re.sub(r'[^\w.-]', '_', model_name(cfg))
 
-# %% ../nbs/06a_config.ipynb #65e8f468
+# %% ../nbs/06a_config.ipynb #5c2b0755
 def as_config(
     config=None, # `Config`, preset name, YAML file, mapping, list of 'key=value', or None
-    **overrides, # sections as dictionaries, or `**{'data.batch_size': 4}`
+    **overrides, # `data__batch_size=4`, sections as dictionaries, or `**{'data.batch_size': 4}`
 )->Config:
     "A checked `Config` from any of its forms, `overrides` laid on top."
-    over = read_overrides(overrides)
+    over = read_overrides({k.replace('__', '.'): v for k,v in overrides.items()})
     if isinstance(config, Config): return load_config(overrides=config.flat() | over)
     if isinstance(config, (str, Path)):
         kind = 'file' if Path(config).suffix in ('.yaml', '.yml') else 'preset'
         return load_config(**{kind: str(config)}, overrides=over)
     return load_config(overrides=read_overrides(config or {}) | over)
+
+# %% ../nbs/06a_config.ipynb #433689df
+FILLED = ('task', 'loss.type', 'training.monitor')
+
+# %% ../nbs/06a_config.ipynb #b06bebff
+def differing(
+    old:Config, # of a run, perhaps filled in by `fit_to_data`
+    new:Config, # as typed
+    ignore=(), # keys that may differ
+)->list[str]:
+    "Keys in which two configs differ; a key that `new` leaves to the data is not one."
+    a, b = old.flat(), new.flat()
+    return [k for k in b if a[k] != b[k] and k not in ignore and not (b[k] is None and k in FILLED)]
 
 # %% ../nbs/06a_config.ipynb #897fa7b4
 def choices_of(

@@ -134,22 +134,25 @@ class CropDefect(A.DualTransform):
         return img[corner[0]:corner[0] + self.height, corner[1]:corner[1] + self.width]
     def apply_to_mask(self, mask, **params): return self.apply(mask, **params)
 
-# %% ../nbs/01c_augment.ipynb #e9a0fd52
+# %% ../nbs/01c_augment.ipynb #53a32bf0
 def steel_patch(
     image:np.ndarray, # uint8 [h,w] or [h,w,3]
     bad:np.ndarray, # bool [h,w], all defects
     box:tuple, # x, y, width, height of the hole
     side:int=1, # 1: look to the right first, -1: to the left
 )->np.ndarray: # float32 [height,width] or [height,width,3]
-    "Defect-free steel to lay over `box`: the nearest piece of the same rows, else healthy columns side by side, else pixels."
+    "Healthy steel to lay over `box`: a piece of the same rows as bright as the hole's rim, else columns, else pixels."
     (h, w), (x, y, bw, bh) = bad.shape, box
-    rows, hole = slice(y, y + bh), bad[y:y + bh, x:x + bw]
-    level = image[rows, [max(x - 2, 0), min(x + bw + 1, w - 1)]].mean()
+    rows, hole, found = slice(y, y + bh), bad[y:y + bh, x:x + bw], []
+    rim = image[rows, [max(x - 2, 0), min(x + bw + 1, w - 1)]].mean()
     for d in range(bw + 2, w, max(bw // 4, 1)):
         for u in (x + side * d, x - side * d):
-            if u < 0 or u + bw > w or (bad[rows, u:u + bw] & hole).any(): continue
-            patch = image[rows, u:u + bw].astype(np.float32)
-            return patch * np.clip(level / max(patch.mean(), 1.), .6, 1.5)
+            if u >= 0 and u + bw <= w and not (bad[rows, u:u + bw] & hole).any(): found.append(image[rows, u:u + bw])
+        if len(found) > 5: break
+    if found:
+        gains = [rim / max(f.mean(), 1.) for f in found]
+        best = int(np.argmin(np.abs(np.log(np.maximum(gains, .01)))))
+        return found[best] * np.float32(np.clip(gains[best], .6, 1.5))
     columns = np.flatnonzero(~bad[rows].any(0))
     if len(columns): return image[rows][:, columns[np.arange(bw) % len(columns)]].astype(np.float32)
     clean = image[~bad] if not bad.all() else image.reshape(h * w, *image.shape[2:])

@@ -105,7 +105,7 @@ class CyclicShift(A.DualTransform):
         return np.roll(img, step, axis=1)
     def apply_to_mask(self, mask, **params): return self.apply(mask, **params)
 
-# %% ../nbs/01c_augment.ipynb #54803444
+# %% ../nbs/01c_augment.ipynb #abeb9095
 class CropDefect(A.DualTransform):
     "A random crop; with probability `keep` one that contains a randomly chosen defect pixel, if there is any."
     _targets = (Targets.IMAGE, Targets.MASK)
@@ -122,7 +122,7 @@ class CropDefect(A.DualTransform):
         if min(free) < 0: raise ValueError(f'a crop of {self.height}×{self.width} does not fit into an image of '
                                            f'{params["shape"][0]}×{params["shape"][1]}')
         low, high, mask = [0, 0], free, data.get('mask')
-        if mask is not None and self.py_random.random() < self.keep:
+        if self.py_random.random() < self.keep and mask is not None:
             found = np.argwhere(mask if mask.ndim == 2 else mask.any(2))
             if len(found):
                 y, x = found[self.py_random.randrange(len(found))].tolist()
@@ -158,7 +158,7 @@ def steel_patch(
     clean = image[~bad] if not bad.all() else image.reshape(h * w, *image.shape[2:])
     return clean[np.arange(bw * bh).reshape(bh, bw) * 7919 % len(clean)].astype(np.float32)
 
-# %% ../nbs/01c_augment.ipynb #ce0c14ed
+# %% ../nbs/01c_augment.ipynb #0eaaf30f
 class DefectBlackout(A.DualTransform):
     "Paint out connected defects, each with probability `share`, with steel from beside them; their masks go too."
     _targets = (Targets.IMAGE, Targets.MASK)
@@ -171,7 +171,7 @@ class DefectBlackout(A.DualTransform):
     def get_params_dependent_on_data(self, params, data):
         "Which pixels go, and the boxes around them."
         mask = data.get('mask')
-        if mask is None: return {'gone': None}
+        if mask is None or not mask.any(): return {'gone': None}
         bad = np.ascontiguousarray(mask if mask.ndim == 2 else mask.max(2)) > 0
         n, parts, stats, _ = cv2.connectedComponentsWithStats(bad.view(np.uint8), connectivity=8)
         drop = np.array([False] + [self.py_random.random() < self.share for _ in range(n - 1)])

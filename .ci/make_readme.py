@@ -26,6 +26,7 @@ def visible(cell):
 def prepare(nb):
     "The notebook without hidden cells, quarto directives, or the sources of cells that show only their output."
     nb.cells = [c for c in nb.cells if visible(c)]
+    nb.metadata['language_info'] = {'name': 'python'}
     for c in nb.cells:
         if c.cell_type != 'code': continue
         if ECHO_OFF.search(c.source): c.metadata['transient'] = {'remove_source': True}

@@ -1,4 +1,4 @@
-"""From probabilities to masks: label gate, pixel threshold, small components, holes, whole masks too small to be true
+"""From probabilities to masks: label gate, pixel threshold, small components, holes, masks too small to be true
 
 Docs: https://severstal-nb.github.io/severstal_nb/postprocess.html.md"""
 
@@ -13,52 +13,57 @@ from dataclasses import asdict, dataclass, fields
 import cv2
 import numpy as np
 
-# %% ../nbs/08a_postprocess.ipynb #f8aab273
+# %% ../nbs/08a_postprocess.ipynb #cfbc4bfd
 _LEVELS = np.arange(256, dtype=np.float32)/np.float32(255)
 
 def pixel_cut(
     threshold:float, # 0..1
 )->int: # 0..256; 256 means that no byte is high enough
-    "The smallest byte `q` with `q/255 >= threshold`, compared in float32 as a probability map would be."
+    "The smallest byte `q` with `q/255 >= threshold`, compared in float32 as a map of probabilities would be."
     return int(np.searchsorted(_LEVELS, np.float32(threshold)))
 
-# %% ../nbs/08a_postprocess.ipynb #6e75854a
+# %% ../nbs/08a_postprocess.ipynb #3cdcabca
 def binarise(
     probs:np.ndarray, # `[...]` uint8, or float in 0..1
     threshold:float, # 0..1
 )->np.ndarray: # uint8 0/1, same shape
-    "Pixels with a probability of at least `threshold`; the same for a byte map and for its float form."
+    "Pixels with a probability of at least `threshold`; the same for bytes and for their floats."
     probs = np.asarray(probs)
     if probs.dtype != np.uint8: return (probs >= probs.dtype.type(threshold)).view(np.uint8)
     cut = pixel_cut(threshold)
     return np.zeros(probs.shape, np.uint8) if cut > 255 else (probs >= cut).view(np.uint8)
 
-# %% ../nbs/08a_postprocess.ipynb #0b08e645
+# %% ../nbs/08a_postprocess.ipynb #358a183c
+def _components(mask):
+    "8-connected components of a uint8 mask: how many labels with the background, the label image, their areas."
+    try: n, comps, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_16U)
+    except cv2.error: n, comps, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    return n, comps, stats[:, cv2.CC_STAT_AREA]
+
+# %% ../nbs/08a_postprocess.ipynb #40c945ce
 def remove_small(
-    mask:np.ndarray, # uint8 0/1 `[h,w]` or `[K,h,w]`
-    min_size:int, # components with fewer pixels go
+    mask:np.ndarray, # 0/1 `[h,w]` or `[K,h,w]`
+    min_size:float, # components with fewer pixels go
 )->np.ndarray: # uint8 0/1, same shape
     "Remove 8-connected components of fewer than `min_size` pixels."
     mask = np.ascontiguousarray(mask, dtype=np.uint8)
     if mask.ndim == 3: return np.stack([remove_small(m, min_size) for m in mask])
-    area = cv2.countNonZero(mask)
-    if min_size <= 1 or area == 0: return mask
-    if area < min_size: return np.zeros_like(mask)
+    if min_size <= 1: return mask
+    if cv2.countNonZero(mask) < min_size: return np.zeros_like(mask)
     x, y, w, h = cv2.boundingRect(mask)
-    part = mask[y:y+h, x:x+w]
-    n, comps, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
-    keep = (stats[:, cv2.CC_STAT_AREA] >= min_size).astype(np.uint8)
-    keep[0] = 0
+    n, comps, sizes = _components(mask[y:y+h, x:x+w])
+    keep = (sizes >= min_size).astype(np.uint8)
     if keep[1:].all(): return mask
+    keep[0] = 0
     out = np.zeros_like(mask)
     out[y:y+h, x:x+w] = np.take(keep, comps)
     return out
 
-# %% ../nbs/08a_postprocess.ipynb #5a9a0bc2
+# %% ../nbs/08a_postprocess.ipynb #6ef5f810
 def fill_holes(
-    mask:np.ndarray, # uint8 0/1 `[h,w]` or `[K,h,w]`
+    mask:np.ndarray, # 0/1 `[h,w]` or `[K,h,w]`
 )->np.ndarray: # uint8 0/1, same shape
-    "Fill background that is enclosed by the mask (4-connected background, as 8-connected components need)."
+    "Fill background that the mask encloses; where defects join at corners, background joins at edges only."
     mask = np.ascontiguousarray(mask, dtype=np.uint8)
     if mask.ndim == 3: return np.stack([fill_holes(m) for m in mask])
     if not mask.any(): return mask
@@ -66,32 +71,47 @@ def fill_holes(
     cv2.floodFill(padded, None, (0,0), 2, flags=4)
     return (padded[1:-1, 1:-1] != 2).view(np.uint8)
 
-# %% ../nbs/08a_postprocess.ipynb #128ac3f9
+# %% ../nbs/08a_postprocess.ipynb #98c1edb3
 @dataclass
 class Thresholds:
-    "The rules from probabilities to masks. Each value is a number for all classes or a list with one per class."
+    "The rules from probabilities to masks. Each value is one number for all classes, or a list with one per class."
     pixel:float|list = .5 # a pixel is on from this probability
-    label:float|list = 0. # no mask when the class's label probability (or else its highest pixel) is below
+    label:float|list = 0. # no mask when the class's label probability (without one: its highest pixel) is below this
     min_area:float|list = 0 # a mask with fewer pixels goes
     min_size:float|list = 0 # components with fewer pixels go
     top:float|list = 0. # triplet rule: a high pixel threshold ...
-    top_area:float|list = 0 # ... that at least this many pixels must reach
+    top_area:float|list = 0 # ... that at least this many pixels must reach; 0: no such rule
     holes:bool = False # fill holes
-    gate:str = 'hard' # what label probabilities do: 'hard' compares, 'soft' also multiplies pixels with them
+    gate:str = 'hard' # label probabilities: 'hard' compares them with `label`; 'soft' also multiplies the pixels
     area_scale:float|list = 0. # `min_area` grows by this times (1 - label probability)
 
     def __post_init__(self):
         if self.gate not in ('hard', 'soft'): raise ValueError(f"gate {self.gate!r}: use 'hard' or 'soft'")
-        for f in fields(self):
-            v = getattr(self, f.name)
-            if f.name not in ('holes', 'gate'): setattr(self, f.name, np.asarray(v).tolist())
+        self.holes = bool(self.holes)
+        for name in self.numbers():
+            values = np.asarray(getattr(self, name), float)
+            limit = 1 if name in ('pixel', 'label', 'top') else np.inf
+            if values.ndim > 1 or not values.size or not ((values >= 0) & (values <= limit)).all():
+                raise ValueError(f"{name} {getattr(self, name)!r}: expected numbers " + ('from 0 to 1' if limit == 1 else 'from 0'))
+            setattr(self, name, np.asarray(getattr(self, name)).tolist())
+
+    @classmethod
+    def numbers(cls)->list:
+        "Names of the values that may differ between classes."
+        return [f.name for f in fields(cls) if f.name not in ('holes', 'gate')]
 
     def of(self,
         k:int, # class, from 0
+        n_classes:int|None=None, # lists must have this length
     )->dict:
-        "The values that hold for class `k`."
-        pick = lambda v: v[k] if isinstance(v, list) else v
-        return {f.name: pick(getattr(self, f.name)) for f in fields(self)}
+        "The values that hold for class `k`. Raises `ValueError` when a list is too short."
+        out = dict(holes=self.holes, gate=self.gate)
+        for name in self.numbers():
+            v = getattr(self, name)
+            if isinstance(v, list) and len(v) != (n_classes or max(k+1, len(v))):
+                raise ValueError(f'{name} has {len(v)} values for {n_classes or k+1} classes')
+            out[name] = v[k] if isinstance(v, list) else v
+        return out
 
     def to_dict(self)->dict:
         "Plain values, for JSON."
@@ -100,33 +120,34 @@ class Thresholds:
     @classmethod
     def from_dict(cls,
         d:dict, # as from `to_dict`
-    ):
-        "The other way; an unknown key raises `ValueError`."
+    )->'Thresholds':
+        "The other way. Raises `ValueError` on an unknown key."
         if bad := sorted(set(d) - {f.name for f in fields(cls)}): raise ValueError(f'unknown threshold keys {bad}')
         return cls(**d)
 
-# %% ../nbs/08a_postprocess.ipynb #3f71b362
-def _postprocess_one(probs, label, pixel, min_area, min_size, top, top_area, holes, gate, area_scale, **kw):
-    "One class of one image; `kw` holds its label probability, if there is one."
-    empty, sure = np.zeros(probs.shape, np.uint8), kw.get('label_prob')
-    scale = 1 if probs.dtype != np.uint8 else 255
-    if (probs.max(initial=0)/scale if sure is None else sure) < label: return empty
-    soft = gate == 'soft' and sure is not None
-    if soft and sure <= 0: return empty
-    if top_area and binarise(probs, top/sure if soft else top).sum(dtype=np.int64) < top_area: return empty
-    mask = remove_small(binarise(probs, pixel/sure if soft else pixel), min_size)
+# %% ../nbs/08a_postprocess.ipynb #24ba2412
+def _one_class(probs, sure, pixel, label, min_area, min_size, top, top_area, holes, gate, area_scale):
+    "The mask of one class; `sure` is its label probability or None."
+    empty = np.zeros(probs.shape, np.uint8)
+    if label and (binarise(probs.max(initial=0), label) == 0 if sure is None else sure < label): return empty
+    if gate == 'soft' and sure is not None:
+        if sure <= 0: return empty
+        pixel, top = pixel/sure, top/sure
+    if top_area and cv2.countNonZero(binarise(probs, top)) < top_area: return empty
+    mask = remove_small(binarise(probs, pixel), min_size)
     if holes: mask = fill_holes(mask)
-    need = min_area*(1 + area_scale*(1-sure)) if sure is not None else min_area
-    return empty if cv2.countNonZero(mask) < need else mask
+    if sure is not None: min_area = min_area*(1 + area_scale*(1-sure))
+    return empty if min_area > 1 and cv2.countNonZero(mask) < min_area else mask
 
-# %% ../nbs/08a_postprocess.ipynb #7bf688d4
+# %% ../nbs/08a_postprocess.ipynb #e35f4a21
 def postprocess(
     probs:np.ndarray, # `[K,H,W]` uint8, or float in 0..1
-    thresholds:Thresholds, # the rules
+    thresholds:Thresholds|None=None, # the rules; None: 0.5 and nothing else
     label_probs=None, # `[K]` probability that the class is in the image, from a classifier or a second head
 )->np.ndarray: # uint8 0/1 `[K,H,W]`
     "Masks from the probabilities of one image."
-    probs = np.asarray(probs)
-    lp = [None]*len(probs) if label_probs is None else [float(o) for o in label_probs]
-    if len(lp) != len(probs): raise ValueError(f'{len(lp)} label probabilities for {len(probs)} classes')
-    return np.stack([_postprocess_one(p, label_prob=s, **thresholds.of(k)) for k,(p,s) in enumerate(zip(probs, lp))])
+    probs, thresholds = np.asarray(probs), thresholds or Thresholds()
+    if probs.ndim != 3: raise ValueError(f'probabilities have shape {probs.shape}: expected [K,H,W]')
+    sure = [None]*len(probs) if label_probs is None else [float(o) for o in label_probs]
+    if len(sure) != len(probs): raise ValueError(f'{len(sure)} label probabilities for {len(probs)} classes')
+    return np.stack([_one_class(p, s, **thresholds.of(k, len(probs))) for k,(p,s) in enumerate(zip(probs, sure))])

@@ -7,28 +7,28 @@ Docs: https://severstal-nb.github.io/severstal_nb/meters.html.md"""
 # %% auto #0
 __all__ = ['logit_cutoff', 'Meter', 'SegmentationMeter', 'PresenceMeter', 'SingleLabelMeter', 'TwoHeadMeter', 'AccuracyMeter']
 
-# %% ../nbs/04c_meters.ipynb #a207f02d
-import math
+# %% ../nbs/04c_meters.ipynb #ab67a742
 import numpy as np
 import torch
 from .metrics import pair_counts, seg_metrics
 from .presence import presence_metrics, single_label_metrics
 
-# %% ../nbs/04c_meters.ipynb #df80aadc
+# %% ../nbs/04c_meters.ipynb #2e6ab1b0
 def logit_cutoff(
     threshold, # probability 0..1, or one for each class
 )->torch.Tensor: # float32, shape of `threshold`
-    "The logit from which a stored probability reaches `threshold`."
-    level = np.ceil(np.round(np.asarray(threshold, np.float64)*255, 6))
-    p = (level-.5)/255
+    "The logit from which a probability, stored as a byte, reaches `threshold`."
+    levels = np.arange(256, dtype=np.float32)/np.float32(255)
+    p = (np.searchsorted(levels, np.asarray(threshold, np.float32))-.5)/255
     with np.errstate(divide='ignore', invalid='ignore'):
-        return torch.tensor(np.where(p <= 0, -np.inf, np.log(p/(1-p))), dtype=torch.float32)
+        return torch.tensor(np.where(p <= 0, -np.inf, np.where(p >= 1, np.inf, np.log(p/(1-p)))), dtype=torch.float32)
 
-# %% ../nbs/04c_meters.ipynb #2be5e97e
+# %% ../nbs/04c_meters.ipynb #b8d6dc9b
 class Meter:
     "Keeps a tuple of arrays with one row per image for every batch; a subclass says which, and what follows from them."
     def __init__(self, classes:list): self.classes = list(classes); self.reset()
     def reset(self): self.batches = []
+    def seen(self)->bool: return bool(self.batches)
     @property
     def parts(self)->list:
         "The meters whose batches make up the state of this one."
@@ -93,7 +93,7 @@ class SingleLabelMeter(Meter):
     def compute(self)->dict: return single_label_metrics(*self.rows(), self.classes)
     def _nothing(self): return np.full((1, len(self.classes)), 1/len(self.classes), np.float32), np.zeros(1, np.int64)
 
-# %% ../nbs/04c_meters.ipynb #20eb0eb4
+# %% ../nbs/04c_meters.ipynb #1bd7613e
 class TwoHeadMeter:
     "A `SegmentationMeter` and a `PresenceMeter` (names prefixed `label_`) for pairs of logits and targets."
     monitor = 'dice'
@@ -109,17 +109,19 @@ class TwoHeadMeter:
     @property
     def names(self)->list: return self.masks.names + [f'label_{k}' for k in self.labels.names]
     def reset(self): self.masks.reset(); self.labels.reset()
+    def seen(self)->bool: return self.masks.seen()
     def update(self, logits, targ):
         for m,l,t in zip(self.parts, logits, targ): m.update(l, t)
     def compute(self)->dict:
         return self.masks.compute() | {f'label_{k}': v for k,v in self.labels.compute().items()}
 
-# %% ../nbs/04c_meters.ipynb #44cb143e
+# %% ../nbs/04c_meters.ipynb #a73e6ba6
 class AccuracyMeter(Meter):
-    "Share of right answers: of class indices `[B]` by the largest logit, of 0/1 targets of any shape by its sign."
+    "Share of right answers: of class indices `[B]` by the largest logit, of 0/1 targets of any shape by its sign; of two heads, the labels."
     monitor = 'accuracy'
     def __init__(self, classes=()): super().__init__(classes)
     def update(self, logits, targ):
+        if isinstance(logits, (tuple, list)): logits, targ = logits[-1], targ[-1]
         single = targ.ndim == logits.ndim-1
         right = (logits.detach().argmax(1) == targ) if single else ((logits.detach() >= 0) == targ.bool())
         self.batches.append((right.reshape(len(right), -1).float().mean(1).double().cpu().numpy(),))

@@ -20,10 +20,10 @@ import pandas as pd
 from .data import ImageError, Problems, SteelData, open_zip, read_bytes, read_image, split_member
 from .rle import RLEError, mask_runs, parse_runs
 
-# %% ../nbs/01a_readers.ipynb #68170353
+# %% ../nbs/01a_readers.ipynb #f26c920c
 EXTENSIONS = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 
-def _is_image(name): return PurePosixPath(name).suffix.lower() in EXTENSIONS
+def _is_image(name): return os.path.splitext(name)[1].lower() in EXTENSIONS
 def _hidden(name): return any(p.startswith('.') or p == '__MACOSX' for p in name.split('/'))
 
 # %% ../nbs/01a_readers.ipynb #62ed5ecb
@@ -163,7 +163,7 @@ def image_size(
     except OSError as e: raise ImageError(f"{path}: {str(e).removeprefix(f'{path}: ')}") from None
     return int(h), int(w)
 
-# %% ../nbs/01a_readers.ipynb #ccbabfff
+# %% ../nbs/01a_readers.ipynb #f2e7c15c
 def open_images(
     names:list, # image ids
     paths:list, # their files
@@ -174,7 +174,8 @@ def open_images(
     def look(path):
         try: return image_size(path)
         except ImageError as e: return str(e).removeprefix(f'{path}: ')
-    with ThreadPoolExecutor(n_threads) as pool: got = list(pool.map(look, paths))
+    parts = [paths[i:i+256] for i in range(0, len(paths), 256)]
+    with ThreadPoolExecutor(n_threads) as pool: got = sum(pool.map(lambda part: [look(p) for p in part], parts), [])
     for name,hw in zip(names, got):
         if isinstance(hw, str): problems.add(name, None, hw)
     good = [(name,path,*hw) for name,path,hw in zip(names, paths, got) if not isinstance(hw, str)]
@@ -192,7 +193,7 @@ def guess_color(
         if (image != image[...,:1]).any(): return 'rgb'
     return 'grey'
 
-# %% ../nbs/01a_readers.ipynb #0a40f09d
+# %% ../nbs/01a_readers.ipynb #61c4866d
 def _open_all(where, names, paths, problems, color):
     "The table of images, and 'grey' or 'rgb'; refuses an empty set."
     if color not in ('auto','grey','rgb'): raise ValueError(f"color is 'auto', 'grey' or 'rgb', found {color!r}")
@@ -203,7 +204,7 @@ def _open_all(where, names, paths, problems, color):
 
 def _short_ids(names):
     "File names, or relative paths when names repeat."
-    short = [PurePosixPath(n).name for n in names]
+    short = [re.split(r'[/\\]', n)[-1] for n in names]
     return short if len(set(short)) == len(short) else list(names)
 
 # %% ../nbs/01a_readers.ipynb #d4002009
@@ -223,7 +224,7 @@ def read_images(
     table,color = _open_all(root, names, paths, problems, color)
     return SteelData(table, classes, task='unlabelled', problems=problems.table(), color=color, root=root, info=dict(reader='images'))
 
-# %% ../nbs/01a_readers.ipynb #31b8ca31
+# %% ../nbs/01a_readers.ipynb #a6c7f630
 def read_table(
     path, # a CSV file, 'archive.zip::member', or a zip archive with one CSV in it
 )->tuple[list[str],list[tuple[int,list[str]]]]: # column names; (line number, fields) of each row
@@ -234,13 +235,14 @@ def read_table(
         path = Place(path).join(inside[0])
     try: raw = read_bytes(path)
     except ImageError as e: raise FileNotFoundError(str(e)) from None
-    text = raw.decode('utf-16' if raw[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-8-sig', 'replace')
-    lines = [(i,line) for i,line in enumerate(re.split('\r\n|\n|\r', text), 1) if line.strip(' ,;\t\0')]
-    if not lines: raise ValueError(f'{path}: empty CSV file ({len(raw)} bytes)')
-    sep = max(',;\t', key=lines[0][1].count)
+    encoding = 'utf-16' if raw[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-8-sig'
+    text = io.TextIOWrapper(io.BytesIO(raw), encoding, errors='replace')
+    lines = ((i,line.rstrip('\n')) for i,line in enumerate(text, 1) if line.strip(' ,;\t\n\0'))
+    _,head = next(lines, (0,''))
+    if not head: raise ValueError(f'{path}: empty CSV file ({len(raw)} bytes)')
+    sep = max(',;\t', key=head.count)
     split = lambda line: next(csv.reader([line], delimiter=sep)) if '"' in line and len(line) < 100_000 else line.split(sep)
-    rows = [(i, [f.strip() for f in split(line)]) for i,line in lines]
-    return rows[0][1], rows[1:]
+    return [f.strip() for f in split(head)], [(i, [f.strip() for f in split(line)]) for i,line in lines]
 
 # %% ../nbs/01a_readers.ipynb #150e5baf
 def _columns(header, path):
@@ -302,13 +304,13 @@ class _Names:
         if len(like) == 1: self.loose[name] = like[0]
         return self.loose.get(name)
 
-# %% ../nbs/01a_readers.ipynb #ce5c45b9
+# %% ../nbs/01a_readers.ipynb #f46deb97
 def _row_runs(name, klass, rle, where, n_classes, sizes, seen, line):
     "(image row or None, class, runs) of one row. Raises `ValueError` with the reason."
     k = _class_number(klass, n_classes)
     if (name,k) in seen: raise ValueError(f'class {k} again, as in row {seen[name,k]}: skipped')
     i = where.get(name)
-    try: runs = parse_runs(rle, None if i is None else sizes[i])
+    try: runs = tuple(a.astype(np.int32) for a in parse_runs(rle, None if i is None else sizes[i]))
     except RLEError as e: raise ValueError(f'class {k}: {e}') from None
     seen[name,k] = line
     return i, k-1, runs
@@ -336,12 +338,12 @@ def _kaggle_runs(table, names, n_classes, rows, header, cols, file, problems):
         problems.add(file, None, f'no row for {len(bare)} images, taken as clean, such as {bare[0]}')
     return found, (len(used), len(used)+len(lost))
 
-# %% ../nbs/01a_readers.ipynb #ea7c88ed
+# %% ../nbs/01a_readers.ipynb #5b3ab532
 def _pack(n, k, found):
     "Run arrays for `SteelData` from {(image row, class): (starts, lengths)}."
     keys,counts = sorted(found), np.zeros(n*k, np.int64)
     for i,c in keys: counts[i*k+c] = len(found[i,c][0])
-    cat = lambda j: np.concatenate([np.zeros(0, np.int32)] + [found[key][j].astype(np.int32) for key in keys])
+    cat = lambda j: np.concatenate([np.zeros(0, np.int32)] + [found[key][j] for key in keys], dtype=np.int32, casting='same_kind')
     return dict(starts=cat(0), lengths=cat(1), offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
 # %% ../nbs/01a_readers.ipynb #5d187d48

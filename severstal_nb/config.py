@@ -51,7 +51,7 @@ ARCHS = ('unet', 'unetplusplus', 'fpn', 'linknet', 'pspnet', 'deeplabv3', 'deepl
 READY = dict(best_accuracy='unetplusplus-efficientnet-b3', fast='unet-resnet18', small_memory='linknet-mobilenet_v2')
 TASKS = ('segmentation', 'multilabel', 'singlelabel')
 
-# %% ../nbs/06a_config.ipynb #dcbf8a7c
+# %% ../nbs/06a_config.ipynb #60f4eb5b
 @dataclass
 class DataConfig:
     "What is read, how it is split, and in which form it reaches the net."
@@ -62,13 +62,14 @@ class DataConfig:
     masks: str|None = key(None, 'reader masks: mask folder under data.root', path=True)
     classes: list[str]|None = key(None, 'class names in order; null: as the data has them')
     color: str = key('auto', 'how images are decoded', choices=('auto', 'grey', 'rgb'))
-    split_strategy: str = key('kfold', 'folds, a hold-out, or the split the data came with',
-                              choices=('kfold', 'stratified_70_15_15', 'stratified_80_10_10', 'given'))
+    split_strategy: str = key('kfold', 'folds, a hold-out, the split the data came with, or none: train and validate on all',
+                              choices=('kfold', 'stratified_70_15_15', 'stratified_80_10_10', 'given', 'none'))
     num_folds: int = key(5, 'number of folds (kfold)', lo=2)
     fold: int|str = key('all', 'fold to train, from 0, or all', choices=('all',), lo=0)
-    stratify: str = key('class_set', 'what folds keep in proportion', choices=('class_set', 'n_defects'))
+    stratify: str = key('class_set', 'what folds keep in proportion; none: groups stay together, classes are not looked at',
+                        choices=('class_set', 'n_defects', 'none'))
     duplicates: str = key('find', 'find, none, or a CSV of pairs that may not straddle a split', path=True)
-    image_size: list[int]|None = key(None, 'resize to [height,width]; null: as they are', lo=1, length=2)
+    image_size: list[int]|None = key(None, 'classifiers: resize to [height,width]; null: as they are', lo=1, length=2)
     batch_size: int = key(8, 'images in a training batch', lo=1)
     valid_batch_size: int|None = key(None, 'images in a validation batch; null: data.batch_size', lo=1)
     num_workers: int = key(0, 'loader processes; results do not depend on it', lo=0)
@@ -168,7 +169,7 @@ class TrainingConfig:
     average_best: int = key(0, 'average the weights of this many best epochs', lo=0)
     device: str = key('auto', 'auto, cpu, cuda, cuda:1, mps')
 
-# %% ../nbs/06a_config.ipynb #e7bb168d
+# %% ../nbs/06a_config.ipynb #170a0052
 @dataclass
 class PredictConfig:
     "From probabilities to masks and labels."
@@ -180,6 +181,8 @@ class PredictConfig:
                                                   lo=0, hi=1)
     tta: list[str] = key([], 'flips averaged at prediction', choices=('h', 'v', 'hv'))
     batch_size: int|None = key(None, 'images in a batch; null: as in validation', lo=1)
+    window: str = key('full', 'predict whole images, or boxes of data.crop_* stitched with overlap averaging',
+                      choices=('full', 'crops'))
     form: str = key('today', 'form of the submission', choices=('today', '2019'))
 
 # %% ../nbs/06a_config.ipynb #a8e86ac0
@@ -351,7 +354,7 @@ def _plain(o):
     if isinstance(o, list): return [_plain(x) for x in o]
     return getattr(o, 'text', o)
 
-# %% ../nbs/06a_config.ipynb #23220ff0
+# %% ../nbs/06a_config.ipynb #961bd84f
 FORMER = {
     'DATA_ROOT': 'data.root', 'MODEL_ARCH': 'model.name', 'ENCODER': 'model.encoder', 'NUM_FOLDS': 'data.num_folds',
     'NUM_EPOCHS': 'training.num_epochs', 'BATCH_SIZE_TRAIN': 'data.batch_size',
@@ -365,8 +368,8 @@ FORMER = {
 FORMER_ANSWERS = {
     'NUM_CLASSES': 'the number of classes comes from the data; data.classes names them',
     'model.num_classes': 'the number of classes comes from the data; data.classes names them',
-    'IMG_HEIGHT': 'images keep their size; data.image_size=[height,width] resizes them',
-    'IMG_WIDTH': 'images keep their size; data.image_size=[height,width] resizes them',
+    'IMG_HEIGHT': 'images keep their size; data.image_size=[height,width] resizes them for classifiers',
+    'IMG_WIDTH': 'images keep their size; data.image_size=[height,width] resizes them for classifiers',
     'PRECROPPED_DIR': 'data.mode=precropped makes and finds the stored crops itself',
     'TTA_HORIZONTAL_FLIP': 'write predict.tta=[h]',
 }
@@ -539,18 +542,19 @@ def _model_rules(cfg):
     yield (cfg.loss.type and m.two_head != (cfg.loss.type == 'joint'), f'loss.type={cfg.loss.type} with '
            f'model.two_head={show(m.two_head)}: two heads and the joint loss go together')
 
-# %% ../nbs/06a_config.ipynb #bf62f556
+# %% ../nbs/06a_config.ipynb #09619928
 def _data_rules(cfg):
     "(broken?, message) of keys about the data."
     d, crops = cfg.data, cfg.data.mode != 'full'
     fold = 0 if d.fold == 'all' else d.fold
-    size = d.image_size or ([d.height, d.width] if d.root in (None, 'synthetic') else [math.inf]*2)
+    size = [d.height, d.width] if d.root in (None, 'synthetic') else [math.inf]*2
     yield (fold and d.split_strategy != 'kfold',
            f'data.fold={fold}: {d.split_strategy} is one split; leave data.fold out')
     yield fold >= d.num_folds, f'data.fold={fold}: there are {d.num_folds} folds, 0 to {d.num_folds-1} (data.num_folds)'
     yield crops and not segments(cfg), f'data.mode={d.mode}: labels are of whole images; only masks can be cropped'
+    yield d.image_size and segments(cfg), 'data.image_size resizes images for classifiers; masks are made at full size'
     yield d.crop_to_defect and not crops, 'data.crop_to_defect needs data.mode=crops'
-    yield (crops and d.crop_stride > d.crop_width, f'data.crop_stride={d.crop_stride}: larger than data.crop_width='
+    yield ((crops or cfg.predict.window == 'crops') and d.crop_stride > d.crop_width, f'data.crop_stride={d.crop_stride}: larger than data.crop_width='
            f'{d.crop_width}, so no crop would show what lies between')
     yield (crops and (d.crop_height > size[0] or d.crop_width > size[1]),
            f'crops of {d.crop_height}×{d.crop_width} do not fit images of {show(size)}: lower data.crop_height or '

@@ -15,6 +15,7 @@ NOTE = '<!-- Made from nbs/index.ipynb by .ci/make_readme.py; edit the notebook.
 HIDE = re.compile(r'^#\|\s*(hide|include:\s*false|default_exp\b.*)\s*$', re.M)
 ECHO_OFF = re.compile(r'^#\|\s*echo:\s*false\s*$', re.M)
 DIRECTIVE = re.compile(r'^#\|.*\n?', re.M)
+RICH = ('image/png', 'image/jpeg', 'text/markdown')
 NOTEBOOK = re.compile(r'\]\((?!https?:|/|nbs/)([\w/.-]+\.ipynb)(#[\w-]*)?\)')
 
 
@@ -31,9 +32,10 @@ def prepare(nb):
         if c.cell_type != 'code': continue
         if ECHO_OFF.search(c.source): c.metadata['transient'] = {'remove_source': True}
         c.source = DIRECTIVE.sub('', c.source).strip()
+        c.outputs = [o for o in c.outputs if o.get('name') != 'stderr']
         for o in c.outputs:
-            if 'data' in o and 'image/png' in o.data: o.data = {'image/png': o.data['image/png']}
-            if 'data' in o and 'text/markdown' in o.data: o.data = {'text/markdown': o.data['text/markdown']}
+            best = next((k for k in RICH if k in o.get('data', {})), None)
+            if best: o.data = {best: o.data[best]}
     return nb
 
 
@@ -42,7 +44,7 @@ def make():
     nb = prepare(nbformat.read(ROOT/'nbs'/'index.ipynb', 4))
     resources = {'unique_key': 'picture', 'output_files_dir': 'index_files', 'global_content_filter': {}}
     text, resources = MarkdownExporter().from_notebook_node(nb, resources)
-    text = NOTEBOOK.sub(r'](nbs/\1\2)', text).replace('![png](', '![](')
+    text = NOTEBOOK.sub(r'](nbs/\1\2)', text).replace('![png](', '![](').replace('![jpeg](', '![](')
     text = re.sub(r'```python\s*```\n*', '', text)
     text = re.sub(r'[ \t]+$', '', re.sub(r'\n{3,}', '\n\n', text), flags=re.M)
     return NOTE + text.strip() + '\n', resources.get('outputs', {})

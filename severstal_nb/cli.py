@@ -96,13 +96,13 @@ def settle(debug:bool=False):
     except (AttributeError, OSError, TypeError): return # not glibc
     for option,value in ((-3, 1<<30), (-1, (1<<31)-1), (-2, 1<<28)): mallopt(option, value) # mmap, trim threshold, top pad
 
-# %% ../nbs/11_cli.ipynb #2fa8baca
+# %% ../nbs/11_cli.ipynb #a995bd2f
 @command('Five-minute job on built-in synthetic strips: folds, thresholds, ensemble, submission.csv and pictures.',
          arg('folder', nargs='?', default='demo', help='where results go (demo)'),
          arg('--seed', type=int, default=0, help='of strips and training (0)'))
 def demo(args):
     "`severstal demo`"
-    from severstal_nb.experiment import demo
+    from severstal_nb.demo import demo
     demo(args.folder, seed=args.seed)
 
 # %% ../nbs/11_cli.ipynb #269fb573
@@ -199,7 +199,7 @@ def _train_job(train, cfg, name):
     print(name, flush=True)
     _done(train(cfg, resume=run and str(run)))
 
-# %% ../nbs/11_cli.ipynb #a39b69cf
+# %% ../nbs/11_cli.ipynb #0376a2a6
 @command('Predict a folder of images with one run, or the mean of several: submission.csv or predictions.csv.',
          arg('runs', nargs='+', metavar='RUN', help='run folders'),
          arg('--images', required=True, metavar='DIR', help='folder of images'),
@@ -210,17 +210,21 @@ def _train_job(train, cfg, name):
          arg('--batch-size', type=int, default=None, metavar='N', help='images in a batch'),
          arg('--workers', type=int, default=None, metavar='N', help='loader processes'),
          arg('--device', default=None, help='cpu, cuda, cuda:1, mps'),
+         arg('--sample', default=None, metavar='FILE', help='sample submission whose names and order are followed'),
+         arg('--sequential', action='store_true', help='one model in memory at a time'),
          arg('--fresh', action='store_true', help='start again instead of continuing'))
 def predict(args):
     "`severstal predict`"
     for o in args.runs:
         if not Path(o).exists(): raise FileNotFoundError(f'{o}: no such run folder')
     if not Path(args.images).exists(): raise FileNotFoundError(f'--images {args.images}: no such folder')
+    if args.sample and not Path(args.sample).is_file(): raise FileNotFoundError(f'--sample {args.sample}: no such file')
     if args.batch_size is not None: _at_least('batch-size', args.batch_size, 1)
     tta = parse_tta(args.tta)
     from severstal_nb.experiment import predict
     print(predict(args.runs, args.images, args.out, tta=tta, form=args.form, every_row=args.all_rows,
-                  batch_size=args.batch_size, num_workers=args.workers, device=args.device, resume=not args.fresh))
+                  batch_size=args.batch_size, num_workers=args.workers, device=args.device, resume=not args.fresh,
+                  sample=args.sample, sequential=args.sequential))
 
 # %% ../nbs/11_cli.ipynb #796f7d3a
 def parse_tta(

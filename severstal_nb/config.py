@@ -51,7 +51,7 @@ ARCHS = ('unet', 'unetplusplus', 'fpn', 'linknet', 'pspnet', 'deeplabv3', 'deepl
 READY = dict(best_accuracy='unetplusplus-efficientnet-b3', fast='unet-resnet18', small_memory='linknet-mobilenet_v2')
 TASKS = ('segmentation', 'multilabel', 'singlelabel')
 
-# %% ../nbs/06a_config.ipynb #60f4eb5b
+# %% ../nbs/06a_config.ipynb #139f17a8
 @dataclass
 class DataConfig:
     "What is read, how it is split, and in which form it reaches the net."
@@ -62,11 +62,11 @@ class DataConfig:
     masks: str|None = key(None, 'reader masks: mask folder under data.root', path=True)
     classes: list[str]|None = key(None, 'class names in order; null: as the data has them')
     color: str = key('auto', 'how images are decoded', choices=('auto', 'grey', 'rgb'))
-    split_strategy: str = key('kfold', 'folds, a hold-out, the split the data came with, or none: train and validate on all',
+    split_strategy: str = key('kfold', 'folds, a hold-out, the given split, or none: train and validate on all',
                               choices=('kfold', 'stratified_70_15_15', 'stratified_80_10_10', 'given', 'none'))
     num_folds: int = key(5, 'number of folds (kfold)', lo=2)
     fold: int|str = key('all', 'fold to train, from 0, or all', choices=('all',), lo=0)
-    stratify: str = key('class_set', 'what folds keep in proportion; none: groups stay together, classes are not looked at',
+    stratify: str = key('class_set', 'what folds keep in proportion; none: classes are not looked at',
                         choices=('class_set', 'n_defects', 'none'))
     duplicates: str = key('find', 'find, none, or a CSV of pairs that may not straddle a split', path=True)
     image_size: list[int]|None = key(None, 'classifiers: resize to [height,width]; null: as they are', lo=1, length=2)
@@ -542,7 +542,7 @@ def _model_rules(cfg):
     yield (cfg.loss.type and m.two_head != (cfg.loss.type == 'joint'), f'loss.type={cfg.loss.type} with '
            f'model.two_head={show(m.two_head)}: two heads and the joint loss go together')
 
-# %% ../nbs/06a_config.ipynb #09619928
+# %% ../nbs/06a_config.ipynb #aef4db8a
 def _data_rules(cfg):
     "(broken?, message) of keys about the data."
     d, crops = cfg.data, cfg.data.mode != 'full'
@@ -554,7 +554,8 @@ def _data_rules(cfg):
     yield crops and not segments(cfg), f'data.mode={d.mode}: labels are of whole images; only masks can be cropped'
     yield d.image_size and segments(cfg), 'data.image_size resizes images for classifiers; masks are made at full size'
     yield d.crop_to_defect and not crops, 'data.crop_to_defect needs data.mode=crops'
-    yield ((crops or cfg.predict.window == 'crops') and d.crop_stride > d.crop_width, f'data.crop_stride={d.crop_stride}: larger than data.crop_width='
+    boxes = crops or cfg.predict.window == 'crops'
+    yield (boxes and d.crop_stride > d.crop_width, f'data.crop_stride={d.crop_stride}: larger than data.crop_width='
            f'{d.crop_width}, so no crop would show what lies between')
     yield (crops and (d.crop_height > size[0] or d.crop_width > size[1]),
            f'crops of {d.crop_height}×{d.crop_width} do not fit images of {show(size)}: lower data.crop_height or '

@@ -28,12 +28,13 @@ def seed_augment(
     "Let all transforms of `aug` draw from one pair of generators started at `seed`."
     aug.set_random_state(np.random.default_rng(seed), random.Random(seed))
 
-# %% ../nbs/01c_augment.ipynb #6680bcd6
+# %% ../nbs/01c_augment.ipynb #980bede4
 def pack_masks(
     mask:np.ndarray, # uint8 0/1 [K,h,w], K at most 8
 )->np.ndarray: # uint8 [h,w]
     "Masks as the bits of one plane, class k in bit k."
     if len(mask) > 8: raise ValueError(f'{len(mask)} classes do not fit into the 8 bits of a plane')
+    if len(mask) == 1: return mask[0]  # the usual case costs nothing
     out = np.array(mask[0], order='C')
     for k in range(1, len(mask)): out |= mask[k] << k
     return out
@@ -43,6 +44,7 @@ def unpack_masks(
     n_classes:int,
 )->np.ndarray: # uint8 0/1 [K,h,w]
     "The masks that `pack_masks` put into `plane`."
+    if n_classes == 1: return plane[None]
     out = np.empty((n_classes, *plane.shape), np.uint8)
     for k in range(n_classes): np.bitwise_and(plane if k == 0 else plane >> k, 1, out=out[k])
     return out

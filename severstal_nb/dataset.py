@@ -72,7 +72,7 @@ def resize(
         mask = np.stack(planes) if planes else np.zeros((0, h, w), np.uint8)
     return cv2.resize(np.ascontiguousarray(image), (w, h), interpolation=mode), mask
 
-# %% ../nbs/01d_dataset.ipynb #e693b266
+# %% ../nbs/01d_dataset.ipynb #6b5b5b81
 class SteelDataset(Dataset):
     "Boxes of `data` as `(image uint8 [C,h,w], target)`; a function of (seed, epoch, index)."
     def __init__(self,
@@ -138,8 +138,10 @@ class SteelDataset(Dataset):
     def _through(self, f, image, planes, every=False):
         "`f(image, mask)`, with all K masks where `every`, else with those that are there."
         if planes is None: return f(image, None)[0], None
-        some, none = list(range(len(self.classes)) if every else planes), np.zeros(image.shape[:2], np.uint8)
-        image, mask = f(image, np.stack([planes.get(k, none) for k in some]) if some else None)
+        some = list(range(len(self.classes))) if every else sorted(planes)
+        none = np.zeros(image.shape[:2], np.uint8)
+        masks = [planes.get(k, none) for k in some]
+        image, mask = f(image, np.stack(masks) if len(some) > 1 else masks[0][None] if some else None)
         return image, {k: m for k, m in zip(some, mask if some else ()) if m.any()}
 
     def __getitem__(self, key):
@@ -175,15 +177,16 @@ class SteelDataset(Dataset):
         return (f'{a} is {first[0]}×{first[1]} and {b} is {other[0]}×{other[1]}: one batch holds one size. '
                 'Give size= or crop=, or use batch size 1')
 
-# %% ../nbs/01d_dataset.ipynb #12b8a68c
+# %% ../nbs/01d_dataset.ipynb #fa6d00c8
 def _row_major(m):
     "A mask in C order; `SteelData.mask` makes them down the columns, as Kaggle's runs go."
     return m if m.flags.c_contiguous else cv2.transpose(m.T) if m.T.flags.c_contiguous else np.ascontiguousarray(m)
 
 def _new_batch(*shape):
-    "A zero uint8 tensor; in a worker in shared memory at once, which saves the copy on the way out."
-    if get_worker_info() is None: return torch.zeros(shape, dtype=torch.uint8)
-    return torch.zeros(shape, dtype=torch.uint8).share_memory_()
+    "A zero uint8 tensor; in a worker in shared memory at once, as PyTorch's collate does, which saves a copy."
+    out = torch.zeros(0 if get_worker_info() else shape, dtype=torch.uint8)
+    if get_worker_info() is None: return out
+    return out.set_(out.untyped_storage()._new_shared(int(np.prod(shape))), 0, shape)
 
 # %% ../nbs/01d_dataset.ipynb #d91eaacd
 def epoch_order(
@@ -199,7 +202,7 @@ def epoch_order(
         raise ValueError(f'sampling needs {n} weights, none negative and not all zero; found shape {weights.shape}')
     return rng.choice(n, n, p=weights / weights.sum())
 
-# %% ../nbs/01d_dataset.ipynb #9bcd93c2
+# %% ../nbs/01d_dataset.ipynb #fd807a56
 class KeySampler:
     "Batches of `(epoch, index)` keys for one rank; unshuffled ones are always epoch 0."
     def __init__(self,
@@ -214,7 +217,8 @@ class KeySampler:
         if batch_size < 1: raise ValueError(f'batch size {batch_size}: at least 1')
         self.n, self.batch_size, self.shuffle, self.seed, self.weights = n, batch_size, shuffle, seed, weights
         self.rank, self.world, self.drop_last, self.epoch = rank, world, drop_last and n >= batch_size, 0
-        small = min(batch_size, n if not self.drop_last else batch_size)
+        if shuffle and not n: raise ValueError('there is nothing to train on: the training set is empty')
+        small = batch_size if self.drop_last else min(batch_size, n)
         if shuffle and small < world: raise ValueError(f'a batch of {small} cannot be shared by {world} processes')
         if weights is not None: epoch_order(n, seed, 0, weights)  # bad weights are reported here, not in epoch 1
 

@@ -33,7 +33,7 @@ def split_member(
     archive,sep,member = str(path).partition('::')
     return archive, member if sep else None
 
-# %% ../nbs/01_data.ipynb #3aef2408
+# %% ../nbs/01_data.ipynb #52c97a5c
 @lru_cache(maxsize=16)
 def _open_zip(archive, mtime, pid): return zipfile.ZipFile(archive)
 
@@ -41,9 +41,10 @@ def open_zip(archive)->zipfile.ZipFile:
     "The archive, opened once per process, and again when the file has changed. Raises `ImageError`."
     try: return _open_zip(str(archive), os.stat(archive).st_mtime_ns, os.getpid())
     except FileNotFoundError: raise ImageError(f'{archive}: no such archive') from None
-    except (zipfile.BadZipFile, OSError) as e: raise ImageError(f'{archive}: not a readable zip archive ({e})') from None
+    except (zipfile.BadZipFile, OSError) as e:
+        raise ImageError(f'{archive}: not a readable zip archive ({e})') from None
 
-# %% ../nbs/01_data.ipynb #59f7d22b
+# %% ../nbs/01_data.ipynb #867bc42c
 def read_bytes(
     path, # a file, or 'archive.zip::member'
 )->bytes:
@@ -52,9 +53,10 @@ def read_bytes(
     try: return Path(archive).read_bytes() if member is None else open_zip(archive).read(member)
     except ImageError: raise
     except (KeyError, FileNotFoundError): raise ImageError(f'{path}: no such file') from None
-    except Exception as e: raise ImageError(f'{path}: cannot be read ({e})') from None  # zlib, zipfile and the system have many
+    except Exception as e:
+        raise ImageError(f'{path}: cannot be read ({e})') from None  # zlib, zipfile and the system have many
 
-# %% ../nbs/01_data.ipynb #4d22b355
+# %% ../nbs/01_data.ipynb #6f2f307f
 def read_image(
     path, # a file, or 'archive.zip::member'
     color:str='grey', # 'grey' | 'rgb'
@@ -63,14 +65,15 @@ def read_image(
     if color not in ('grey','rgb'): raise ValueError(f"color is 'grey' or 'rgb', found {color!r}")
     raw = read_bytes(path)
     if not raw: raise ImageError(f'{path}: empty file (0 bytes)')
-    if raw[:2] == b'\xff\xd8' and b'\xff\xd9' not in raw[-1024:]: raise ImageError(f'{path}: truncated (no JPEG end marker)')
+    if raw[:2] == b'\xff\xd8' and b'\xff\xd9' not in raw[-1024:]:
+        raise ImageError(f'{path}: truncated (no JPEG end marker)')
     flag = cv2.IMREAD_GRAYSCALE if color == 'grey' else cv2.IMREAD_COLOR
     try: image = cv2.imdecode(np.frombuffer(raw, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error: image = None
     if image is None: raise ImageError(f'{path}: cannot be decoded as an image ({len(raw)} bytes)')
     return image if color == 'grey' else cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
-# %% ../nbs/01_data.ipynb #7f8e1873
+# %% ../nbs/01_data.ipynb #abe3d6a8
 class Problems:
     "Collects what was skipped or repaired while reading; with `strict` the first one raises `ValueError`."
     def __init__(self, strict:bool=False): self.strict,self.rows = strict,[]
@@ -80,9 +83,10 @@ class Problems:
         self.rows.append((str(file), row, reason))
     def table(self)->pd.DataFrame: # columns file, row, reason
         "What was noted, in order."
-        return pd.DataFrame(self.rows, columns=['file','row','reason']).astype({'file':str, 'row':'Int64', 'reason':str})
+        kinds = {'file':str, 'row':'Int64', 'reason':str}
+        return pd.DataFrame(self.rows, columns=list(kinds)).astype(kinds)
 
-# %% ../nbs/01_data.ipynb #d32f3a82
+# %% ../nbs/01_data.ipynb #548e2dbe
 class SteelData:
     "A table of images, the runs of their masks, class names, and the problems met while reading."
     def __init__(self,
@@ -102,9 +106,11 @@ class SteelData:
         self.starts = np.zeros(0, np.int32) if starts is None else starts
         self.lengths = np.zeros(0, np.int32) if lengths is None else lengths
         self.offsets = np.zeros(n+1, np.int64) if offsets is None else offsets
-        if len(self.offsets) != n+1: raise ValueError(f'{len(self)} images of {self.K} classes need {n+1} offsets, found {len(self.offsets)}')
+        if len(self.offsets) != n+1:
+            raise ValueError(f'{len(self)} images of {self.K} classes need {n+1} offsets, found {len(self.offsets)}')
         self._labels = None if labels is None else np.asarray(labels, bool).reshape(len(self), self.K)
-        self.task = task or ('segmentation' if offsets is not None else 'unlabelled' if labels is None else 'multilabel')
+        given = 'segmentation' if offsets is not None else 'unlabelled' if labels is None else 'multilabel'
+        self.task = task or given
         self.problems = Problems().table() if problems is None else problems
         self.color,self.root,self.info = color, str(root), dict(info or {})
 
@@ -117,10 +123,12 @@ class SteelData:
         lost = [c for c in ('image_id','path','height','width') if c not in table]
         if lost: raise ValueError(f"the table of images lacks {', '.join(lost)} (it has {', '.join(map(str, table))})")
         self._images = table.reset_index(drop=True)
-        self._paths,self._sizes = table['path'].tolist(), table[['height','width']].to_numpy(np.int64)  # .iat costs 13 µs
+        self._paths = table['path'].tolist()                               # asked for with every sample, and
+        self._sizes = table[['height','width']].to_numpy(np.int64)         # .iat of a table costs 13 µs
 
     def __len__(self): return len(self._images)
-    def __repr__(self): return f"SteelData({len(self)} images, {self.task}, classes: {', '.join(self.classes) or 'none'})"
+    def __repr__(self):
+        return f"SteelData({len(self)} images, {self.task}, classes: {', '.join(self.classes) or 'none'})"
     @property
     def n_classes(self)->int:
         "Number of classes."
@@ -161,7 +169,7 @@ def mask(self:SteelData,
         if len(starts): fill_runs(starts, lengths, (h,w), (x0,y0,x1,y1), out=masks[k])
     return masks
 
-# %% ../nbs/01_data.ipynb #95f56e6e
+# %% ../nbs/01_data.ipynb #c6ba44a1
 @patch
 def image(self:SteelData,
     i:int, # which image
@@ -171,7 +179,8 @@ def image(self:SteelData,
     h,w = self.shape(i)
     image = read_image(self._paths[i], self.color)
     if image.shape[:2] != (h,w):
-        raise ImageError(f'{self._paths[i]}: {image.shape[0]}×{image.shape[1]} pixels, but {h}×{w} when the data was read')
+        now = '{}×{}'.format(*image.shape)
+        raise ImageError(f'{self._paths[i]}: {now} pixels, but {h}×{w} when the data was read')
     if box is None: return image
     x0,y0,x1,y1 = _check_box(box, h, w)
     return image[y0:y1, x0:x1]
@@ -225,7 +234,7 @@ def assign(self:SteelData, **columns)->SteelData:
     new.images = self.images.assign(**columns)
     return new
 
-# %% ../nbs/01_data.ipynb #94d55eab
+# %% ../nbs/01_data.ipynb #d1736ffa
 @patch(cls_method=True)
 def from_masks(cls:SteelData,
     images:pd.DataFrame, # image_id, path, height, width
@@ -237,9 +246,11 @@ def from_masks(cls:SteelData,
     found = []
     for i,(mask,h,w) in enumerate(zip(masks, images['height'], images['width'], strict=True)):
         if isinstance(mask, np.ndarray) and mask.shape != (len(classes),h,w):
-            raise ValueError(f"{images['image_id'].iloc[i]}: mask is {mask.shape}, expected {(len(classes),int(h),int(w))}")
+            expected = len(classes), int(h), int(w)
+            raise ValueError(f"{images['image_id'].iloc[i]}: mask is {mask.shape}, expected {expected}")
         found += [mask_runs(m) for m in mask] if isinstance(mask, np.ndarray) else list(mask)
-    cat = lambda j: np.concatenate([np.zeros(0, np.int32)] + [np.asarray(f[j], np.int32) for f in found], dtype=np.int32)
+    none = np.zeros(0, np.int32)
+    cat = lambda j: np.concatenate([none, *(np.asarray(f[j], np.int32) for f in found)])
     offsets = np.concatenate([[0], np.cumsum([len(s) for s,_ in found])]).astype(np.int64)
     return cls(images, classes, cat(0), cat(1), offsets, **kw)
 
@@ -262,16 +273,17 @@ def concat(
     new.info = {} if len(datas) > 1 else first.info
     return new
 
-# %% ../nbs/01_data.ipynb #5b3e77bf
+# %% ../nbs/01_data.ipynb #477db901
 def class_colors(
     n:int, # how many classes
 )->np.ndarray: # uint8 [n,3], RGB
-    "A colour for each class: Okabe and Ito's eight (https://jfly.uni-koeln.de/color), then steps around the hue circle."
-    eight = [(230,159,0), (86,180,233), (0,158,115), (240,228,66), (0,114,178), (213,94,0), (204,121,167), (255,255,255)]
+    "A colour for each class: Okabe and Ito's eight (https://jfly.uni-koeln.de/color), then around the hue circle."
+    eight = [(230,159,0), (86,180,233), (0,158,115), (240,228,66),
+             (0,114,178), (213,94,0), (204,121,167), (255,255,255)]
     more = [[int(255*v) for v in colorsys.hsv_to_rgb(j*.618%1, .75, .95)] for j in range(n-8)]
     return np.array((eight+more)[:n], np.uint8).reshape(n, 3)
 
-# %% ../nbs/01_data.ipynb #82d8f560
+# %% ../nbs/01_data.ipynb #e734142b
 def overlay(
     image:np.ndarray, # uint8 [h,w] or [h,w,3]
     mask:np.ndarray, # [K,h,w], non-zero = defect
@@ -284,11 +296,12 @@ def overlay(
     for m,c in zip(np.asarray(mask) != 0, class_colors(len(mask)) if colors is None else colors):
         if not m.any(): continue
         out[m] = (out[m]*(1-alpha) + np.asarray(c)*alpha).round().astype(np.uint8)
-        inner = cv2.erode(m.astype(np.uint8), np.ones((2*edge+1,)*2, np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        around = np.ones((2*edge+1,2*edge+1), np.uint8)
+        inner = cv2.erode(m.astype(np.uint8), around, borderType=cv2.BORDER_CONSTANT, borderValue=0)
         if edge: out[m & (inner == 0)] = c
     return out
 
-# %% ../nbs/01_data.ipynb #9fc60dc4
+# %% ../nbs/01_data.ipynb #45a65acc
 def show_mask(
     image:np.ndarray, # uint8 [h,w] or [h,w,3]
     mask:np.ndarray, # [K,h,w], non-zero = defect
@@ -305,7 +318,8 @@ def show_mask(
     if title is not None: ax.set_title(title, fontsize=8, loc='left', pad=3)
     for k in range(len(mask)):
         if mask[k].any(): ax.plot([], [], 's', color=colors[k]/255, label=classes[k] if classes else str(k+1))
-    if ax.get_legend_handles_labels()[0]: ax.legend(fontsize=7, loc='lower right', ncols=4, framealpha=.8, borderpad=.2, handletextpad=.1)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize=7, loc='lower right', ncols=4, framealpha=.8, borderpad=.2, handletextpad=.1)
     return ax
 
 # %% ../nbs/01_data.ipynb #116a2b02
@@ -339,24 +353,27 @@ def show_batch(self:SteelData,
     for i,ax in zip(rows, axs.flat): self.show(i, ax)
     return fig
 
-# %% ../nbs/01_data.ipynb #215f5e85
+# %% ../nbs/01_data.ipynb #ded47f7b
 @patch
 def summary(self:SteelData)->pd.DataFrame: # a row per class
     "Per class: images, their share, and for masks the defect pixels: total, and per image the median and range."
     labels,areas = self.labels, self.areas
-    t = pd.DataFrame({'images':labels.sum(0), 'share':labels.sum(0)/max(1, len(self))}, index=pd.Index(self.classes, name='class'))
+    n,index = labels.sum(0), pd.Index(self.classes, name='class')
+    t = pd.DataFrame({'images':n, 'share':n/max(1, len(self))}, index=index)
     if self.task != 'segmentation': return t
     some = [areas[labels[:,k],k] for k in range(self.K)]
     t['pixels'] = areas.sum(0)
-    for name,f in dict(median=np.median, smallest=np.min, largest=np.max).items(): t[name] = [int(f(a)) if len(a) else 0 for a in some]
+    for name,f in dict(median=np.median, smallest=np.min, largest=np.max).items():
+        t[name] = [int(f(a)) if len(a) else 0 for a in some]
     return t
 
-# %% ../nbs/01_data.ipynb #00881454
+# %% ../nbs/01_data.ipynb #0d12db07
 def _sizes_text(sizes):
     "'256×1600' or, for several sizes, the three most frequent with their counts."
     n = pd.Series([f'{h}×{w}' for h,w in sizes]).value_counts()
     if len(n) == 1: return n.index[0]
-    return ', '.join(f'{s} ({c:,})' for s,c in n.head(3).items()) + (f' and {len(n)-3} more sizes' if len(n) > 3 else '')
+    more = f' and {len(n)-3} more sizes' if len(n) > 3 else ''
+    return ', '.join(f'{s} ({c:,})' for s,c in n.head(3).items()) + more
 
 # %% ../nbs/01_data.ipynb #d97befee
 def _markdown_table(t):

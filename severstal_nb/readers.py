@@ -36,7 +36,7 @@ def _walk(folder):
         seen.add(real)
         yield from (os.path.relpath(os.path.join(d, f), folder).replace(os.sep, '/') for f in files)
 
-# %% ../nbs/01a_readers.ipynb #4f7f4c7f
+# %% ../nbs/01a_readers.ipynb #4dee5e2d
 class Place:
     "A folder, or a folder inside a zip archive: lists and names what is in it."
     def __init__(self, path):
@@ -44,7 +44,8 @@ class Place:
         self.archive,inside = split_member(self.path)
         is_file = os.path.isfile(self.archive)
         self.is_zip = inside is not None or (is_file and self.archive.lower().endswith('.zip'))
-        if is_file and not self.is_zip: raise FileNotFoundError(f'{self.archive}: is a file; a folder or a zip archive is expected')
+        if is_file and not self.is_zip:
+            raise FileNotFoundError(f'{self.archive}: is a file; a folder or a zip archive is expected')
         if not is_file and not os.path.isdir(self.archive): raise FileNotFoundError(f'{self.archive}: no such folder')
         self._prefix = f'{inside}/' if inside else ''
         self._below = None
@@ -52,19 +53,18 @@ class Place:
     def join(self, name)->str:
         "Path of `name` in here, as `read_bytes` and `Place` take it."
         return f'{self.archive}::{self._prefix}{name}' if self.is_zip else os.path.join(self.archive, *name.split('/'))
+    def _members(self):
+        return [m[len(self._prefix):] for m in open_zip(self.archive).namelist() if m.startswith(self._prefix)]
     def below(self)->list[str]:
         "Relative paths of all files at any depth, sorted."
         if self._below is None:
-            n = len(self._prefix)
-            found = [m[n:] for m in open_zip(self.archive).namelist() if m.startswith(self._prefix)] if self.is_zip else _walk(self.archive)
+            found = self._members() if self.is_zip else _walk(self.archive)
             self._below = sorted(f for f in found if f and not f.endswith('/') and not _hidden(f))
         return self._below
     def names(self)->list[str]:
         "Names of files and folders (with a slash at the end) directly in here, sorted."
         if not self.is_zip: found = {e.name + '/'*e.is_dir() for e in os.scandir(self.archive)}
-        else:
-            rest = [m[len(self._prefix):] for m in open_zip(self.archive).namelist() if m.startswith(self._prefix)]
-            found = {m.split('/')[0] + '/'*('/' in m) for m in rest if m}
+        else: found = {m.split('/')[0] + '/'*('/' in m) for m in self._members() if m}
         return sorted(f for f in found if not _hidden(f.rstrip('/')))
     def folders(self)->list[str]:
         "Names of the folders directly in here, also empty ones."
@@ -93,13 +93,14 @@ def _find(place, names, what):
     if found is None: raise FileNotFoundError(f"{place}: no {what} (looked for {', '.join(names)}, plain or zipped)")
     return found
 
-# %% ../nbs/01a_readers.ipynb #c01f6d3b
+# %% ../nbs/01a_readers.ipynb #01e309e2
 def _given(place, path, what):
     "`path` as the user gave it: below `place`, or anywhere."
     archive,member = split_member(path)
     for p in (os.path.join(place.archive, archive), archive) if not place.is_zip else (archive,):
         if os.path.exists(p): return p if member is None else f'{p}::{member}'
-    if place.is_zip and member is None and any(f == archive or f.startswith(f'{archive}/') for f in place.below()): return place.join(archive)
+    if place.is_zip and member is None and any(f == archive or f.startswith(f'{archive}/') for f in place.below()):
+        return place.join(archive)
     raise FileNotFoundError(f'{path}: no such {what} (looked in {place} too)')
 
 # %% ../nbs/01a_readers.ipynb #19534568
@@ -113,23 +114,25 @@ def _jpeg_size(head):
         if mark in (0xD9,0xDA): return None
         at += 2 if mark == 1 or 0xD0 <= mark <= 0xD8 else 2+struct.unpack('>H', head[at+2:at+4])[0]
 
-# %% ../nbs/01a_readers.ipynb #e8fac17c
+# %% ../nbs/01a_readers.ipynb #8615051b
 def _pil_size(file, size):
     "(height, width) by Pillow, which reads no pixels here; the strips or tiles of a TIFF must lie inside the file."
     from PIL import Image
     with Image.open(file) as im:
         tags = getattr(im, 'tag_v2', {})
         for at,count in ((273,279), (324,325)):
-            if at in tags and np.add(tags[at], tags.get(count, 0)).max() > size: raise ImageError('truncated: TIFF data past the end of the file')
+            if at in tags and np.add(tags[at], tags.get(count, 0)).max() > size:
+                raise ImageError('truncated: TIFF data past the end of the file')
         return im.height, im.width
 
-# %% ../nbs/01a_readers.ipynb #a7afbcd2
+# %% ../nbs/01a_readers.ipynb #589bdcf9
 def _header_size(head, tail, size, rest):
     "(height, width) by format; `rest()` gives what Pillow can open. Raises `ImageError` with the reason only."
     if not size: raise ImageError('empty file (0 bytes)')
     if head[:2] == b'\xff\xd8':
         h,w,at = _jpeg_size(head) or (0,0,0)
-        if size-len(tail)+tail.rfind(b'\xff\xd9') < max(at, size-len(tail)): raise ImageError('truncated: no JPEG end marker')
+        if size-len(tail)+tail.rfind(b'\xff\xd9') < max(at, size-len(tail)):
+            raise ImageError('truncated: no JPEG end marker')
         if at: return h,w
         if size <= len(head): raise ImageError('unreadable: no JPEG frame header')
     if head[:8] == b'\x89PNG\r\n\x1a\n' and len(head) >= 24:
@@ -142,7 +145,8 @@ def _header_size(head, tail, size, rest):
         raise ImageError('truncated: shorter than its WebP header says')
     try: return _pil_size(rest(), size)
     except ImageError: raise
-    except Exception: raise ImageError('unreadable: not an image of a known format') from None  # Pillow raises nearly anything
+    except Exception:
+        raise ImageError('unreadable: not an image of a known format') from None  # Pillow raises nearly anything
 
 # %% ../nbs/01a_readers.ipynb #cf1b976e
 def image_size(
@@ -193,13 +197,15 @@ def guess_color(
         if (image != image[...,:1]).any(): return 'rgb'
     return 'grey'
 
-# %% ../nbs/01a_readers.ipynb #61c4866d
+# %% ../nbs/01a_readers.ipynb #48ffc2e0
 def _open_all(where, names, paths, problems, color):
     "The table of images, and 'grey' or 'rgb'; refuses an empty set."
     if color not in ('auto','grey','rgb'): raise ValueError(f"color is 'auto', 'grey' or 'rgb', found {color!r}")
     if not names: raise ValueError(f"{where}: no images in it ({' '.join(EXTENSIONS)})")
     table = open_images(_short_ids(names), paths, problems)
-    if not len(table): raise ValueError(f'{where}: none of its {len(names)} image files can be opened, {names[0]}: {problems.rows[-len(names)][2]}')
+    if not len(table):
+        why = problems.rows[-len(names)][2]
+        raise ValueError(f'{where}: none of its {len(names)} image files can be opened, {names[0]}: {why}')
     return table, guess_color(table['path'].tolist()) if color == 'auto' else color
 
 def _short_ids(names):
@@ -207,7 +213,7 @@ def _short_ids(names):
     short = [re.split(r'[/\\]', n)[-1] for n in names]
     return short if len(set(short)) == len(short) else list(names)
 
-# %% ../nbs/01a_readers.ipynb #d4002009
+# %% ../nbs/01a_readers.ipynb #1dc1684c
 def read_images(
     root, # folder or zip of images (or of folders of them); or a list of files
     classes=(), # class names, if they are known
@@ -222,9 +228,10 @@ def read_images(
         names = place.images() or place.images(deep=True)
         paths = [place.join(n) for n in names]
     table,color = _open_all(root, names, paths, problems, color)
-    return SteelData(table, classes, task='unlabelled', problems=problems.table(), color=color, root=root, info=dict(reader='images'))
+    return SteelData(table, classes, task='unlabelled', problems=problems.table(), color=color, root=root,
+                     info=dict(reader='images'))
 
-# %% ../nbs/01a_readers.ipynb #a6c7f630
+# %% ../nbs/01a_readers.ipynb #74cd2756
 def read_table(
     path, # a CSV file, 'archive.zip::member', or a zip archive with one CSV in it
 )->tuple[list[str],list[tuple[int,list[str]]]]: # column names; (line number, fields) of each row
@@ -241,8 +248,10 @@ def read_table(
     _,head = next(lines, (0,''))
     if not head: raise ValueError(f'{path}: empty CSV file ({len(raw)} bytes)')
     sep = max(',;\t', key=head.count)
-    split = lambda line: next(csv.reader([line], delimiter=sep)) if '"' in line and len(line) < 100_000 else line.split(sep)
-    return [f.strip() for f in split(head)], [(i, [f.strip() for f in split(line)]) for i,line in lines]
+    def fields(line):
+        quoted = '"' in line and len(line) < 100_000                      # the csv module refuses longer fields
+        return [f.strip() for f in (next(csv.reader([line], delimiter=sep)) if quoted else line.split(sep))]
+    return fields(head), [(i, fields(line)) for i,line in lines]
 
 # %% ../nbs/01a_readers.ipynb #150e5baf
 def _columns(header, path):
@@ -256,12 +265,13 @@ def _columns(header, path):
     raise ValueError(f"{path}: no column {', '.join(lost)} among {', '.join(header)[:100]}; "
                      'expected ImageId,ClassId,EncodedPixels or ImageId_ClassId,EncodedPixels')
 
-# %% ../nbs/01a_readers.ipynb #cfa7581f
+# %% ../nbs/01a_readers.ipynb #0456f7b3
 def _parse_row(fields, header, cols):
     "(image name, class text, run-length string) of a row. Raises `ValueError` with the reason."
     at_image,at_class,at_pixels = cols
     if fields == header: raise ValueError('the header once more')
-    if len(fields) != len(header): raise ValueError(f"{len(fields)} field{'s'*(len(fields) != 1)}, the header has {len(header)}")
+    if len(fields) != len(header):
+        raise ValueError(f"{len(fields)} field{'s'*(len(fields) != 1)}, the header has {len(header)}")
     name,rle = fields[at_image],fields[at_pixels]
     klass = fields[at_class] if at_class is not None else ''
     if at_class is None:
@@ -315,7 +325,7 @@ def _row_runs(name, klass, rle, where, n_classes, sizes, seen, line):
     seen[name,k] = line
     return i, k-1, runs
 
-# %% ../nbs/01a_readers.ipynb #06e95824
+# %% ../nbs/01a_readers.ipynb #6ba1b381
 def _kaggle_runs(table, names, n_classes, rows, header, cols, file, problems):
     "{(image row, class): runs} of all rows, and (matched, named) images; what is wrong becomes a problem."
     where,find = {n:i for i,n in enumerate(table['image_id'])}, _Names(names)
@@ -332,21 +342,25 @@ def _kaggle_runs(table, names, n_classes, rows, header, cols, file, problems):
             i,k,runs = _row_runs(name, klass, rle, where, n_classes, sizes, seen, line)
             if i is not None and len(runs[0]): found[i,k] = runs              # an unreadable image is a problem already
         except ValueError as e: problems.add(file, line, f"{shown}{': '*bool(shown)}{e}")
-    if find.loose: problems.add(file, None, '{} matched by name without ending, such as {} = {}'.format(len(find.loose), *next(iter(find.loose.items()))))
-    if lost and not used: raise ValueError(f'{file}: none of the {len(lost)} images it names is here, such as {next(iter(lost))}')
+    if find.loose:
+        one = '{} = {}'.format(*next(iter(find.loose.items())))
+        problems.add(file, None, f'{len(find.loose)} matched by name without ending, such as {one}')
+    if lost and not used:
+        raise ValueError(f'{file}: none of the {len(lost)} images it names is here, such as {next(iter(lost))}')
     if cols[1] is None and (bare := [n for n in names if n not in used]):
         problems.add(file, None, f'no row for {len(bare)} images, taken as clean, such as {bare[0]}')
     return found, (len(used), len(used)+len(lost))
 
-# %% ../nbs/01a_readers.ipynb #5b3ab532
+# %% ../nbs/01a_readers.ipynb #5bdad856
 def _pack(n, k, found):
     "Run arrays for `SteelData` from {(image row, class): (starts, lengths)}."
     keys,counts = sorted(found), np.zeros(n*k, np.int64)
     for i,c in keys: counts[i*k+c] = len(found[i,c][0])
-    cat = lambda j: np.concatenate([np.zeros(0, np.int32)] + [found[key][j] for key in keys], dtype=np.int32, casting='same_kind')
+    none = np.zeros(0, np.int32)
+    cat = lambda j: np.concatenate([none, *(found[key][j] for key in keys)], dtype=np.int32, casting='same_kind')
     return dict(starts=cat(0), lengths=cat(1), offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
-# %% ../nbs/01a_readers.ipynb #5d187d48
+# %% ../nbs/01a_readers.ipynb #df862cf2
 def read_kaggle(
     root, # folder or zip with train_images/ + train.csv, or images/ + annotations/train.csv, each perhaps zipped
     csv=None, # the CSV when it has another name (below root or anywhere)
@@ -361,24 +375,28 @@ def read_kaggle(
     header,rows = read_table(path)
     cols = _columns(header, path)
     classes = _kaggle_classes(classes, rows, header, cols)
-    folder = Place(_given(place, images, 'folder of images') if images else _find(place, ['train_images','images'], 'folder with the images of its CSV'))
+    folder = Place(_given(place, images, 'folder of images') if images else
+                   _find(place, ['train_images','images'], 'folder with the images of its CSV'))
     names = folder.images() or folder.images(deep=True)
     table,color = _open_all(folder, names, [folder.join(n) for n in names], problems, color)
-    found,matched = _kaggle_runs(table, _short_ids(names), len(classes), rows, header, cols, re.split(r'[/\\:]', str(path))[-1], problems)
+    file = re.split(r'[/\\:]', str(path))[-1]
+    found,matched = _kaggle_runs(table, _short_ids(names), len(classes), rows, header, cols, file, problems)
     return SteelData(table, classes, **_pack(len(table), len(classes), found), problems=problems.table(), color=color,
                      root=root, info=dict(reader='kaggle', matched=matched))
 
-# %% ../nbs/01a_readers.ipynb #87c23c04
-SPLITS = dict(train='train', training='train', valid='valid', val='valid', validation='valid', test='test', testing='test')
+# %% ../nbs/01a_readers.ipynb #3e849851
+SPLITS = dict(train='train', training='train', valid='valid', val='valid', validation='valid',
+              test='test', testing='test')
 
 def _split_places(place):
     "[(split or None, Place)] of the folders of a data set, training first; `train/images/` is entered."
     parts = [(SPLITS[f.lower()], Place(place.join(f))) for f in place.folders() if f.lower() in SPLITS]
     order = list(SPLITS.values())
     parts = sorted(parts, key=lambda p: order.index(p[0])) or [(None, place)]
-    return [(s, Place(p.join('images')) if 'images' in p.folders() and Place(p.join('images')).folders() else p) for s,p in parts]
+    inner = lambda p: Place(p.join('images')) if 'images' in p.folders() else p
+    return [(s, inner(p) if inner(p).folders() else p) for s,p in parts]
 
-# %% ../nbs/01a_readers.ipynb #8316f5dd
+# %% ../nbs/01a_readers.ipynb #d51972fc
 def _class_files(split, place, classes, problems):
     "[(shown name, path, class)] of the images in the class folders of one part."
     found = []
@@ -386,14 +404,17 @@ def _class_files(split, place, classes, problems):
         inside,shown = Place(place.join(folder)), f'{split}/{folder}' if split else folder
         names = inside.images(deep=True)
         if not names: problems.add(shown, None, 'class folder without images')
-        elif folder not in classes: problems.add(shown, None, f"unknown class folder, {len(names)} images skipped (classes: {', '.join(classes)})")
+        elif folder not in classes:
+            known = ', '.join(classes)
+            problems.add(shown, None, f'unknown class folder, {len(names)} images skipped (classes: {known})')
         else: found += [(f'{shown}/{n}', inside.join(n), classes.index(folder)) for n in names]
         if len(names) == 1 and split in (None,'train') and folder in classes:
             problems.add(shown, None, 'one image only: it cannot be both trained on and validated')
-    if loose := place.images(): problems.add(split or '.', None, f'{len(loose)} images outside the class folders skipped, such as {loose[0]}')
+    if loose := place.images():
+        problems.add(split or '.', None, f'{len(loose)} images outside the class folders skipped, such as {loose[0]}')
     return found
 
-# %% ../nbs/01a_readers.ipynb #ca591462
+# %% ../nbs/01a_readers.ipynb #9bfa9a71
 def read_folders(
     root, # folder or zip: CLASS/image, or train/CLASS/image and test/CLASS/image
     classes=None, # class names, in order; None: the folders with images, of the training part if there is one
@@ -404,7 +425,8 @@ def read_folders(
     place,problems = Place(root), Problems(strict)
     parts = _split_places(place)
     if classes is None: classes = [f for f in parts[0][1].folders() if Place(parts[0][1].join(f)).images(deep=True)]
-    if not (classes := [str(c) for c in classes]): raise ValueError(f'{root}: no class folders with images (CLASS/image, or train/CLASS/image)')
+    if not (classes := [str(c) for c in classes]):
+        raise ValueError(f'{root}: no class folders with images (CLASS/image, or train/CLASS/image)')
     files = [(split,*f) for split,where in parts for f in _class_files(split, where, classes, problems)]
     if not files: raise ValueError(f"{root}: no images in folders of the classes {', '.join(classes)}")
     for c in sorted(set(classes)-{classes[f[3]] for f in files}): problems.add(c, None, 'class without images')
@@ -412,9 +434,10 @@ def read_folders(
     of = {f[2]:f for f in files}
     if parts[0][0]: table['split'] = [of[p][0] for p in table['path']]
     hot = np.eye(len(classes), dtype=bool)[[of[p][3] for p in table['path']]]
-    return SteelData(table, classes, labels=hot, task='singlelabel', problems=problems.table(), color=color, root=root, info=dict(reader='folders'))
+    return SteelData(table, classes, labels=hot, task='singlelabel', problems=problems.table(), color=color, root=root,
+                     info=dict(reader='folders'))
 
-# %% ../nbs/01a_readers.ipynb #cac3ffb2
+# %% ../nbs/01a_readers.ipynb #8a14425e
 def _read_mask(path, h, w):
     "A mask file as numbers [h,w]; palette images give their indices. Raises `ImageError` with the reason."
     from PIL import Image
@@ -425,12 +448,13 @@ def _read_mask(path, h, w):
     except Exception: raise ImageError('unreadable: not an image of a known format, or truncated') from None
     if a.ndim == 3:
         a = a[...,:-1] if a.shape[2] in (2,4) else a                          # without alpha
-        if (a != a[...,:1]).any(): raise ImageError('a mask in colours: index values are expected, or a black and white file per class')
+        if (a != a[...,:1]).any():
+            raise ImageError('a mask in colours: index values are expected, or a black and white file per class')
         a = a[...,0]
     if a.shape != (h,w): raise ImageError(f'mask is {a.shape[0]}×{a.shape[1]}, its image {h}×{w}')
     return a.astype(np.uint8) if a.dtype == bool else a
 
-# %% ../nbs/01a_readers.ipynb #d1b8750f
+# %% ../nbs/01a_readers.ipynb #ebbd3f43
 class _BlackWhite:
     "Turns masks of one class into bool, and remembers the dim ones for the case that others are bright."
     def __init__(self, problems): self.problems,self.dim,self.bright = problems,{},False
@@ -441,20 +465,23 @@ class _BlackWhite:
         if top <= 64 or len(values) == 1: return a != 0
         self.bright = True
         if len(values) > 2 or values[0] != 0:
-            self.problems.add(name, None, f'not quite black and white ({len(values)} values): thresholded at {float(top)/2:g}')
+            how = f'({len(values)} values): thresholded at {float(top)/2:g}'
+            self.problems.add(name, None, f'not quite black and white {how}')
         return a > top/2
     def empty(self)->list:
         "Keys of the dim masks that are empty after all, each with a problem line."
         if not self.bright: return []
-        for name in self.dim.values(): self.problems.add(name, None, 'not quite black, among black and white masks: taken as empty')
+        for name in self.dim.values():
+            self.problems.add(name, None, 'not quite black, among black and white masks: taken as empty')
         return list(self.dim)
 
-# %% ../nbs/01a_readers.ipynb #4d9a9054
+# %% ../nbs/01a_readers.ipynb #a32ee28a
 def _index_classes(a, name, n, problems):
     "{class: runs} of an index mask; values past the `n` classes are background, with a problem line."
     values = [int(v) for v in np.unique(a) if v > 0]
     if far := [v for v in values if v > n]:
-        problems.add(name, None, f"unknown class {', '.join(map(str, far[:4]))}: {int((a > n).sum())} pixels taken as background (known are 1 to {n})")
+        which,size = ', '.join(map(str, far[:4])), int((a > n).sum())
+        problems.add(name, None, f'unknown class {which}: {size} pixels taken as background (known are 1 to {n})')
     return {v-1:mask_runs(a == v) for v in values if v <= n}
 
 # %% ../nbs/01a_readers.ipynb #aa6bd332
@@ -467,7 +494,7 @@ def _count_classes(files, sizes, msk):
         if top[-1] > 64: return 1
     return max(top)
 
-# %% ../nbs/01a_readers.ipynb #114e7fb7
+# %% ../nbs/01a_readers.ipynb #36fd3750
 def _keys(names, full=False):
     "{name without ending: name}; with the folders when `full`."
     return {str(PurePosixPath(n).with_suffix('')) if full else PurePosixPath(n).stem:n for n in names}
@@ -477,13 +504,14 @@ def _mask_files(msk, classes, full):
     files = msk.images()
     if not files:
         inner = {f:Place(msk.join(f)).images(deep=True) for f in msk.folders() if classes is None or f in classes}
-        if not full and any(inner.values()): return {}, {f:{k:f'{f}/{n}' for k,n in _keys(v).items()} for f,v in inner.items() if v}
+        if not full and any(inner.values()):
+            return {}, {f:{k:f'{f}/{n}' for k,n in _keys(v).items()} for f,v in inner.items() if v}
         files = msk.images(deep=True)
     files = _keys(files, full)
     ends = {c:{k[:-len(c)-1]:n for k,n in files.items() if k.endswith(f'_{c}')} for c in classes or []}
     return ({}, ends) if files and sum(map(len, ends.values())) == len(files) else (files, {})
 
-# %% ../nbs/01a_readers.ipynb #4f9fd9df
+# %% ../nbs/01a_readers.ipynb #e023953b
 def read_masks(
     images, # folder or zip of images
     masks, # folder or zip: NAME.png of class numbers; or black and white CLASS/NAME.png or NAME_CLASS.png
@@ -509,10 +537,13 @@ def read_masks(
     for at in bw.empty(): found.pop(at, None)
     have = {k for v in (per or {'':files}).values() for k in v}
     if not keep or not have & set(keys):
-        raise ValueError(f'{masks}: no usable mask for any of the {len(table)} images' + ', {0}: {2}'.format(*problems.rows[-1])*bool(problems.rows))
-    for n in sorted(n for v in (per or {'':files}).values() for k,n in v.items() if k not in of.values()): problems.add(n, None, 'mask without an image')
-    return SteelData(table.iloc[keep], classes, **_pack(len(keep), len(classes), found), problems=problems.table(), color=color,
-                     root=images, info=dict(reader='masks', matched=(len(keep), len(table))))
+        why = ', {0}: {2}'.format(*problems.rows[-1]) if problems.rows else ''
+        raise ValueError(f'{masks}: no usable mask for any of the {len(table)} images{why}')
+    spare = [n for v in (per or {'':files}).values() for k,n in v.items() if k not in of.values()]
+    for n in sorted(spare):
+        problems.add(n, None, 'mask without an image')
+    return SteelData(table.iloc[keep], classes, **_pack(len(keep), len(classes), found), problems=problems.table(),
+                     color=color, root=images, info=dict(reader='masks', matched=(len(keep), len(table))))
 
 # %% ../nbs/01a_readers.ipynb #61883f0d
 def _index_mask(files, key, h, w, classes, msk, bw, row):
@@ -533,23 +564,26 @@ def _binary_masks(per, key, h, w, classes, msk, bw, row):
         except ImageError as e: bw.problems.add(name, None, f'{e}: mask skipped')
     return found
 
-# %% ../nbs/01a_readers.ipynb #e4e6e1a1
+# %% ../nbs/01a_readers.ipynb #f1c3aec4
 def _bitmap(obj):
     "(x, y, bool [h,w]) of a bitmap object. Raises `ValueError`."
     from PIL import Image
     try:
-        raw = zlib.decompressobj().decompress(base64.b64decode(obj['bitmap']['data']), 1<<26)  # nobody's bitmap is 64 MB
+        packed = base64.b64decode(obj['bitmap']['data'])
+        raw = zlib.decompressobj().decompress(packed, 1<<26)               # nobody's bitmap is 64 MB
         with Image.open(io.BytesIO(raw)) as im: a = np.asarray(im)
         x,y = (int(v) for v in obj['bitmap']['origin'])
     except Exception as e: raise ValueError(f'bitmap cannot be read ({type(e).__name__})') from None
     return x, y, (a[...,-1] if a.ndim == 3 else a) > 0
 
-# %% ../nbs/01a_readers.ipynb #aa669bc6
+# %% ../nbs/01a_readers.ipynb #fef2d5a8
 def _object_masks(ann, file, h, w, classes, problems):
     "{class: bool [h,w]} of one annotation: the objects of a class joined; objects that cannot be used are problems."
     size,masks = ann.get('size') or {},{}
     if size and (size.get('height'), size.get('width')) != (h,w):
-        problems.add(file, None, f"made for {size.get('height')}×{size.get('width')}, its image is {h}×{w}: taken as clean"); return {}
+        made = f"{size.get('height')}×{size.get('width')}"
+        problems.add(file, None, f'made for {made}, its image is {h}×{w}: taken as clean')
+        return {}
     for j,obj in enumerate(ann['objects'], 1):
         title = str(obj.get('classTitle'))
         try:
@@ -558,21 +592,23 @@ def _object_masks(ann, file, h, w, classes, problems):
             x,y,m = _bitmap(obj)
         except ValueError as e: problems.add(file, j, f'{e}: object skipped'); continue
         bh,bw = m.shape
-        if x < 0 or y < 0 or x+bw > w or y+bh > h: problems.add(file, j, f'{title}: bitmap reaches past the image, cut there')
+        if x < 0 or y < 0 or x+bw > w or y+bh > h:
+            problems.add(file, j, f'{title}: bitmap reaches past the image, cut there')
         y0,x0 = min(max(y,0),h), min(max(x,0),w)
         part = m[y0-y:max(h-y,0), x0-x:max(w-x,0)]
         masks.setdefault(classes.index(title), np.zeros((h,w), bool))[y0:y0+part.shape[0], x0:x0+part.shape[1]] |= part
     return masks
 
-# %% ../nbs/01a_readers.ipynb #3221907b
+# %% ../nbs/01a_readers.ipynb #82fa7510
 def _annotation(place, name, problems):
-    "(file, annotation) of the image …/img/NAME: …/ann/NAME.json, or without the image's ending; a problem and no objects else."
+    "(file, annotation or None) of the image …/img/NAME: it is …/ann/NAME.json, with or without the image's ending."
     folder,file = name.rpartition('img/')[0], name.rpartition('img/')[2]
     for ann in (f'{folder}ann/{file}.json', f'{folder}ann/{PurePosixPath(file).stem}.json'):
         try: got = json.loads(read_bytes(place.join(ann)))
         except ImageError: continue
         except (ValueError, RecursionError): why = 'not readable as JSON'; break
-        if isinstance(got, dict) and isinstance(got.get('objects'), list) and all(isinstance(o, dict) for o in got['objects']): return ann, got
+        objects = got.get('objects') if isinstance(got, dict) else None
+        if isinstance(objects, list) and all(isinstance(o, dict) for o in objects): return ann, got
         why = 'has no list of objects'; break
     else: ann,why = f'{folder}ann/{file}.json', 'no such annotation'
     problems.add(ann, None, f'{why}: image taken as clean')
@@ -586,7 +622,7 @@ def _titles(place, anns):
     titles = {str(o.get('classTitle')) for _,a in anns if a for o in a['objects']}
     return sorted(titles, key=lambda t: [int(p) if p.isdigit() else p for p in re.split(r'(\d+)', t)])
 
-# %% ../nbs/01a_readers.ipynb #bbf502bf
+# %% ../nbs/01a_readers.ipynb #b64c3a8c
 def read_supervisely(
     root, # folder or zip with img/ and ann/, or with several folders that have them
     classes=None, # class names, in order; None: those of meta.json, or of the annotations
@@ -606,14 +642,17 @@ def read_supervisely(
     classes = _titles(place, anns) if classes is None else [str(c) for c in classes]
     found = {(i,k):mask_runs(m) for i,((file,a),h,w) in enumerate(zip(anns, table['height'], table['width']))
              for k,m in (_object_masks(a, file, h, w, classes, problems) if a else {}).items() if m.any()}
-    if sets != [''] and any(s[:-1].lower() in SPLITS for s in sets): table['split'] = [SPLITS.get(n.split('/')[0].lower()) for n in names]
+    if sets != [''] and any(s[:-1].lower() in SPLITS for s in sets):
+        table['split'] = [SPLITS.get(n.split('/')[0].lower()) for n in names]
     used = {f for f,_ in anns}
     for f in sorted(f for f in place.below() if re.search(r'(^|/)ann/[^/]+\.json$', f) and f not in used):
-        if of.get(place.join(f.replace('ann/', 'img/').removesuffix('.json'))) is None: problems.add(f, None, 'annotation without an image')
-    return SteelData(table, classes, **_pack(len(table), len(classes), found), problems=problems.table(), color=color, root=root,
-                     info=dict(reader='supervisely', matched=(sum(a is not None for _,a in anns), len(table))))
+        if of.get(place.join(f.replace('ann/', 'img/').removesuffix('.json'))) is None:
+            problems.add(f, None, 'annotation without an image')
+    matched = sum(a is not None for _,a in anns), len(table)
+    return SteelData(table, classes, **_pack(len(table), len(classes), found), problems=problems.table(), color=color,
+                     root=root, info=dict(reader='supervisely', matched=matched))
 
-# %% ../nbs/01a_readers.ipynb #61719a2a
+# %% ../nbs/01a_readers.ipynb #4cb6286d
 def guess_reader(
     root, # folder or zip
 )->str: # 'kaggle' | 'supervisely' | 'masks' | 'folders' | 'images'
@@ -621,14 +660,17 @@ def guess_reader(
     place = root if isinstance(root, Place) else Place(root)
     names = {n.rstrip('/').removesuffix('.zip') for n in place.names()}
     folders = place.folders()
-    if 'train.csv' in names or ('annotations' in folders and any(n.startswith('train.csv') for n in Place(place.join('annotations')).names())): return 'kaggle'
-    if {'img','ann'} <= names or any({'img','ann'} <= set(Place(place.join(f)).folders()) for f in folders): return 'supervisely'
+    csvs = Place(place.join('annotations')).names() if 'annotations' in folders else []
+    if 'train.csv' in names or {'train.csv','train.csv.zip'} & set(csvs): return 'kaggle'
+    if {'img','ann'} <= names or any({'img','ann'} <= set(Place(place.join(f)).folders()) for f in folders):
+        return 'supervisely'
     if 'masks' in names: return 'masks'
     if place.images() or not folders: return 'images'
-    if len(folders) == 1 and place.is_zip and not Place(place.join(folders[0])).images(): return guess_reader(place.join(folders[0]))
+    if len(folders) == 1 and place.is_zip and not Place(place.join(folders[0])).images():
+        return guess_reader(place.join(folders[0]))
     return 'folders' if any(Place(place.join(f)).images(deep=True) for f in folders) else 'images'
 
-# %% ../nbs/01a_readers.ipynb #576c19d9
+# %% ../nbs/01a_readers.ipynb #6c42446e
 def read_data(
     root, # folder or zip
     reader:str='auto', # 'kaggle' | 'supervisely' | 'masks' | 'folders' | 'images' | 'auto': by layout
@@ -636,15 +678,16 @@ def read_data(
     **kw, # classes, color, strict
 )->SteelData:
     "Read `root` with the reader its layout asks for. Raises `ValueError` for an unknown one."
-    readers = dict(kaggle=read_kaggle, supervisely=read_supervisely, masks=read_masks, folders=read_folders, images=read_images)
+    readers = dict(kaggle=read_kaggle, supervisely=read_supervisely, masks=read_masks, folders=read_folders,
+                   images=read_images)
     if reader not in ('auto',*readers): raise ValueError(f"reader {reader!r}: choose from {', '.join(readers)} or auto")
     place = Place(root)
     if reader == 'auto': reader = 'masks' if masks else 'kaggle' if csv else guess_reader(place)
     if reader == 'kaggle': return read_kaggle(root, csv, images, **kw)
     if reader == 'masks':
-        images = _given(place, images, 'folder of images') if images else _find(place, ['images','train_images','img'], 'folder of images')
-        masks = _given(place, masks, 'folder of masks') if masks else _find(place, ['masks','labels'], 'folder of masks')
-        return read_masks(images, masks, **kw)
+        part = lambda name, usual, what: _given(place, name, what) if name else _find(place, usual, what)
+        return read_masks(part(images, ['images','train_images','img'], 'folder of images'),
+                          part(masks, ['masks','labels'], 'folder of masks'), **kw)
     for name,v in dict(images=images, masks=masks, csv=csv).items():
         if v: raise ValueError(f'{name}={v!r} has no meaning for the reader {reader!r}')
     if reader == 'images' and kw.get('classes', ()) is None: kw.pop('classes')
@@ -653,7 +696,8 @@ def read_data(
 def _only_folder(place):
     "The path of a place, or of the only folder in an archive made of a folder itself."
     inner = place.folders()
-    return place.join(inner[0]) if place.is_zip and len(inner) == 1 and inner[0].lower() not in SPLITS and len(place.names()) == 1 else place.path
+    alone = place.is_zip and len(inner) == len(place.names()) == 1 and inner[0].lower() not in SPLITS
+    return place.join(inner[0]) if alone else place.path
 
 # %% ../nbs/01a_readers.ipynb #f02ea51e
 def check_images(
@@ -670,9 +714,9 @@ def check_images(
             if why: problems.add(data.images['image_id'].iat[i], None, why)
     return problems.table()
 
-# %% ../nbs/01a_readers.ipynb #013dd38e
+# %% ../nbs/01a_readers.ipynb #de49fe23
 def shared_data()->Path|None:
-    "The folder of real data: the environment's `SEVERSTAL_SHARED`, or `../shared/data` from the project; None when absent."
+    "The folder of real data: `SEVERSTAL_SHARED`, or `../shared/data` from the project's root; None when absent."
     env,here = os.environ.get('SEVERSTAL_SHARED'), Path.cwd()
     for p in [Path(env)] if env else [d.parent/'shared/data' for d in (here, *here.parents[:2])]:
         if p.is_dir(): return p.resolve()

@@ -15,18 +15,19 @@ import numpy as np
 class RLEError(ValueError):
     "A run-length string that describes no mask: the message names the pair and the reason."
 
-# %% ../nbs/00_rle.ipynb #66ac0a5c
+# %% ../nbs/00_rle.ipynb #89897f86
 def _is_empty(rle)->bool:
-    "Is `rle` one of the ways to write 'no defect': `None`, NaN, `pandas.NA`, or a blank string? Raises on a wrong type."
+    "Is `rle` a way to write 'no defect': `None`, NaN, `pandas.NA`, a blank string? Raises on a wrong type."
     if isinstance(rle, str): return not rle or rle.isspace()
     nan = isinstance(rle, (float, np.floating)) and rle != rle
     if rle is None or nan or type(rle).__name__ == 'NAType': return True
-    raise RLEError(f"expected a run-length string (or None, NaN or '' for no defect), found {type(rle).__name__} {rle!r:.60}")
+    raise RLEError("expected a run-length string (or None, NaN or '' for no defect), "
+                   f"found {type(rle).__name__} {rle!r:.60}")
 
 # %% ../nbs/00_rle.ipynb #bb343438
 _LIMIT = 1<<40  # no image is larger, and sums of such numbers cannot overflow
 
-# %% ../nbs/00_rle.ipynb #796263be
+# %% ../nbs/00_rle.ipynb #484d18ad
 def _explain_words(rle):
     "Raise `RLEError` for the first word of `rle` that is no pixel number or length, or for an odd count."
     words = rle.split()
@@ -36,20 +37,22 @@ def _explain_words(rle):
         if not (digits.isascii() and digits.isdigit()): raise RLEError(f'{what} is not a whole number')
         if len(digits.lstrip('0')) > 13 or int(digits) >= _LIMIT: raise RLEError(f'{what} is larger than any image')
         if int(w) < 1: raise RLEError(f"{what} is below 1{'' if i%2 else ', the first pixel'}")
-    if len(words)%2: raise RLEError(f'pair {len(words)//2+1}: start {words[-1]} has no length (odd count: {len(words)} numbers)')
+    if len(words)%2:
+        raise RLEError(f'pair {len(words)//2+1}: start {words[-1]} has no length (odd count: {len(words)} numbers)')
 
-# %% ../nbs/00_rle.ipynb #8c3ed70d
+# %% ../nbs/00_rle.ipynb #17502de0
 def _explain_runs(starts, ends, n_pixels):
     "Raise `RLEError` for the first run (0-based `starts`, exclusive `ends`) out of order or past the image."
     starts,ends = starts.tolist(), ends.tolist()
     for i,(s,e) in enumerate(zip(starts, ends)):
         what = f'pair {i+1} (start {s+1}, length {e-s})'
-        if i and s < starts[i-1]: raise RLEError(f'{what} starts before pair {i} (start {starts[i-1]+1}): runs must be sorted')
+        if i and s < starts[i-1]:
+            raise RLEError(f'{what} starts before pair {i} (start {starts[i-1]+1}): runs must be sorted')
         if i and s < ends[i-1]: raise RLEError(f'{what} overlaps pair {i}, which ends at pixel {ends[i-1]}')
         if n_pixels is not None and e > n_pixels:
             raise RLEError(f"{what} ends at pixel {e}, past the image's last pixel {n_pixels}")
 
-# %% ../nbs/00_rle.ipynb #115f0b7f
+# %% ../nbs/00_rle.ipynb #a5309a00
 def parse_runs(
     rle:str|None, # Kaggle run-length string; empty, None or NaN means no defect
     n_pixels:int|None=None, # pixels in the image; None leaves the end unchecked
@@ -61,7 +64,8 @@ def parse_runs(
     if len(a)%2 or a.min() < 1 or a.max() >= _LIMIT: _explain_words(rle)
     starts,lengths = a[::2]-1, a[1::2].copy()
     ends = starts+lengths
-    if (starts[1:] < ends[:-1]).any() or (n_pixels is not None and ends[-1] > n_pixels): _explain_runs(starts, ends, n_pixels)
+    if (starts[1:] < ends[:-1]).any() or (n_pixels is not None and ends[-1] > n_pixels):
+        _explain_runs(starts, ends, n_pixels)
     return starts,lengths
 
 # %% ../nbs/00_rle.ipynb #d5a3967b
@@ -100,7 +104,7 @@ def _check_box(box, h, w):
         raise ValueError(f'box {(x0,y0,x1,y1)} does not lie in an image {w} wide and {h} high')
     return x0,y0,x1,y1
 
-# %% ../nbs/00_rle.ipynb #df075fff
+# %% ../nbs/00_rle.ipynb #1824dfb5
 def fill_runs(
     starts:np.ndarray, # first pixels of the runs, 0-based, column-major, sorted
     lengths:np.ndarray, # their lengths
@@ -111,7 +115,8 @@ def fill_runs(
     "The mask of some runs, or the part of it inside `box`. Raises `ValueError` for a box outside the image."
     h,w = shape
     x0,y0,x1,y1 = _check_box(box, h, w)
-    if out is not None and out.shape != (y1-y0, x1-x0): raise ValueError(f'out is {out.shape}, the box {(y1-y0, x1-x0)}')
+    if out is not None and out.shape != (y1-y0, x1-x0):
+        raise ValueError(f'out is {out.shape}, the box {(y1-y0, x1-x0)}')
     ends = starts+lengths
     if x1-x0 < w: starts,ends = _box_runs(starts, ends, x0*h, x1*h)
     direct = out is not None and y1-y0 == h and out.dtype == np.uint8 and out.T.flags.c_contiguous

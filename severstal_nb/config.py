@@ -17,9 +17,9 @@ import math, re, sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-# %% ../nbs/06a_config.ipynb #97576edd
-from .keys import ConfigError, check_value, combinations, config_keys, flatten, key, keys_help, nearest, parse_value
-from .keys import show, type_name, unknown
+# %% ../nbs/06a_config.ipynb #e21587a7
+from .keys import ConfigError, check_value, combinations, config_keys, flatten, key, keys_help, nearest
+from .keys import parse_value, show, type_name, unknown
 
 # %% ../nbs/06a_config.ipynb #d543580f
 SEG_LOSSES = ('bce_with_logits', 'dice', 'combo', 'bce_pos_weight', 'bce_dice_pos_weight', 'focal', 'lovasz',

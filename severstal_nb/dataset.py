@@ -8,12 +8,13 @@ Docs: https://severstal-nb.github.io/severstal_nb/dataset.html.md"""
 __all__ = ['mix_seed', 'random_defect_pixel', 'random_box', 'resize', 'SteelDataset', 'epoch_order', 'KeySampler', 'StepLoader',
            'make_loaders', 'check_sizes']
 
-# %% ../nbs/01d_dataset.ipynb #14a99900
+# %% ../nbs/01d_dataset.ipynb #6c244d2e
 import hashlib
 
 import cv2
 import numpy as np
 import torch
+from fastcore.basics import patch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 # %% ../nbs/01d_dataset.ipynb #0b3ea578
@@ -72,7 +73,7 @@ def resize(
         mask = np.stack(planes) if planes else np.zeros((0, h, w), np.uint8)
     return cv2.resize(np.ascontiguousarray(image), (w, h), interpolation=mode), mask
 
-# %% ../nbs/01d_dataset.ipynb #6b5b5b81
+# %% ../nbs/01d_dataset.ipynb #eb79fe00
 class SteelDataset(Dataset):
     "Boxes of `data` as `(image uint8 [C,h,w], target)`; a function of (seed, epoch, index)."
     def __init__(self,
@@ -113,80 +114,88 @@ class SteelDataset(Dataset):
         try: return i, random_box(box or (0, 0, w, h), self.crop, rng, pixel)
         except ValueError as e: raise ValueError(f'{self.image_id(j)}: {e}') from None
 
-    def planes(self, i:int, box=None)->dict: # class → uint8 0/1 [h,w]
-        "The masks inside `box` of the classes that are there."
-        here = np.flatnonzero(self.labels[i]).tolist()
-        if not here: return {}
-        masks = self.data.mask(i, box)
-        return {k: _row_major(masks[k]) for k in here if masks[k].T.any()}
+    def mixed(self, a:int, b:int, size_a:tuple, size_b:tuple)->str:
+        "What to say when items `a` and `b` differ in size."
+        one, two = (f'{self.image_id(j)} is {h}×{w}' for j, (h, w, *_) in ((a, size_a), (b, size_b)))
+        return f'{one} and {two}: one batch holds one size. Give size= or crop=, or use batch size 1'
 
-    def load(self, j:int, epoch:int=0)->tuple:
-        "Item `j` of `epoch`: image uint8 [h,w] or [h,w,3], {class: uint8 0/1 [h,w]} or None, and the image's row."
-        j = range(len(self))[j]
-        i, box = self.box(j, epoch)
-        image, planes = self.data.image(i, box), None
-        changes = box is not None or self.augment is not None  # labels may be fewer than the image's
-        if self.has_masks and (self.target in ('masks', 'both') or (self.target and changes)):
-            planes = self.planes(i, box)
-        if self.size is not None: image, planes = self._through(lambda im, m: resize(im, m, self.size), image, planes)
-        if self.augment is None: return image, planes, i
-        from severstal_nb.augment import apply_augment  # importing takes seconds: only who augments pays
-        f = lambda im, m: apply_augment(self.augment, im, m, mix_seed(self.seed, epoch, j))
-        every = not getattr(self.augment, 'packs_masks', False)  # nobody knows what a stranger's pipeline looks at
-        return *self._through(f, image, planes, every), i
-
-    def _through(self, f, image, planes, every=False):
-        "`f(image, mask)`, with all K masks where `every`, else with those that are there."
-        if planes is None: return f(image, None)[0], None
-        some = list(range(len(self.classes))) if every else sorted(planes)
-        none = np.zeros(image.shape[:2], np.uint8)
-        masks = [planes.get(k, none) for k in some]
-        image, mask = f(image, np.stack(masks) if len(some) > 1 else masks[0][None] if some else None)
-        return image, {k: m for k, m in zip(some, mask if some else ()) if m.any()}
-
-    def __getitem__(self, key):
-        x, *y = self.__getitems__([key])
-        first = lambda t: tuple(map(first, t)) if isinstance(t, tuple) else t[0]
-        return first((x, *y))
-
-    def __getitems__(self, keys:list)->tuple: # (x,) or (x, y)
-        "One batch of items: tensors are made once, and written into."
-        keys = [k if isinstance(k, tuple) else (0, k) for k in keys]
-        x = mask = labels = None
-        K = len(self.classes)
-        for b, (epoch, j) in enumerate(keys):
-            image, planes, i = self.load(j, epoch)
-            if x is None:
-                h, w, *c = image.shape
-                x = _new_batch(len(keys), c[0] if c else 1, h, w)
-                mask = _new_batch(len(keys), K, h, w) if self.target in ('masks', 'both') else None
-                labels = np.zeros((len(keys), K), np.uint8)
-            elif image.shape != (h, w, *c): raise ValueError(self._mixed(keys, b, (h, w, *c), image.shape))
-            x.numpy()[b] = image.transpose(2, 0, 1) if c else image
-            if mask is not None:
-                for k, m in planes.items(): mask.numpy()[b, k] = m
-            if self.target: labels[b] = self.labels[i] if planes is None else [k in planes for k in range(K)]
-        return (x,) if self.target is None else (x, self._batch_target(mask, torch.from_numpy(labels)))
-
-    def _batch_target(self, mask, labels):
-        if self.target == 'class': return labels.long().argmax(1)
-        return {'masks': mask, 'labels': labels, 'both': (mask, labels)}[self.target]
-
-    def _mixed(self, keys, b, first, other):
-        a, b = self.image_id(keys[0][1]), self.image_id(keys[b][1])
-        return (f'{a} is {first[0]}×{first[1]} and {b} is {other[0]}×{other[1]}: one batch holds one size. '
-                'Give size= or crop=, or use batch size 1')
-
-# %% ../nbs/01d_dataset.ipynb #fa6d00c8
+# %% ../nbs/01d_dataset.ipynb #e94b9717
 def _row_major(m):
-    "A mask in C order; `SteelData.mask` makes them down the columns, as Kaggle's runs go."
+    "A mask in C order."
     return m if m.flags.c_contiguous else cv2.transpose(m.T) if m.T.flags.c_contiguous else np.ascontiguousarray(m)
 
+@patch
+def planes(self:SteelDataset,
+    i:int, # image
+    box=None, # (x0, y0, x1, y1); None: whole
+)->dict: # class → uint8 0/1 [h,w]
+    "The masks inside `box` of the classes that are there."
+    here = np.flatnonzero(self.labels[i]).tolist()
+    masks = self.data.mask(i, box) if here else None
+    return {k: _row_major(masks[k]) for k in here if masks[k].T.any()}
+
+# %% ../nbs/01d_dataset.ipynb #57040c28
+def _through(f, image, planes, some):
+    "`f(image, mask)` with the masks of the classes `some`; what comes back empty is left out."
+    if planes is None: return f(image, None)[0], None
+    none = np.zeros(image.shape[:2], np.uint8)
+    masks = [planes.get(k, none) for k in some]
+    image, mask = f(image, np.stack(masks) if len(some) > 1 else masks[0][None] if some else None)
+    return image, {k: m for k, m in zip(some, mask if some else ()) if m.any()}
+
+@patch
+def load(self:SteelDataset,
+    j:int, # item
+    epoch:int=0,
+)->tuple: # image uint8 [h,w] or [h,w,3]; {class: uint8 0/1 [h,w]}, or None where masks are not needed; row of the image
+    "Item `j` of `epoch`, read, resized and augmented."
+    j = range(len(self))[j]
+    i, box = self.box(j, epoch)
+    image, planes = self.data.image(i, box), None
+    changes = box is not None or self.augment is not None  # labels may be fewer than the image's
+    if self.has_masks and (self.target in ('masks', 'both') or (self.target and changes)): planes = self.planes(i, box)
+    if self.size is not None:
+        image, planes = _through(lambda im, m: resize(im, m, self.size), image, planes, sorted(planes or ()))
+    if self.augment is None: return image, planes, i
+    from severstal_nb.augment import apply_augment  # importing takes seconds: only who augments pays
+    some = list(range(len(self.classes)))  # nobody knows what a stranger's pipeline looks at: it gets all K
+    if getattr(self.augment, 'packs_masks', False): some = sorted(planes or ())
+    f = lambda im, m: apply_augment(self.augment, im, m, mix_seed(self.seed, epoch, j))
+    return *_through(f, image, planes, some), i
+
+# %% ../nbs/01d_dataset.ipynb #b596837b
 def _new_batch(*shape):
     "A zero uint8 tensor; in a worker in shared memory at once, as PyTorch's collate does, which saves a copy."
     out = torch.zeros(0 if get_worker_info() else shape, dtype=torch.uint8)
     if get_worker_info() is None: return out
     return out.set_(out.untyped_storage()._new_shared(int(np.prod(shape))), 0, shape)
+
+@patch
+def __getitems__(self:SteelDataset, keys:list)->tuple: # (x,) or (x, y)
+    "The batch of `keys`, each an item or `(epoch, item)`. Raises `ValueError` naming two images of different size."
+    keys = [k if isinstance(k, tuple) else (0, k) for k in keys]
+    x, mask, K = None, None, len(self.classes)
+    labels = np.zeros((len(keys), K), np.uint8)
+    for b, (epoch, j) in enumerate(keys):
+        image, planes, i = self.load(j, epoch)
+        if x is None:
+            h, w, *c = image.shape
+            x = _new_batch(len(keys), c[0] if c else 1, h, w)
+            if self.target in ('masks', 'both'): mask = _new_batch(len(keys), K, h, w)
+        elif image.shape != (h, w, *c): raise ValueError(self.mixed(keys[0][1], j, (h, w), image.shape))
+        x.numpy()[b] = image.transpose(2, 0, 1) if c else image
+        if mask is not None:
+            for k, m in planes.items(): mask.numpy()[b, k] = m
+        if self.target: labels[b] = self.labels[i] if planes is None else [k in planes for k in range(K)]
+    labels = torch.from_numpy(labels)
+    if self.target is None: return (x,)
+    return x, {'masks': mask, 'labels': labels, 'both': (mask, labels), 'class': labels.long().argmax(-1)}[self.target]
+
+@patch
+def __getitem__(self:SteelDataset, key):
+    "One item: `ds[j]`, or `ds[epoch, j]`."
+    first = lambda t: tuple(map(first, t)) if isinstance(t, tuple) else t[0]
+    return first(self.__getitems__([key]))
 
 # %% ../nbs/01d_dataset.ipynb #d91eaacd
 def epoch_order(
@@ -308,7 +317,7 @@ def make_loaders(
     for dl in loaders: check_sizes(dl)
     return DataLoaders(*loaders, device=torch.device(device))
 
-# %% ../nbs/01d_dataset.ipynb #2f01f3ae
+# %% ../nbs/01d_dataset.ipynb #36a4047b
 def check_sizes(
     loader, # `StepLoader`
 ):
@@ -318,4 +327,4 @@ def check_sizes(
     if ds.boxes is not None: sizes = np.column_stack([ds.boxes[:, 4] - ds.boxes[:, 2], ds.boxes[:, 3] - ds.boxes[:, 1]])
     else: sizes = ds.data.images[['height', 'width']].to_numpy()
     other = np.flatnonzero((sizes != sizes[:1]).any(1))
-    if len(other): raise ValueError(ds._mixed([(0, 0), (0, int(other[0]))], 1, sizes[0], sizes[other[0]]))
+    if len(other): raise ValueError(ds.mixed(0, int(other[0]), sizes[0], sizes[other[0]]))

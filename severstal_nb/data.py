@@ -210,14 +210,14 @@ def _positions(ids, rows):
     if (at < 0).any(): raise ValueError(f'no image named {str(rows[at < 0][0])!r}')
     return at
 
-# %% ../nbs/01_data.ipynb #50d55581
+# %% ../nbs/01_data.ipynb #258e8343
 @patch
 def subset(self:SteelData,
     rows, # bool [N], integer positions, or image ids
 )->SteelData:
     "Some of the images, in the order given."
     rows,new = _positions(pd.Index(self.images['image_id']), rows), copy.copy(self)
-    new.images = self.images.iloc[rows]
+    new.images,new.info = self.images.iloc[rows], dict(self.info)
     if self._labels is not None: new._labels = self._labels[rows]
     pairs = (rows[:,None]*self.K + np.arange(self.K)).ravel()
     counts = np.diff(self.offsets)[pairs]
@@ -226,12 +226,12 @@ def subset(self:SteelData,
     new.starts,new.lengths = self.starts[take], self.lengths[take]
     return new
 
-# %% ../nbs/01_data.ipynb #046bb291
+# %% ../nbs/01_data.ipynb #1b08192d
 @patch
 def assign(self:SteelData, **columns)->SteelData:
     "A copy with further columns in `images`, such as `fold=…`."
     new = copy.copy(self)
-    new.images = self.images.assign(**columns)
+    new.images,new.info = self.images.assign(**columns), dict(self.info)
     return new
 
 # %% ../nbs/01_data.ipynb #d1736ffa

@@ -86,7 +86,7 @@ def _unread(p, word):
     hint = f', did you mean {near[0]}?' if near else f' (see {p.prog} --help)'
     return UsageError(f'unknown argument {word}{hint}')
 
-# %% ../nbs/11_cli.ipynb #3833b9f1
+# %% ../nbs/11_cli.ipynb #1a9f4ed9
 def settle(debug:bool=False):
     "Settings of the process that runs a long command."
     if not (debug or sys.warnoptions):
@@ -94,7 +94,8 @@ def settle(debug:bool=False):
     os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')
     try: mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError): return # not glibc
-    for option,value in ((-3, 1<<30), (-1, (1<<31)-1), (-2, 1<<28)): mallopt(option, value) # mmap, trim threshold, top pad
+    keep = {-3: 1<<30, -1: (1<<31)-1, -2: 1<<28} # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
+    for option,value in keep.items(): mallopt(option, value)
 
 # %% ../nbs/11_cli.ipynb #a995bd2f
 @command('Five-minute job on built-in synthetic strips: folds, thresholds, ensemble, submission.csv and pictures.',

@@ -285,12 +285,12 @@ def _quiet()->int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
-# %% ../nbs/11_cli.ipynb #72191937
+# %% ../nbs/11_cli.ipynb #eeb5e42f
 def _fault(e, argv)->int:
     "One line for an exception, and its exit code."
     if '--debug' in argv or os.environ.get('SEVERSTAL_DEBUG'): traceback.print_exc()
     text = ' '.join(str(e).split()) or type(e).__name__
-    if isinstance(e, (ValueError, OSError, ImportError)): return _say(f'error: {text}', 2)
+    if isinstance(e, (ValueError, OSError, ImportError, MemoryError)): return _say(f'error: {text}', 2)
     with tempfile.NamedTemporaryFile('w', prefix='severstal-', suffix='.log', delete=False, encoding='utf-8') as f:
         f.write(''.join(traceback.format_exception(e)))
     return _say(f'error: {type(e).__name__}: {text} (a fault of the program; the traceback is in {f.name})', 1)

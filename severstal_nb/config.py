@@ -10,7 +10,7 @@ __all__ = ['SEG_LOSSES', 'CLS_LOSSES', 'LOSSES', 'ARCHS', 'READY', 'TASKS', 'KEY
            'PredictConfig', 'RunConfig', 'Config', 'modernise', 'respell', 'preset_folder', 'list_presets',
            'read_config_file', 'read_preset', 'read_overrides', 'segments', 'default_loss', 'check_config',
            'load_config', 'fit_to_data', 'to_yaml', 'model_name', 'run_name', 'as_config', 'differing', 'sweep',
-           'config_help']
+           'config_help', 'ConfigError']
 
 # %% ../nbs/06a_config.ipynb #a1069e43
 import math, re, sys
@@ -20,6 +20,9 @@ from pathlib import Path
 # %% ../nbs/06a_config.ipynb #e21587a7
 from .keys import ConfigError, check_value, combinations, config_keys, flatten, key, keys_help, nearest
 from .keys import parse_value, show, type_name, unknown
+
+# %% ../nbs/06a_config.ipynb #7dba573c
+_all_ = ['ConfigError']
 
 # %% ../nbs/06a_config.ipynb #d543580f
 SEG_LOSSES = ('bce_with_logits', 'dice', 'combo', 'bce_pos_weight', 'bce_dice_pos_weight', 'focal', 'lovasz',

@@ -67,18 +67,19 @@ class Canvas:
         "A random x where something `length` wide lies on the steel."
         return self.rng.uniform(self.x0, max(self.x1 - length, self.x0 + 1))
 
-# %% ../nbs/01b_synthetic.ipynb #565b7f8a
+# %% ../nbs/01b_synthetic.ipynb #89e4ac14
 def draw_steel(c:Canvas):
     "Clean rolled steel, in grey levels."
     rng, x = c.rng, np.linspace(-1, 1, c.w, dtype=np.float32)
-    light = rng.normal(98, 20) if rng.random() < .9 else rng.uniform(25, 55)
-    fall = -rng.uniform(0, .8) * (x - rng.uniform(-.5, .5))**2
-    edges = np.repeat(rng.normal(0, rng.uniform(.02, .1), 14), rng.multinomial(c.w, rng.dirichlet(np.ones(14))))
-    smooth = np.exp(.18 * c.noise(256, 260) + (fall + edges.astype(np.float32))[None])
-    c.image[:] = np.clip(light, 18, 170) * smooth
-    grain = rng.uniform(.02, .07) * c.noise(90, 2) + rng.uniform(.02, .06) * c.noise(12, 1.5)
+    light = rng.normal(125, 18) if rng.random() < .9 else rng.uniform(25, 55)
+    fall = -rng.uniform(0, 1.1) * (x - rng.uniform(-.5, .5))**2
+    edges = np.repeat(rng.normal(0, rng.uniform(.02, .13), 14), rng.multinomial(c.w, rng.dirichlet(np.ones(14))))
+    smooth = np.exp(.24 * c.noise(256, 260) + (fall + edges.astype(np.float32))[None])
+    c.image[:] = np.clip(light, 18, 190) * smooth
+    sizes = ((.02, .08, 90, 2), (.03, .1, 12, 2.5), (.02, .09, 1, 7))
+    grain = sum(rng.uniform(low, high) * c.noise(dy, dx) for low, high, dy, dx in sizes)
     flecks = np.minimum(c.noise(9, 2) + rng.uniform(1.3, 2.2), 0) * rng.uniform(.1, .5)
-    c.image *= 1 + grain + flecks + rng.uniform(.03, .09) * rng.standard_normal((c.h, c.w), dtype=np.float32)
+    c.image *= 1 + grain + flecks + rng.uniform(.025, .07) * rng.standard_normal((c.h, c.w), dtype=np.float32)
 
 # %% ../nbs/01b_synthetic.ipynb #1e62a825
 def draw_distractors(c:Canvas):
@@ -228,7 +229,7 @@ def draw_scratches(c:Canvas, area:float)->np.ndarray:
         out |= draw_band(c, *ends, width, bright)
     return out
 
-# %% ../nbs/01b_synthetic.ipynb #8bf17e01
+# %% ../nbs/01b_synthetic.ipynb #fa97d6ca
 def draw_rough(
     c:Canvas,
     view:np.ndarray, # float32 [h,w], a part of the strip, changed in place
@@ -237,7 +238,7 @@ def draw_rough(
     "Turn the inside of `shape` into torn metal."
     rng, size = c.rng, view.shape
     field = cv2.GaussianBlur(polygon_mask(shape, size).astype(np.float32), (0, 0), max(.5, 5 * c.s))
-    edge = np.clip((field + .18 * c.noise(8, 8, size) - .5) * 8, 0, 1)  # ragged
+    edge = np.clip((field + .7 * field * (1 - field) * c.noise(8, 8, size) - .5) * 8, 0, 1)  # ragged
     bumps = ((6, 40, 50), (3, 14, 20), (1.2, 5, 6))
     relief = 14 * field + sum(a * c.noise(dy, dx, size, round=True) for a, dy, dx in bumps)
     down, right = cv2.Sobel(relief, cv2.CV_32F, 0, 1), cv2.Sobel(relief, cv2.CV_32F, 1, 0)
@@ -390,9 +391,9 @@ def make_kaggle(
         if split == 'test': write_sample(root/'sample_submission.csv', sorted(names), height * width, form)
     return root
 
-# %% ../nbs/01b_synthetic.ipynb #d70a2c86
+# %% ../nbs/01b_synthetic.ipynb #c304f5fe
 #: part of the folder's name: a change of the drawing must not find older strips
-version = 2
+version = 3
 
 def synthetic_root(
     n:int=200,

@@ -23,7 +23,7 @@ def sync_file(
     try: os.fsync(fd)
     finally: os.close(fd)
 
-# %% ../nbs/05a_files.ipynb #bbb502c8
+# %% ../nbs/05a_files.ipynb #a17abec1
 @contextlib.contextmanager
 def atomic_path(
     path, # the file to create or replace
@@ -33,7 +33,10 @@ def atomic_path(
     part = path.with_name(f'.{path.name}.{os.getpid()}.part')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        mode = part.stat().st_mode
         yield part
+        os.chmod(part, mode)
         sync_file(part)
         os.replace(part, path)
         sync_file(path.parent)

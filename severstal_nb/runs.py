@@ -6,14 +6,15 @@ Docs: https://severstal-nb.github.io/severstal_nb/runs.html.md"""
 
 # %% auto #0
 __all__ = ['RUN_FORMAT', 'create_run', 'package_versions', 'git_revision', 'command_line', 'environment_info', 'run_logger',
-           'close_logger', 'init_run', 'RunError', 'Run', 'load_run', 'load_fold_model', 'predict_images']
+           'close_logger', 'event_writer', 'init_run', 'RunError', 'Run', 'load_run', 'load_fold_model',
+           'predict_images']
 
-# %% ../nbs/06b_runs.ipynb #06a35b3c
-import importlib.metadata, json, logging, math, os, platform, re, subprocess, sys, time
+# %% ../nbs/06b_runs.ipynb #257df0e7
+import importlib.metadata, json, logging, os, platform, re, subprocess, sys, time
 from pathlib import Path
 import numpy as np
 import pandas as pd
-from .files import atomic_path, read_json, read_text, read_yaml, write_json, write_yaml
+from .files import read_json, read_text, read_yaml, write_json, write_yaml
 
 # %% ../nbs/06b_runs.ipynb #ee65c8ab
 RUN_FORMAT = 1
@@ -80,17 +81,20 @@ def environment_info(
         info |= dict(gpu=torch.cuda.get_device_name(), gpus=torch.cuda.device_count(), cuda=torch.version.cuda)
     return info
 
-# %% ../nbs/06b_runs.ipynb #2cfe58a5
+# %% ../nbs/06b_runs.ipynb #4e28dfdc
 def run_logger(
     path, # run folder; training.log is continued there
     level=logging.INFO, # on the screen; the file gets INFO and above
     screen:bool=True, # also write to standard error
 )->logging.Logger:
-    "A logger that writes to the run's training.log with time and level, and to the screen."
+    "A logger that writes to the run's training.log with time and level, and to the screen; of several processes the first writes."
     log = logging.getLogger(f'severstal_nb.run.{Path(path).resolve()}')
     log.setLevel(logging.INFO)
     log.propagate = False
     close_logger(log)
+    if int(os.environ.get('WORLD_SIZE', 1)) > 1 and os.environ.get('RANK', '0') != '0':
+        log.addHandler(logging.NullHandler())
+        return log
     file = logging.FileHandler(Path(path)/'training.log', encoding='utf-8')
     file.setFormatter(logging.Formatter('%(asctime)s %(levelname)s %(message)s', '%Y-%m-%d %H:%M:%S'))
     log.addHandler(file)
@@ -106,7 +110,17 @@ def close_logger(log):
         log.removeHandler(h)
         h.close()
 
-# %% ../nbs/06b_runs.ipynb #6ea93f0a
+# %% ../nbs/06b_runs.ipynb #376f9780
+def event_writer(
+    folder, # events/ is made in it
+    from_epoch:int=0, # events of this epoch and later ones, from before a resume, are hidden
+):
+    "A TensorBoard `SummaryWriter`, or None where TensorBoard is not installed."
+    try: from torch.utils.tensorboard import SummaryWriter
+    except ImportError: return None
+    return SummaryWriter(str(Path(folder)/'events'), purge_step=from_epoch or None)
+
+# %% ../nbs/06b_runs.ipynb #42276a92
 def init_run(
     path, # from `create_run`
     config:dict, # all keys of the run
@@ -115,19 +129,19 @@ def init_run(
     color:str='grey', # 'grey' or 'rgb': how images are read
     device=None, # torch device of the run
     seed:int|None=None, # of the run
-)->'Run':
+)->Path: # the same path
     "Write run.json, config.yaml and environment.json."
     path = Path(path)
     write_yaml(path/'config.yaml', config)
     write_json(path/'environment.json', environment_info(device, seed))
     write_json(path/'run.json', dict(format_version=RUN_FORMAT, classes=list(classes), task=task, color=color))
-    return Run(path)
+    return path
 
 # %% ../nbs/06b_runs.ipynb #c8cc0770
 class RunError(ValueError):
     "A run folder cannot be read; the message names the file and says what is wrong."
 
-# %% ../nbs/06b_runs.ipynb #bb66bad8
+# %% ../nbs/06b_runs.ipynb #aba2f034
 class Run:
     "A run folder: config, classes, folds, models, thresholds, results. Everything is read when it is asked for."
     def __init__(self, path): self.path = Path(path)
@@ -167,8 +181,11 @@ class Run:
         from severstal_nb.postprocess import Thresholds
         path = self.path/'thresholds.json'
         if not path.is_file(): return None
-        try: return Thresholds.from_dict(_dict(path, read_json))
+        try: rules = Thresholds.from_dict(_dict(path, read_json))
         except (TypeError, ValueError) as e: raise RunError(f'{path}: {e}') from e
+        for k,v in rules.to_dict().items():
+            if isinstance(v, list) and len(v) != len(self.classes): raise RunError(f'{path}: {k} has {len(v)} values for {len(self.classes)} classes')
+        return rules
     def history(self, k:int=0)->pd.DataFrame:
         "history.csv of fold `k`: a row per epoch."
         path = self.fold_path(k)/'history.csv'
@@ -248,7 +265,7 @@ def load_fold_model(
         raise RunError(f'{path} was trained for {model.classes}, run.json says {run.classes}')
     return model
 
-# %% ../nbs/06b_runs.ipynb #fdad28a2
+# %% ../nbs/06b_runs.ipynb #494f7392
 def predict_images(
     run:Run,
     images, # a path, an array uint8 [h,w] or [h,w,3], or a list of them
@@ -264,39 +281,27 @@ def predict_images(
     source = ImageList([images] if single else images, run.color)
     models = models or [run.model(k) for k in (run.folds if folds is None else folds)]
     if not models: raise RunError(f'{run.path} has no fold yet: nothing was trained')
-    if tta is None: tta = (run.config.get('predict') or {}).get('tta') or ()
-    size, rules = (run.config.get('data') or {}).get('image_size'), run.thresholds
-    res = [_answer(run, p, rules, source.image(p.i).shape[:2] if size else None)
-           for p in predict_stream(models, _Resized(source, size) if size else source, tta=tta, device=device, num_workers=0,
-                                   softmax=run.task == 'singlelabel', **kw)]
+    rules, kw = run.thresholds, _geometry(run) | (dict(tta=tta) if tta is not None else {}) | dict(num_workers=0) | kw
+    res = [_answer(run, p, rules) for p in predict_stream(models, source, device=device, **kw)]
     return res[0] if single else res
 
-# %% ../nbs/06b_runs.ipynb #4a06ba75
-class _Resized:
-    "Images at the size that the net was trained at."
-    def __init__(self, source, size): self.source, self.size = source, tuple(size)
-    def __len__(self): return len(self.source)
-    def image(self, i):
-        from severstal_nb.dataset import resize
-        return resize(self.source.image(i), None, self.size)[0]
+# %% ../nbs/06b_runs.ipynb #345ba571
+def _geometry(run):
+    "Size, boxes and flips that the run's config asks for, for `predict_stream`."
+    d, p = (run.config.get(k) or {} for k in ('data', 'predict'))
+    boxes = dict(crop=(d['crop_height'], d['crop_width']), stride=d['crop_stride']) if p.get('window') == 'crops' else {}
+    size = d.get('image_size')
+    return boxes | dict(size=tuple(size) if size else None, tta=p.get('tta') or (), softmax=run.task == 'singlelabel')
 
-# %% ../nbs/06b_runs.ipynb #c16e2c77
-def _answer(run, p, rules, shape):
-    "One `Prediction` as what a user asks for; `shape` is that of the image where the net saw another size."
+# %% ../nbs/06b_runs.ipynb #a45ea42d
+def _answer(run, p, rules):
+    "One `Prediction` as what a user asks for."
     from severstal_nb.postprocess import Thresholds, postprocess
     labels = p.labels if p.labels is not None else p.masks.max((1, 2))/255
     item = dict(labels={c: float(v) for c,v in zip(run.classes, labels)})
     if p.masks is not None:
-        probs = p.masks if shape is None else _to_size(p.masks, shape)
-        masks = postprocess(probs, rules or Thresholds(), p.labels)
-        item |= dict(probs=probs, masks=masks)
-        on = masks.any((1, 2))
+        item |= dict(probs=p.masks, masks=postprocess(p.masks, rules or Thresholds(), p.labels))
+        on = item['masks'].any((1, 2))
     elif run.task == 'singlelabel': on = np.arange(len(labels)) == labels.argmax()
     else: on = labels >= np.asarray(rules.label if rules else .5)
     return item | dict(present=[c for c,o in zip(run.classes, on) if o])
-
-# %% ../nbs/06b_runs.ipynb #54f091df
-def _to_size(probs, shape):
-    "Probabilities `[K,h,w]` resized to an image's own `(height, width)`."
-    import cv2
-    return np.stack([cv2.resize(p, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR) for p in probs])

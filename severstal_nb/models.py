@@ -9,16 +9,17 @@ __all__ = ['IMAGENET', 'ARCHS', 'READY', 'to_float', 'pad_to', 'SteelModel', 're
            'list_models', 'unknown_model', 'hub_answers', 'hub_errors', 'segmenter', 'classifier', 'GreyConv',
            'adapt_grey', 'is_head', 'param_groups', 'freeze_encoder', 'count_params', 'match_names', 'read_tensors',
            'WeightsReport', 'check_report', 'load_weights', 'check_options', 'is_file', 'create_model', 'save_model',
-           'read_info', 'load_model', 'model_cost', 'explain_memory']
+           'read_info', 'load_model', 'model_cost']
 
-# %% ../nbs/03_models.ipynb #30ce2d2c
-import json, pickle
+# %% ../nbs/03_models.ipynb #088886aa
+import inspect, json, pickle
 from collections import OrderedDict
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
 import huggingface_hub, timm, torch, torch.nn.functional as F
@@ -52,7 +53,7 @@ def pad_to(
     ph,pw = (max(o, least)-o + -max(o, least)%stride for o in (h,w))
     return F.pad(x, (0,pw,0,ph), mode='replicate') if ph or pw else x
 
-# %% ../nbs/03_models.ipynb #91ca1050
+# %% ../nbs/03_models.ipynb #f3d3844b
 class SteelModel(nn.Module):
     "A net with its input step: uint8 or float 0..1 `[B,C,h,w]` in; logits `[B,K,h,w]`, `[B,K]`, or both out."
     def __init__(self,
@@ -82,7 +83,9 @@ class SteelModel(nn.Module):
 
     def forward(self, x):
         h,w = x.shape[-2:]
-        out = self.net(self.prepare(x))
+        try: out = self.net(self.prepare(x))
+        except AssertionError as e: # timm's word for an image of the wrong size
+            raise ValueError(f'{self.config["name"]} with images {h}×{w}: {e} Resize them (data.image_size), or build it for them (img_size)') from e
         if self.task=='classification': return out
         if self.task=='segmentation': return out[...,:h,:w]
         return out[0][...,:h,:w], out[1]
@@ -185,7 +188,7 @@ def hub_errors(
         raise ValueError(f'no weights {weights!r} for {name}: {str(e.args[0]).splitlines()[0]}') from None
     finally: const.HF_HUB_OFFLINE = offline
 
-# %% ../nbs/03_models.ipynb #689c98a2
+# %% ../nbs/03_models.ipynb #ea47d4f8
 def segmenter(
     name:str, # 'arch-encoder'
     n_classes:int, # K
@@ -199,6 +202,9 @@ def segmenter(
     universal = encoder.startswith('tu-')
     known = timm.is_model(encoder[3:].split('.')[0]) if universal else encoder in smp.encoders.get_encoder_names()
     if arch not in ARCHS or not known: raise unknown_model(name)
+    takes = inspect.signature(smp.MODEL_ARCHITECTURES_MAPPING[arch]).parameters
+    if not universal and (odd := kw.keys()-takes.keys()): # smp would pass over them in silence
+        raise ValueError(f'{arch} has no option {", ".join(odd)}; it has: {", ".join(o for o in takes if o.startswith(("encoder_d","encoder_o","decoder","psp","upsampling")))}')
     aux = dict(classes=n_classes, dropout=dropout) if two_head else None
     with hub_errors(name, weights):
         net = smp.create_model(arch, encoder_name=encoder, encoder_weights=weights and True if universal else weights,
@@ -207,7 +213,7 @@ def segmenter(
         net.segmentation_head = nn.Sequential(OrderedDict(drop=nn.Dropout2d(dropout), **dict(net.segmentation_head.named_children())))
     return net
 
-# %% ../nbs/03_models.ipynb #250945b4
+# %% ../nbs/03_models.ipynb #993a405a
 def classifier(
     name:str, # timm's, or with '_cbam' behind it
     n_classes:int, # K
@@ -221,9 +227,10 @@ def classifier(
     if not timm.is_model(name.split('.')[0]): raise unknown_model(name)
     if weights not in (None,'imagenet'): name = f'{name}.{weights}'
     with hub_errors(name, weights):
-        if timm.get_pretrained_cfg(name).fixed_input_size and 'vit' in name:
-            kw = dict(dynamic_img_size=True, dynamic_img_pad=True) | kw
-        net = timm.create_model(name, pretrained=weights is not None, num_classes=n_classes, drop_rate=dropout, **kw)
+        make = partial(timm.create_model, name, pretrained=weights is not None, num_classes=n_classes, drop_rate=dropout, **kw)
+        sizes = dict(dynamic_img_size=True, dynamic_img_pad=True) if timm.get_pretrained_cfg(name).fixed_input_size and 'img_size' not in kw else {}
+        try: net = make(**sizes)
+        except TypeError: net = make() # a transformer without these options, as Swin
     return add_cbam(net, tuple(cbam_stages)) if cbam_stages else net
 
 # %% ../nbs/03_models.ipynb #1264c0e3
@@ -245,14 +252,15 @@ class GreyConv(nn.Module):
 
     def forward(self, x): return self.conv(x) + self.ones(torch.ones_like(x[:1]))
 
-# %% ../nbs/03_models.ipynb #b287ac1a
+# %% ../nbs/03_models.ipynb #ae6d3233
 def adapt_grey(
     net:nn.Module, # on normalised [B,3,h,w]; changed in place
     mean=IMAGENET[0], std=IMAGENET[1], # that its three channels were normalised with
 )->tuple: # (mean,), (std,) that its one channel is to be normalised with
     "Puts `GreyConv` in place of the first layer: the same result as repeating the channel. Raises `ValueError` where it cannot."
     name,conv = next(((n,o) for n,o in net.named_modules() if isinstance(o, nn.Conv2d) and o.in_channels==3), ('',None))
-    if not name or 'Std' in type(conv).__name__: # a weight-standardised layer is not linear in its weights
+    alike = [o for o in net.modules() if isinstance(o, nn.Conv2d) and (o.in_channels,o.out_channels)==(3,getattr(conv, 'out_channels', 0))]
+    if len(alike)!=1 or 'Std' in type(conv).__name__: # several branches; weights that are standardised
         raise ValueError("grey='adapt' needs a net that begins with a plain convolution on three channels; use grey='repeat'")
     grey = GreyConv(conv, mean, std)
     parent,_,last = name.rpartition('.')
@@ -409,14 +417,20 @@ def is_file(
     if path.suffix in ('.safetensors','.pt','.pth','.bin') or len(path.parts)>1: raise FileNotFoundError(f'no weights file {path}')
     return False
 
-# %% ../nbs/03_models.ipynb #5beb36cf
-def _build(name, n_classes, weights, dropout, two_head, cbam_stages, kw):
+# %% ../nbs/03_models.ipynb #7b36afd6
+def _build(name, *args):
+    "`_named`, with what libraries say about impossible combinations in one line"
+    try: return _named(name, *args)
+    except (TypeError, AssertionError, AttributeError, NotImplementedError, RuntimeError) as e:
+        raise ValueError(f'{name} cannot be built: {str(e).splitlines()[0]}') from e
+
+def _named(name, n_classes, weights, dropout, two_head, cbam_stages, kw):
     "(net, task, stride, normalisation) of a name"
     seg = '-' in name
     if two_head and not seg: raise ValueError(f'two_head is for segmenters; {name} is none')
     if cbam_stages and (seg or name in _models): raise ValueError(f'cbam_stages is for timm classifiers; {name} is none')
     if name in _models:
-        if weights: raise ValueError(f'{name} has no weights on a hub')
+        if weights: raise ValueError(f'{name} has no pretrained weights: model.pretrained=False')
         f,task,stride = _models[name]
         return f(n_classes, dropout=dropout, **kw), task, stride, IMAGENET
     if seg:
@@ -536,17 +550,3 @@ def model_cost(
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), FlopCounterMode(display=False) as flops: out = model(x)
     mem = sum(t.untyped_storage().nbytes() for k,t in kept.items() if k not in own)
     return dict(params=round(count_params(model)['total']/1e6, 2), gflops=round(flops.get_total_flops()/2e9, 2), memory_mb=round(mem/2/2**20, 1))
-
-# %% ../nbs/03_models.ipynb #99745e16
-@contextmanager
-def explain_memory(
-    model:SteelModel, # at work
-    shape=None, # of the batch
-):
-    "Around a training or prediction step: running out of memory becomes a `MemoryError` that says what to change."
-    try: yield
-    except (RuntimeError, MemoryError) as e: # torch's OutOfMemoryError is a RuntimeError
-        if 'memory' not in str(e).lower() and not isinstance(e, MemoryError): raise
-        batch = f' with a batch of {list(shape)}' if shape is not None else ''
-        raise MemoryError(f'out of memory: {model.config["name"]}{batch}. Smaller data.batch_size (training.accumulate keeps '
-            'its effect), data.mode=crops, training.precision=bf16, or a smaller model.name (small_memory)') from e

@@ -13,14 +13,15 @@ from typing import Callable, Iterator, NamedTuple
 
 import numpy as np
 
-# %% ../nbs/04a_metrics.ipynb #2496da93
+# %% ../nbs/04a_metrics.ipynb #26171ba2
 def _checked(pred, targ):
     "Raise unless both are boolean [N,K,H,W] of one shape."
     for name, m in (('pred', pred), ('targ', targ)):
         dtype = str(getattr(m, 'dtype', type(m).__name__)).removeprefix('torch.')
         if dtype != 'bool':
-            raise TypeError(f'{name} is {dtype}: Dice is of boolean masks; threshold first, as in `probs > .5`, or `mask == 1`')
-        if m.ndim != 4: raise ValueError(f'{name} has shape {tuple(m.shape)}, not [N,K,H,W]; one image alone is `mask[None]`')
+            raise TypeError(f'{name} is {dtype}: Dice is of boolean masks; threshold first, as in `probs > .5`')
+        if m.ndim != 4:
+            raise ValueError(f'{name} has shape {tuple(m.shape)}, not [N,K,H,W]; one image alone is `mask[None]`')
     if tuple(pred.shape) != tuple(targ.shape):
         raise ValueError(f'pred has shape {tuple(pred.shape)}, targ {tuple(targ.shape)}: they must be the same')
 
@@ -32,14 +33,14 @@ def _on_device(pred, targ):
     counts = [m.flatten(2).sum(2).cpu().numpy() for m in (pred & targ, pred, targ)]
     return np.stack(counts, -1).astype(np.int64)
 
-# %% ../nbs/04a_metrics.ipynb #36656c1f
+# %% ../nbs/04a_metrics.ipynb #e966ad54
 def pair_counts(
     pred, # bool [N,K,H,W], numpy or torch
     targ, # bool, the same shape
 )->np.ndarray: # int64 [N,K,3]: pixels in both, in pred, in targ
     "Pixel counts of every (image, class) pair. `TypeError` unless boolean, `ValueError` unless of one shape."
     _checked(pred, targ)
-    if any(not isinstance(m, np.ndarray) and m.device.type != 'cpu' for m in (pred, targ)): return _on_device(pred, targ)
+    if any(str(getattr(m, 'device', 'cpu')) != 'cpu' for m in (pred, targ)): return _on_device(pred, targ)
     pred, targ = (np.asarray(m) for m in (pred, targ))
     counts = np.zeros((*pred.shape[:2], 3), np.int64)
     for i in np.ndindex(pred.shape[:2]):
@@ -110,7 +111,7 @@ def seg_metrics(
         presence_f1=nan_mean(per['presence_f1']), n_images=float(len(counts)))
     return out | {f'{key}_{c}': float(v) for key, values in per.items() for c, v in zip(classes, values)}
 
-# %% ../nbs/04a_metrics.ipynb #9b6a5852
+# %% ../nbs/04a_metrics.ipynb #02d5eae6
 class SegMeter:
     "Segmentation figures over batches: the counts of all pairs are kept, so that streaming equals the whole."
     def __init__(self,
@@ -126,7 +127,7 @@ class SegMeter:
     def add_counts(self, counts):
         "Add counts [N,K,3], another process's say. `ValueError` on another shape."
         if np.ndim(counts) != 3 or np.shape(counts)[1:] != (len(self.classes), 3):
-            raise ValueError(f'counts have shape {np.shape(counts)}, not [N,{len(self.classes)},3] for classes {self.classes}')
+            raise ValueError(f'counts have shape {np.shape(counts)}, not [N,{len(self.classes)},3] for {self.classes}')
         self._parts.append(np.asarray(counts, np.int64))
     @property
     def counts(self)->np.ndarray:

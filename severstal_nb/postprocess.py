@@ -125,11 +125,11 @@ class Thresholds:
         if bad := sorted(set(d) - {f.name for f in fields(cls)}): raise ValueError(f'unknown threshold keys {bad}')
         return cls(**d)
 
-# %% ../nbs/08a_postprocess.ipynb #24ba2412
+# %% ../nbs/08a_postprocess.ipynb #81a86e93
 def _one_class(probs, sure, pixel, label, min_area, min_size, top, top_area, holes, gate, area_scale):
     "The mask of one class; `sure` is its label probability or None."
     empty = np.zeros(probs.shape, np.uint8)
-    if label and (binarise(probs.max(initial=0), label) == 0 if sure is None else sure < label): return empty
+    if label and (not binarise(probs.max(initial=0), label) if sure is None else np.float32(sure) < np.float32(label)): return empty
     if gate == 'soft' and sure is not None:
         if sure <= 0: return empty
         pixel, top = pixel/sure, top/sure

@@ -9,11 +9,12 @@ __all__ = ['SteelLearner', 'make_learner', 'Step', 'Reseed', 'Rates', 'set_momen
            'norms_eval', 'Autocast', 'ScaleLoss', 'ScaledStep', 'ChannelsLast', 'Ranks', 'Measure', 'mean_loss',
            'figures', 'peak_memory', 'Bar', 'bar_visible']
 
-# %% ../nbs/05d_callbacks.ipynb #88ad88f7
+# %% ../nbs/05d_callbacks.ipynb #67871ee6
 import sys, time
 from functools import partial
 import torch
-from fastai.callback.core import Callback, CancelBatchException, CancelEpochException, CancelStepException, TrainEvalCallback
+from fastai.callback.core import (Callback, CancelBatchException, CancelEpochException, CancelStepException,
+                                  TrainEvalCallback)
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
@@ -21,7 +22,8 @@ from fastai.torch_core import find_bs, to_float
 from torch import nn
 from tqdm.auto import tqdm
 from .distributed import batch_share, from_rank0, gather_objects, rank_world, sum_gradients, sync_tensors
-from .schedules import TrainingError, cycle_momentum, optimizer_groups, optimizers, pick, schedules, seed_everything, split_encoder
+from .schedules import (TrainingError, cycle_momentum, optimizer_groups, optimizers, pick, schedules,
+                                    seed_everything, split_encoder)
 
 # %% ../nbs/05d_callbacks.ipynb #e34324ca
 class SteelLearner(Learner):
@@ -58,9 +60,9 @@ def make_learner(
     learn.create_opt()
     return learn
 
-# %% ../nbs/05d_callbacks.ipynb #2f731f63
+# %% ../nbs/05d_callbacks.ipynb #0328c799
 class Step(Callback):
-    "A fastai callback that is called directly: its exceptions reach the user as they were raised, its attributes are its own."
+    "A fastai callback called directly: its exceptions reach the user as they were raised, its attributes are its own."
     __setattr__ = object.__setattr__
     def __getattr__(self, k): raise AttributeError(f'{type(self).__name__} has no {k}')
     def __call__(self, event_name):
@@ -140,7 +142,7 @@ class FreezeEncoder(Step):
         "Leave the encoder trainable, however the run ended."
         for p in getattr(self, 'params', []): p.requires_grad_(True)
 
-# %% ../nbs/05d_callbacks.ipynb #85129ff3
+# %% ../nbs/05d_callbacks.ipynb #ed99c56e
 def norms_eval(
     model:nn.Module,
     params:list, # parameters that are frozen
@@ -148,13 +150,15 @@ def norms_eval(
     "Put the norm layers that own one of `params` into eval mode."
     ids = {id(p) for p in params}
     for m in model.modules():
-        if isinstance(m, nn.modules.batchnorm._NormBase) and any(id(p) in ids for p in m.parameters(recurse=False)): m.eval()
+        own = m.parameters(recurse=False)
+        if isinstance(m, nn.modules.batchnorm._NormBase) and any(id(p) in ids for p in own): m.eval()
 
-# %% ../nbs/05d_callbacks.ipynb #bb6ed69a
+# %% ../nbs/05d_callbacks.ipynb #eddc236c
 class Autocast(Step):
     "Run the forward pass in half precision; the loss sees float32."
     order = 10
-    def __init__(self, precision:str, device): self.args = device.type, dict(bf16=torch.bfloat16, fp16=torch.float16)[precision]
+    def __init__(self, precision:str, device):
+        self.args = device.type, dict(bf16=torch.bfloat16, fp16=torch.float16)[precision]
     def before_batch(self):
         self.context = torch.autocast(*self.args)
         self.context.__enter__()
@@ -184,26 +188,28 @@ class ScaledStep(Step):
         self.scaler.update()
         raise CancelStepException
 
-# %% ../nbs/05d_callbacks.ipynb #5a08747d
+# %% ../nbs/05d_callbacks.ipynb #3149b5b0
 class ChannelsLast(Step):
     "Hand images over with the channels innermost, the layout tensor cores like."
     def before_batch(self):
-        self.learn.xb = tuple(x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x for x in self.learn.xb)
+        last = torch.channels_last
+        self.learn.xb = tuple(x.contiguous(memory_format=last) if x.ndim == 4 else x for x in self.learn.xb)
 
-# %% ../nbs/05d_callbacks.ipynb #1efc725a
+# %% ../nbs/05d_callbacks.ipynb #69a7e48b
 class Ranks(Step):
     "Several processes as one: same start, gradients of the global batch, one set of batch-norm statistics."
     order = 20
     def before_fit(self):
         sync_tensors([*self.learn.model.parameters(), *self.learn.model.buffers()])
         n = gather_objects(len(self.learn.dls.train))
-        if len(set(n)) > 1: raise TrainingError(f'the processes have {n} training batches: deal out global batches evenly')
+        if len(set(n)) > 1:
+            raise TrainingError(f'the processes have {n} training batches: deal out global batches evenly')
     def before_backward(self):
         self.learn.loss_grad = self.learn.loss_grad*batch_share(find_bs(self.learn.xb), self.learn.loss_grad.device)
     def before_step(self): sum_gradients(self.learn.model.parameters())
     def before_validate(self): sync_tensors(self.learn.model.buffers())
 
-# %% ../nbs/05d_callbacks.ipynb #f30d09ce
+# %% ../nbs/05d_callbacks.ipynb #bcc4c8bb
 class Measure(Step):
     "Losses, metrics, seconds and peak memory of an epoch in `row`; stops at a loss that is not finite."
     order = 40
@@ -226,22 +232,24 @@ class Measure(Step):
     def _check(self):
         n = (len(self.losses)-1) % self.check_every + 1
         for j,(loss,_) in enumerate(self.losses[-n:]):
-            if not torch.isfinite(loss): raise TrainingError(_not_finite(self.learn, float(loss), self.learn.iter-n+1+j))
+            if not torch.isfinite(loss):
+                raise TrainingError(_not_finite(self.learn, float(loss), self.learn.iter-n+1+j))
     def after_batch(self):
         if self.now is not None: self.now.update(self.learn.pred, self.learn.yb[0])
     def after_train(self):
         self.row = dict(epoch=self.learn.epoch, train_loss=mean_loss(self.losses)) | figures(self.train_meter, 'train_')
     def after_validate(self):
         self.row |= dict(valid_loss=mean_loss(self.losses)) | figures(self.meter)
-        self.row |= dict(lr=float(self.learn.opt.opt.param_groups[-1]['lr']), seconds=time.time()-self.start, memory_mb=peak_memory())
+        lr = float(self.learn.opt.opt.param_groups[-1]['lr'])
+        self.row |= dict(lr=lr, seconds=time.time()-self.start, memory_mb=peak_memory())
         self.row = from_rank0(self.row)
 
-# %% ../nbs/05d_callbacks.ipynb #56ab405d
+# %% ../nbs/05d_callbacks.ipynb #4a4a5948
 def _not_finite(learn, loss, batch):
     "What to do about a loss that is not a number."
     part = 'training' if learn.training else 'validation'
-    return (f'the loss is {loss} in epoch {learn.epoch}, {part} batch {batch}. Lower the learning rate, clip gradients, or use fp32 '
-            'or bf16 instead of fp16. History and checkpoints of the epochs before are kept')
+    return (f'the loss is {loss} in epoch {learn.epoch}, {part} batch {batch}. Lower the learning rate, clip, '
+            'or use fp32 or bf16 instead of fp16. History and checkpoints of the epochs before are kept')
 
 # %% ../nbs/05d_callbacks.ipynb #755447a4
 def mean_loss(

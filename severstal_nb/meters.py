@@ -115,9 +115,9 @@ class TwoHeadMeter:
     def compute(self)->dict:
         return self.masks.compute() | {f'label_{k}': v for k,v in self.labels.compute().items()}
 
-# %% ../nbs/04c_meters.ipynb #a73e6ba6
+# %% ../nbs/04c_meters.ipynb #f71bbf2e
 class AccuracyMeter(Meter):
-    "Share of right answers: of class indices `[B]` by the largest logit, of 0/1 targets of any shape by its sign; of two heads, the labels."
+    "Share of right answers: class indices `[B]` by the largest logit, 0/1 targets by its sign; labels, of two heads."
     monitor = 'accuracy'
     def __init__(self, classes=()): super().__init__(classes)
     def update(self, logits, targ):

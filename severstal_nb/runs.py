@@ -19,12 +19,12 @@ from .files import read_json, read_text, read_yaml, write_json, write_yaml
 # %% ../nbs/06b_runs.ipynb #ee65c8ab
 RUN_FORMAT = 1
 
-# %% ../nbs/06b_runs.ipynb #7bd3b6e3
+# %% ../nbs/06b_runs.ipynb #18450772
 def create_run(
     name:str, # what the folder's name starts with
     root='runs', # the folder of all runs
 )->Path: # a new, empty folder
-    "Make `root/NAME-YYYYMMDD_HHMMSS`; two runs in one second get different names. Raises `ValueError` on a name with `/`."
+    "Make `root/NAME-YYYYMMDD_HHMMSS`, different for two runs in one second. Raises `ValueError` on a name with `/`."
     if not re.fullmatch(r'[\w.+-]+', name) or name.startswith('.'):
         raise ValueError(f'run name {name!r}: use letters, digits, and . _ + - (it becomes the name of a folder)')
     base, n = f'{name}-{time.strftime("%Y%m%d_%H%M%S")}', 1
@@ -48,46 +48,47 @@ def package_versions(names=_packages)->dict: # name → version; packages that a
         except importlib.metadata.PackageNotFoundError: pass
     return res
 
-# %% ../nbs/06b_runs.ipynb #0a00bac6
+# %% ../nbs/06b_runs.ipynb #1e95f389
 def git_revision(
     folder=None, # None: where this package's source lies
 )->str|None: # None: not a git checkout
     "Revision of the checkout a folder belongs to; `+` says that tracked files were changed."
     folder = Path(folder or globals().get('__file__', '.')).resolve()
     git = ['git', '-C', str(folder if folder.is_dir() else folder.parent)]
-    def ask(*args): return subprocess.run([*git, *args], capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    kw = dict(capture_output=True, text=True, timeout=10, check=True)
+    def ask(*args): return subprocess.run([*git, *args], **kw).stdout.strip()
     try: return ask('rev-parse', 'HEAD') + ('+' if ask('status', '--porcelain', '--untracked-files=no') else '')
     except (OSError, subprocess.SubprocessError): return None
 
-# %% ../nbs/06b_runs.ipynb #d33a4963
+# %% ../nbs/06b_runs.ipynb #11cbece0
 def command_line(
     argv=None, # None: of this process
 )->str:
     "The command line with every absolute path cut down to its last part."
-    return ' '.join(re.sub(r'(?:[A-Za-z]:)?[\\/](?:[^\s=,]*[\\/])?([^\s=,\\/]+)', r'\1', a) if re.search(r'(^|=|,)([A-Za-z]:)?[\\/]', a) else a
-                    for a in (sys.argv if argv is None else argv))
+    path = re.compile(r'(?P<before>^|[=,])(?:[A-Za-z]:)?[\\/](?:[^=,]*[\\/])?(?P<last>[^=,\\/]+)')
+    return ' '.join(path.sub(r'\g<before>\g<last>', a) for a in (sys.argv if argv is None else argv))
 
-# %% ../nbs/06b_runs.ipynb #8e96e907
+# %% ../nbs/06b_runs.ipynb #960a4fc5
 def environment_info(
     device=None, # torch device of the run
     seed:int|None=None, # of the run
 )->dict:
     "Versions, revision, machine and command line, without a path of the user."
-    info = dict(python=platform.python_version(), system=f'{platform.system()} {platform.machine()}', cpus=os.cpu_count(),
-                packages=package_versions(), git=git_revision(), command=command_line(), seed=seed,
+    info = dict(python=platform.python_version(), system=f'{platform.system()} {platform.machine()}',
+                cpus=os.cpu_count(), packages=package_versions(), git=git_revision(), command=command_line(), seed=seed,
                 started=time.strftime('%Y-%m-%d %H:%M:%S'), device=str(device) if device is not None else None)
     torch = sys.modules.get('torch')
     if torch is not None and torch.cuda.is_available():
         info |= dict(gpu=torch.cuda.get_device_name(), gpus=torch.cuda.device_count(), cuda=torch.version.cuda)
     return info
 
-# %% ../nbs/06b_runs.ipynb #4e28dfdc
+# %% ../nbs/06b_runs.ipynb #39fc7c72
 def run_logger(
     path, # run folder; training.log is continued there
     level=logging.INFO, # on the screen; the file gets INFO and above
     screen:bool=True, # also write to standard error
 )->logging.Logger:
-    "A logger that writes to the run's training.log with time and level, and to the screen; of several processes the first writes."
+    "A logger that writes to the run's training.log and to the screen; of several processes only the first writes."
     log = logging.getLogger(f'severstal_nb.run.{Path(path).resolve()}')
     log.setLevel(logging.INFO)
     log.propagate = False
@@ -141,7 +142,7 @@ def init_run(
 class RunError(ValueError):
     "A run folder cannot be read; the message names the file and says what is wrong."
 
-# %% ../nbs/06b_runs.ipynb #aba2f034
+# %% ../nbs/06b_runs.ipynb #7cdea84c
 class Run:
     "A run folder: config, classes, folds, models, thresholds, results. Everything is read when it is asked for."
     def __init__(self, path): self.path = Path(path)
@@ -171,7 +172,8 @@ class Run:
     @property
     def folds(self)->list:
         "Numbers of the folds there are, in order."
-        return sorted(int(m[1]) for p in self.path.glob('fold_*') if (m := re.fullmatch(r'fold_(\d{1,4})', p.name)) and p.is_dir())
+        found = [re.fullmatch(r'fold_(\d{1,4})', p.name) for p in self.path.glob('fold_*') if p.is_dir()]
+        return sorted(int(m[1]) for m in found if m)
     def fold_path(self, k:int=0)->Path:
         "Folder of fold `k`, whether it is there or not."
         return self.path/f'fold_{int(k)}'
@@ -184,12 +186,14 @@ class Run:
         try: rules = Thresholds.from_dict(_dict(path, read_json))
         except (TypeError, ValueError) as e: raise RunError(f'{path}: {e}') from e
         for k,v in rules.to_dict().items():
-            if isinstance(v, list) and len(v) != len(self.classes): raise RunError(f'{path}: {k} has {len(v)} values for {len(self.classes)} classes')
+            if isinstance(v, list) and len(v) != len(self.classes):
+                raise RunError(f'{path}: {k} has {len(v)} values for {len(self.classes)} classes')
         return rules
     def history(self, k:int=0)->pd.DataFrame:
         "history.csv of fold `k`: a row per epoch."
         path = self.fold_path(k)/'history.csv'
-        if not path.is_file(): raise RunError(f'{path} is missing: fold {k} has not finished an epoch; folds here: {self.folds}')
+        if not path.is_file():
+            raise RunError(f'{path} is missing: fold {k} has not finished an epoch; folds here: {self.folds}')
         read_text(path)
         try: return pd.read_csv(path)
         except (ValueError, pd.errors.ParserError) as e: raise RunError(f'{path} is not a table: {e}') from e
@@ -201,7 +205,10 @@ class Run:
         if not self.folds: raise RunError(f'{self.path} has no fold yet: nothing was trained')
         return [self.model(k) for k in self.folds]
     def predict(self, images, **kw):
-        "`predict_images` with this run: one image or many in, one prediction or a list out."
+        """One image (path or array uint8 [h,w] or [h,w,3]) gives a dict, a list of images a list of dicts:
+        `labels` {class: probability 0..1}; `present` [class names] by the run's thresholds; of a segmentation run also
+        `masks` uint8 0/1 [K,H,W] after thresholds and sizes, and `probs` uint8 [K,H,W], 255 times the probability.
+        Options as in `predict_images`: `tta`, `folds`, `device`, `models`."""
         return predict_images(self, images, **kw)
 
 # %% ../nbs/06b_runs.ipynb #196d8e36
@@ -213,26 +220,29 @@ def _dict(path, read):
     if not isinstance(o, dict): raise RunError(f'{path} holds {type(o).__name__}, not names with values')
     return o
 
-# %% ../nbs/06b_runs.ipynb #fd1c1e8b
+# %% ../nbs/06b_runs.ipynb #aab78b3e
 def _checked_info(path):
     "run.json with its format, classes and task checked."
     o = _dict(path/'run.json', read_json)
     v = o.get('format_version')
-    if not isinstance(v, int) or v < 1: raise RunError(f'{path/"run.json"}: format_version is {v!r}, a whole number from 1 was expected')
-    if v > RUN_FORMAT: raise RunError(f'{path} was written in run format {v}, this version reads up to {RUN_FORMAT}: update severstal_nb')
+    if not isinstance(v, int) or v < 1:
+        raise RunError(f'{path/"run.json"}: format_version is {v!r}, not a whole number')
+    if v > RUN_FORMAT:
+        raise RunError(f'{path} has run format {v}, this version reads up to {RUN_FORMAT}: update severstal_nb')
     names = o.get('classes')
     if not (isinstance(names, list) and names and all(isinstance(c, str) for c in names)):
         raise RunError(f'{path/"run.json"}: classes must be a list of names')
     if o.get('task') not in ('segmentation', 'multilabel', 'singlelabel'):
         raise RunError(f'{path/"run.json"}: task is {o.get("task")!r}, not segmentation, multilabel or singlelabel')
-    if o.get('color', 'grey') not in ('grey', 'rgb'): raise RunError(f'{path/"run.json"}: color is {o["color"]!r}, not grey or rgb')
+    if o.get('color', 'grey') not in ('grey', 'rgb'):
+        raise RunError(f'{path/"run.json"}: color is {o["color"]!r}, not grey or rgb')
     return o
 
-# %% ../nbs/06b_runs.ipynb #b3c187c9
+# %% ../nbs/06b_runs.ipynb #699a58b7
 def load_run(
     path, # a run folder, wherever it lies now
 )->Run:
-    "Open a run folder. Raises `FileNotFoundError` or `RunError` when it is not one, or not one that this version reads."
+    "Open a run folder. Raises `FileNotFoundError`, or `RunError` when it is none or not one that this version reads."
     path = Path(path)
     if not path.exists(): raise FileNotFoundError(f'no run at {path}')
     if not path.is_dir() or not (path/'run.json').is_file():
@@ -265,7 +275,7 @@ def load_fold_model(
         raise RunError(f'{path} was trained for {model.classes}, run.json says {run.classes}')
     return model
 
-# %% ../nbs/06b_runs.ipynb #494f7392
+# %% ../nbs/06b_runs.ipynb #04baa842
 def predict_images(
     run:Run,
     images, # a path, an array uint8 [h,w] or [h,w,3], or a list of them
@@ -275,7 +285,7 @@ def predict_images(
     models=None, # models loaded before, to save time
     **kw, # for `predict_stream`
 ):
-    "For each image a dict: `labels` (class → probability), `present` (class names); of a segmenter also `masks`, `probs` uint8 [K,H,W]."
+    "One dict for each image, as `Run.predict` says."
     from severstal_nb.inference import ImageList, predict_stream
     single = isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim in (2, 3))
     source = ImageList([images] if single else images, run.color)
@@ -285,12 +295,12 @@ def predict_images(
     res = [_answer(run, p, rules) for p in predict_stream(models, source, device=device, **kw)]
     return res[0] if single else res
 
-# %% ../nbs/06b_runs.ipynb #345ba571
+# %% ../nbs/06b_runs.ipynb #f91d7642
 def _geometry(run):
     "Size, boxes and flips that the run's config asks for, for `predict_stream`."
     d, p = (run.config.get(k) or {} for k in ('data', 'predict'))
-    boxes = dict(crop=(d['crop_height'], d['crop_width']), stride=d['crop_stride']) if p.get('window') == 'crops' else {}
-    size = d.get('image_size')
+    crops, size = p.get('window') == 'crops', d.get('image_size')
+    boxes = dict(crop=(d['crop_height'], d['crop_width']), stride=d['crop_stride']) if crops else {}
     return boxes | dict(size=tuple(size) if size else None, tta=p.get('tta') or (), softmax=run.task == 'singlelabel')
 
 # %% ../nbs/06b_runs.ipynb #a45ea42d

@@ -6,12 +6,12 @@ Docs: https://severstal-nb.github.io/severstal_nb/training.html.md"""
 
 # %% auto #0
 __all__ = ['time_columns', 'new_state', 'better', 'note_score', 'keep_epoch', 'write_history', 'epoch_file', 'save_weights',
-           'save_checkpoint', 'errno_of', 'load_checkpoint', 'Keep', 'as_logger', 'find_checkpoint', 'check_same_run',
-           'restore', 'bring_files', 'average_weights', 'evaluate', 'load_average', 'finish_average', 'as_meter',
-           'find_monitor', 'check_settings', 'out_of_memory', 'memory_advice', 'run_steps', 'make_steps', 'finish',
-           'fit']
+           'save_checkpoint', 'errno_of', 'first_line', 'load_checkpoint', 'Keep', 'as_logger', 'find_checkpoint',
+           'check_same_run', 'restore', 'bring_files', 'average_weights', 'evaluate', 'load_average', 'finish_average',
+           'as_meter', 'find_monitor', 'check_settings', 'out_of_memory', 'memory_advice', 'run_steps', 'make_steps',
+           'finish', 'fit']
 
-# %% ../nbs/06_training.ipynb #098816b1
+# %% ../nbs/06_training.ipynb #b7d0aad5
 import logging, math, shutil
 from pathlib import Path
 import pandas as pd
@@ -21,18 +21,20 @@ from fastai.torch_core import to_float
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.optim.swa_utils import update_bn
-from .callbacks import (Accumulate, Autocast, Bar, ChannelsLast, ClipNorm, FreezeEncoder, Measure, Ranks, Rates,
-                                    Reseed, ScaledStep, ScaleLoss, Step, bar_visible, figures, make_learner, mean_loss)
+from .callbacks import (Accumulate, Autocast, Bar, ChannelsLast, ClipNorm, FreezeEncoder, Measure, Ranks,
+                                    Rates, Reseed, ScaledStep, ScaleLoss, Step, bar_visible, figures, make_learner,
+                                    mean_loss)
 from .distributed import rank_world, sync_tensors
 from .files import atomic_path, write_json
 from .meters import AccuracyMeter, PresenceMeter, SegmentationMeter, SingleLabelMeter, TwoHeadMeter
 from .metrics import silent_classes
 from .models import SteelModel, save_model
-from .schedules import TrainingError, new_plateau, own_random_numbers, pick, plateau_step, schedules, seed_everything
+from .schedules import (TrainingError, new_plateau, own_random_numbers, pick, plateau_step, schedules,
+                                    seed_everything)
 
-# %% ../nbs/06_training.ipynb #4b1ff5a5
+# %% ../nbs/06_training.ipynb #f0af7ef8
 def new_state()->dict:
-    "What a run remembers from epoch to epoch, apart from weights and optimiser: plain numbers, strings, lists and dicts."
+    "What a run remembers from epoch to epoch, apart from weights and optimiser: plain values only."
     return dict(epoch=0, rows=[], best=None, best_epoch=None, bad=0, kept=[], stopped=None, plateau=new_plateau())
 
 # %% ../nbs/06_training.ipynb #0752cd24
@@ -97,9 +99,9 @@ def epoch_file(
     "Where the weights of a kept epoch lie."
     return Path(folder)/'checkpoints'/f'epoch_{epoch:03d}.safetensors'
 
-# %% ../nbs/06_training.ipynb #f283490a
+# %% ../nbs/06_training.ipynb #abba8f79
 def save_weights(
-    model:nn.Module, # a `SteelModel`, which can be loaded by `load_model`; of another module the bare tensors are written
+    model:nn.Module, # a `SteelModel`, for `load_model`; of another module the bare tensors are written
     path, # .safetensors
     **meta, # kept in the file of a `SteelModel`
 ):
@@ -108,7 +110,7 @@ def save_weights(
         if isinstance(model, SteelModel): save_model(model, part, **meta)
         else: save_file({k: v.detach().cpu().contiguous() for k,v in model.state_dict().items()}, part)
 
-# %% ../nbs/06_training.ipynb #c5f66ea1
+# %% ../nbs/06_training.ipynb #91172bc2
 def save_checkpoint(
     path, # file to write
     **parts, # tensors, numbers, strings, lists and dicts
@@ -116,7 +118,7 @@ def save_checkpoint(
     "Write a checkpoint, whole or not at all. Raises `OSError` naming the file."
     with atomic_path(path) as part:
         try: torch.save(dict(format=1, **parts), part)
-        except RuntimeError as e: raise OSError(errno_of(e), str(e).splitlines()[0]) from e
+        except RuntimeError as e: raise OSError(errno_of(e), first_line(e)) from e
 
 # %% ../nbs/06_training.ipynb #9abb05aa
 def errno_of(e:BaseException)->int|None:
@@ -124,22 +126,33 @@ def errno_of(e:BaseException)->int|None:
     while e is not None and not isinstance(e, OSError): e = e.__cause__ or e.__context__
     return getattr(e, 'errno', None)
 
-# %% ../nbs/06_training.ipynb #1a0b8fbf
+# %% ../nbs/06_training.ipynb #c2be0a1f
+def first_line(
+    e:Exception,
+    i:int=0, # which line; -1 is the last
+)->str:
+    "One line of an exception's message, cut to what fits into another."
+    lines = str(e).strip().splitlines() or [type(e).__name__]
+    return lines[i].strip()[:200]
+
+# %% ../nbs/06_training.ipynb #94b42813
 def load_checkpoint(
     path, # the file, or the folder that has it in checkpoints/last.pt
 )->dict:
     "Read a checkpoint. Raises `FileNotFoundError` or `TrainingError` naming the file."
     path = Path(path)
     if path.is_dir(): path = path/'checkpoints'/'last.pt'
-    if not path.is_file(): raise FileNotFoundError(f'no checkpoint at {path}: a run can be resumed once its first epoch has ended')
+    if not path.is_file():
+        raise FileNotFoundError(f'no checkpoint at {path}: a run has one once its first epoch has ended')
     try: ck = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as e: raise TrainingError(f'{path} is not a checkpoint of this package: {str(e).splitlines()[0][:200]}') from e
+    except Exception as e: raise TrainingError(f'{path} is not a checkpoint of this package: {first_line(e)}') from e
     if not isinstance(ck, dict) or not {'format', 'state', 'settings', 'model', 'optimizer'} <= set(ck):
         raise TrainingError(f'{path} is not a checkpoint of this package')
-    if ck['format'] != 1: raise TrainingError(f"{path} has checkpoint format {ck['format']}, this version reads 1: update severstal_nb")
+    if ck['format'] != 1:
+        raise TrainingError(f"{path} has checkpoint format {ck['format']}, this version reads 1: update severstal_nb")
     return ck
 
-# %% ../nbs/06_training.ipynb #5cd41e0b
+# %% ../nbs/06_training.ipynb #da11e70d
 class Keep(Step):
     "At an epoch's end: state, weights, history, checkpoint, log and events; ends the run when its patience does."
     order = 60
@@ -153,7 +166,8 @@ class Keep(Step):
         s, row = self.settings, self.learn.measure.row
         won = note_score(self.state, row, s['monitor'], s['mode'], s['patience'])
         every = not s['save_best_only']
-        gone = keep_epoch(self.state, s['average_best'], s['monitor'], s['mode'], every) if every or s['average_best'] else []
+        k = s['average_best']
+        gone = keep_epoch(self.state, k, s['monitor'], s['mode'], every) if every or k else []
         if s['schedule'] == 'reduce_on_plateau': plateau_step(self.state['plateau'], row['valid_loss'])
         if self.first:
             self.write(won, gone)
@@ -166,15 +180,16 @@ class Keep(Step):
         if epoch in self.state['kept']: save_weights(model, epoch_file(self.folder, epoch), epoch=epoch)
         write_history(self.folder, self.state['rows'])
         loss = self.learn.loss_func
-        save_checkpoint(self.folder/'checkpoints'/'last.pt', state=self.state, settings=self.settings, model=model.state_dict(),
-                        optimizer=self.learn.opt.opt.state_dict(), scaler=self.scaler.state_dict() if self.scaler else None,
+        save_checkpoint(self.folder/'checkpoints'/'last.pt', state=self.state, settings=self.settings,
+                        model=model.state_dict(), optimizer=self.learn.opt.opt.state_dict(),
+                        scaler=self.scaler.state_dict() if self.scaler else None,
                         loss=loss.state_dict() if isinstance(loss, nn.Module) else None)
         for e in gone: epoch_file(self.folder, e).unlink(missing_ok=True)
     def tell(self, row, won):
         "One line for the log; a warning for a class of which nothing was found."
         shown = dict.fromkeys(['train_loss', 'valid_loss', self.settings['monitor']])
-        self.log.info(f"epoch {row['epoch']}: " + ' '.join(f'{k} {row[k]:.4f}' for k in shown) + f" ({row['seconds']:.1f} s)"
-                      + (' best so far' if won else ''))
+        text = ' '.join(f'{k} {row[k]:.4f}' for k in shown) + f" ({row['seconds']:.1f} s)" + ' best so far'*won
+        self.log.info(f"epoch {row['epoch']}: {text}")
         missed = silent_classes(row, self.classes)
         if missed: self.log.warning(f"epoch {row['epoch']}: nothing found of {', '.join(missed)}")
         if self.writer is not None:
@@ -193,7 +208,7 @@ def as_logger(
     if log is None: return logging.getLogger('severstal_nb')
     return log if hasattr(log, 'info') else _Lines(log)
 
-# %% ../nbs/06_training.ipynb #b2de09fc
+# %% ../nbs/06_training.ipynb #d2c59913
 def find_checkpoint(
     folder, # of the run or fold
     resume, # None, True, a checkpoint, or the folder of a run
@@ -201,12 +216,13 @@ def find_checkpoint(
     "The checkpoint to go on with. Raises `TrainingError` rather than write over an earlier run."
     last = Path(folder)/'checkpoints'/'last.pt'
     if not resume:
-        if last.exists(): raise TrainingError(f'{folder} already holds a run: resume=True goes on with it, another folder begins anew')
+        if last.exists():
+            raise TrainingError(f'{folder} already holds a run: resume=True goes on, another folder begins anew')
         return None
     if resume is True: return load_checkpoint(folder) if last.exists() else None
     return load_checkpoint(resume) | dict(source=str(resume))
 
-# %% ../nbs/06_training.ipynb #d563eff3
+# %% ../nbs/06_training.ipynb #4edbb743
 def check_same_run(
     theirs:dict, # settings in the checkpoint
     ours:dict, # settings asked for now
@@ -214,9 +230,10 @@ def check_same_run(
     "Raise `TrainingError` when the run was set up differently."
     free = {'patience'} | ({'epochs'} if ours['schedule'] in ('constant', 'reduce_on_plateau') else set())
     wrong = [f'{k} was {theirs.get(k)}, now {v}' for k,v in ours.items() if k not in free and theirs.get(k) != v]
-    if wrong: raise TrainingError('the checkpoint belongs to another run: ' + '; '.join(wrong) + '. Resume with the settings of the start')
+    if wrong:
+        raise TrainingError(f'the checkpoint is of another run: {"; ".join(wrong)}. Keep the settings of the start')
 
-# %% ../nbs/06_training.ipynb #e6aaf5c8
+# %% ../nbs/06_training.ipynb #86e505d8
 def restore(
     learn, # weights, optimiser and loss are put back there
     checkpoint:dict, # from `load_checkpoint`
@@ -226,7 +243,7 @@ def restore(
     "Put a run back to where its checkpoint was written."
     check_same_run(checkpoint['settings'], settings)
     try: learn.model.load_state_dict(checkpoint['model'])
-    except RuntimeError as e: raise TrainingError(f'the checkpoint holds another model: {str(e).splitlines()[-1].strip()[:200]}') from e
+    except RuntimeError as e: raise TrainingError(f'the checkpoint holds another model: {first_line(e, -1)}') from e
     learn.opt.opt.load_state_dict(checkpoint['optimizer'])
     if scaler: scaler.load_state_dict(checkpoint['scaler'])
     if checkpoint.get('loss'): learn.loss_func.load_state_dict(checkpoint['loss'])
@@ -313,7 +330,7 @@ def as_meter(
     "A meter, or None."
     return m() if isinstance(m, type) or (m is not None and not hasattr(m, 'update')) else m
 
-# %% ../nbs/06_training.ipynb #0c576e3f
+# %% ../nbs/06_training.ipynb #cd0372da
 def find_monitor(
     monitor:str|None, # None: the meter's own, or valid_loss
     mode:str|None, # None: by name
@@ -321,22 +338,26 @@ def find_monitor(
     train_meter=None,
 )->tuple: # (column, 'max' or 'min')
     "The column that decides and its direction. Raises `TrainingError` listing the columns before anything is computed."
-    names = ['valid_loss', 'train_loss', *getattr(meter, 'names', []), *(f'train_{n}' for n in getattr(train_meter, 'names', []))]
+    names = ['valid_loss', 'train_loss', *getattr(meter, 'names', [])]
+    names += [f'train_{n}' for n in getattr(train_meter, 'names', [])]
     monitor = monitor or getattr(meter, 'monitor', 'valid_loss')
-    if monitor not in names: raise TrainingError(f'cannot monitor {monitor!r}; the history will have: {", ".join(names)}')
+    if monitor not in names:
+        raise TrainingError(f'cannot monitor {monitor!r}; the history will have: {", ".join(names)}')
     falls = any(w in monitor for w in ('loss', 'error_rate', 'false_alarm'))
     return monitor, mode or ('min' if falls else 'max')
 
-# %% ../nbs/06_training.ipynb #d3dee48d
+# %% ../nbs/06_training.ipynb #3b165fc9
 def check_settings(s:dict, device):
     "Refuse what cannot work before the first batch is read."
     pick(s['schedule'], schedules, 'schedule')
     pick(s['precision'], dict.fromkeys(('fp32', 'bf16', 'fp16')), 'precision')
     pick(s['mode'], dict.fromkeys(('max', 'min')), 'mode')
-    if s['precision'] == 'fp16' and device.type != 'cuda': raise TrainingError(f'fp16 needs a CUDA device, this is {device}: use bf16 or fp32')
+    if s['precision'] == 'fp16' and device.type != 'cuda':
+        raise TrainingError(f'fp16 needs a CUDA device, this is {device}: use bf16 or fp32')
     for k,low in dict(epochs=1, accumulate=1, freeze_epochs=0, average_best=0).items():
         if s[k] < low: raise TrainingError(f'{k}={s[k]}: at least {low}')
-    if not s['batches']: raise TrainingError('the training loader has no batch: fewer images than the batch size, or none')
+    if not s['batches']:
+        raise TrainingError('the training loader has no batch: fewer images than the batch size, or none')
 
 # %% ../nbs/06_training.ipynb #604cf2f8
 def out_of_memory(e:Exception)->bool:
@@ -345,22 +366,22 @@ def out_of_memory(e:Exception)->bool:
     return isinstance(e, (MemoryError, torch.OutOfMemoryError)) or any(
         w in text for w in ('out of memory', "can't allocate memory", 'not enough memory'))
 
-# %% ../nbs/06_training.ipynb #5ee0b47d
+# %% ../nbs/06_training.ipynb #760737ff
 def memory_advice(learn, settings:dict)->str:
     "What was being computed when memory ran out, and what makes it smaller."
     x = learn.xb[0] if isinstance(learn.xb[0], torch.Tensor) else None
     batch = 'a batch' if x is None else f'a batch of {len(x)} images {"×".join(map(str, x.shape[1:]))}'
     half = ', precision bf16' if settings['precision'] == 'fp32' else ''
-    return (f'out of memory in epoch {learn.epoch} with {batch} in {settings["precision"]}: use a smaller batch (and accumulate '
-            f'several batches to a step), smaller crops{half}, or a smaller encoder')
+    return (f'out of memory in epoch {learn.epoch} with {batch} in {settings["precision"]}: use a smaller batch (and '
+            f'accumulate several batches to a step), smaller crops{half}, or a smaller encoder')
 
-# %% ../nbs/06_training.ipynb #0b70e382
+# %% ../nbs/06_training.ipynb #f6bcb7f2
 def run_steps(learn, settings:dict, state:dict, steps:list, log):
     "Run the loop. An interrupt says how to go on; a lack of memory says what to change."
     problem = None
     try: learn.fit(settings['epochs'], cbs=steps)
     except KeyboardInterrupt:
-        log.warning(f'interrupted in epoch {learn.epoch}: resume goes on after the {state["epoch"]} epochs that are saved')
+        log.warning(f'interrupted in epoch {learn.epoch}: resume goes on after the {state["epoch"]} that are saved')
         raise
     except (MemoryError, RuntimeError) as e:
         if not out_of_memory(e): raise
@@ -385,7 +406,7 @@ def make_steps(s:dict, state:dict, device, meter, train_meter, keep:Step, scaler
     if s['processes'] > 1: steps.append(Ranks())
     return steps + [Bar()]*bool(progress and rank_world()[0] == 0 and bar_visible())
 
-# %% ../nbs/06_training.ipynb #27dd9d1e
+# %% ../nbs/06_training.ipynb #daa017c2
 def finish(learn, folder, state, settings, meter, log)->pd.DataFrame:
     "Write last and averaged weights and the summary; returns the history."
     first, rows, m = rank_world()[0] == 0, state['rows'], settings['monitor']
@@ -393,15 +414,16 @@ def finish(learn, folder, state, settings, meter, log)->pd.DataFrame:
     average = finish_average(learn, folder, state, settings, meter)
     best = rows[state['best_epoch']]
     missed = silent_classes(best, getattr(meter, 'classes', ()))
-    summary = dict(epochs=state['epoch'], monitor=m, mode=settings['mode'], best_epoch=state['best_epoch'], best=best[m],
-                   last=rows[-1][m], stopped=state['stopped'], missed_classes=missed, average=average)
+    summary = dict(epochs=state['epoch'], monitor=m, mode=settings['mode'], best_epoch=state['best_epoch'],
+                   best=best[m], last=rows[-1][m], stopped=state['stopped'], missed_classes=missed, average=average)
     if first: write_json(folder/'summary.json', summary)
-    if first and missed: log.warning(f'the best epoch finds nothing of {", ".join(missed)}, whatever its {m} of {best[m]:.4f} says')
+    if first and missed:
+        log.warning(f'the best epoch finds nothing of {", ".join(missed)}, whatever its {m} of {best[m]:.4f} says')
     history = pd.DataFrame(rows)
     history.attrs['summary'] = summary
     return history
 
-# %% ../nbs/06_training.ipynb #f37fe1ff
+# %% ../nbs/06_training.ipynb #63ae8ef9
 def fit(
     model:nn.Module, # images uint8 [B,C,h,w] → logits
     dls, # fastai `DataLoaders`, or a pair of loaders; with `set_epoch` for exact resume
@@ -434,16 +456,19 @@ def fit(
     log=None, # a `logging.Logger`, or a function of a line of text
     writer=None, # something with `add_scalar(tag, value, step)`, such as TensorBoard's SummaryWriter
 )->pd.DataFrame: # the history, a row per epoch; the outcome is in `.attrs['summary']`
-    "Train `model`; write history, best and last weights and a checkpoint into `folder`. Raises `TrainingError`, `OSError`."
+    "Train `model`; history, best and last weights and a checkpoint go to `folder`. Raises `TrainingError`, `OSError`."
     folder, log, meter, train_meter = Path(folder), as_logger(log), as_meter(metrics), as_meter(train_metrics)
     monitor, mode = find_monitor(monitor, mode, meter, train_meter)
     if channels_last: model.to(memory_format=torch.channels_last)
-    learn = make_learner(model, dls, loss, lr=lr, optimizer=optimizer, weight_decay=weight_decay, encoder_lr=encoder_lr, device=device)
+    learn = make_learner(model, dls, loss, lr=lr, optimizer=optimizer, weight_decay=weight_decay, encoder_lr=encoder_lr,
+                         device=device)
     device = learn.dls.device
-    settings = dict(epochs=epochs, lr=lr, optimizer=optimizer, schedule=schedule, weight_decay=weight_decay, encoder_lr=encoder_lr,
-                    warmup=warmup, freeze_epochs=freeze_epochs, accumulate=accumulate, clip=clip, precision=precision,
-                    channels_last=channels_last, patience=patience, monitor=monitor, mode=mode, save_best_only=save_best_only,
-                    average_best=average_best, seed=seed, batches=len(learn.dls.train), processes=rank_world()[1])
+    settings = dict(epochs=epochs, lr=lr, optimizer=optimizer, schedule=schedule, weight_decay=weight_decay,
+                    encoder_lr=encoder_lr, warmup=warmup, freeze_epochs=freeze_epochs, accumulate=accumulate,
+                    clip=clip, precision=precision,
+                    channels_last=channels_last, patience=patience, monitor=monitor, mode=mode,
+                    save_best_only=save_best_only, average_best=average_best, seed=seed,
+                    batches=len(learn.dls.train), processes=rank_world()[1])
     check_settings(settings, device)
     scaler = torch.amp.GradScaler(device.type) if precision == 'fp16' else None
     checkpoint = find_checkpoint(folder, resume)

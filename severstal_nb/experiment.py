@@ -434,11 +434,12 @@ def _same_config(cfg, path):
         raise ConfigError(f'{path} was started with {bad[0]}={old.flat()[bad[0]]}, not {cfg.flat()[bad[0]]}: a run is '
                           'continued as it was begun; start a new one without resume')
 
-# %% ../nbs/10_experiment.ipynb #2d88ec86
+# %% ../nbs/10_experiment.ipynb #b260f050
 def train(
     config=None, # `Config`, name of a preset, or None for the defaults
     *,
     resume=None, # run folder or checkpoint to continue
+    verbose:bool=True, # log to the screen as well as to training.log
     **overrides, # keys with two underscores for the dot: `training__num_epochs=3`
 )->Run:
     "Train every fold of a config, choose thresholds out of fold, write the run folder."
@@ -450,7 +451,7 @@ def train(
     fit_to_data(cfg, data.task, data.classes)
     data = split_data(cfg, data)
     path = Path(from_rank0(str(path or create_run(run_name(cfg), cfg.run.root)) if rank == 0 else None))
-    log = run_logger(path)
+    log = run_logger(path, screen=verbose)
     log.info(f'{"continuing" if resume else "writing"} {path}: {data_line(data)}')
     if 'duplicates' in data.info: log.info(data.info['duplicates'])
     if rank == 0: _write_start(path, cfg, data, device)

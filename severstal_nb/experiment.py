@@ -9,8 +9,8 @@ __all__ = ['LOG', 'FRACTIONS', 'MOVABLE', 'open_data', 'split_data', 'FoldRows',
            'build_loss', 'build_augment', 'balance_weights', 'build_loaders', 'build_meter', 'predict_options',
            'store_masks', 'predict_table', 'train_fold', 'oof_masks', 'oof_labels', 'search_space', 'fixed_thresholds',
            'count_masks', 'mask_results', 'label_metrics', 'label_results', 'resume_target', 'train', 'data_line',
-           'hyper_parameters', 'result_line', 'test_results', 'oof_mask', 'mean_thresholds', 'predict', 'write_one',
-           'progress_bar', 'check_written']
+           'hyper_parameters', 'result_line', 'test_results', 'draw_labels', 'oof_mask', 'mean_thresholds', 'predict',
+           'write_one', 'progress_bar', 'check_written']
 
 # %% ../nbs/10_experiment.ipynb #9117444f
 import dataclasses, hashlib, logging
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-# %% ../nbs/10_experiment.ipynb #2953193d
+# %% ../nbs/10_experiment.ipynb #63b3da0f
 from .augment import make_augment
 from .config import Config, ConfigError, as_config, differing, fit_to_data, load_config, model_name, run_name
 from .crops import DecodedStore, data_boxes
@@ -29,7 +29,7 @@ from .data import Problems, SteelData
 from .dataset import SteelDataset, make_loaders
 from .distributed import from_rank0, rank_world, setup_distributed
 from .ensembling import OOFStore, count_pairs, cross_fit
-from .figures import pick_cases, plot_cases, plot_history, recall_by_size, save_figure
+from .figures import pick_cases, plot_cases, plot_history, plot_label_cases, plot_labels, recall_by_size, save_figure
 from .files import read_json, write_json
 from .inference import predict_stream
 from .losses import create_loss
@@ -37,7 +37,7 @@ from .meters import AccuracyMeter, PresenceMeter, SegmentationMeter, SingleLabel
 from .metrics import bootstrap_ci, counts_dice, pair_counts, seg_metrics
 from .models import create_model, freeze_encoder, load_model
 from .postprocess import Thresholds, postprocess
-from .presence import presence_ci, presence_metrics, single_label_metrics, tune_label_thresholds
+from .presence import most_confident_mistakes, presence_ci, presence_metrics, single_label_metrics, tune_label_thresholds
 from .readers import read_data, read_images
 from .runs import Run, create_run, init_run, load_run, run_logger
 from .splits import find_duplicates, group_ids, make_folds, make_holdout, split_report
@@ -395,7 +395,7 @@ def label_metrics(
         ci |= presence_ci(probs, targ, classes, ['auroc_macro'], n=200)
     return out | {f'{k}_{end}': v for k, o in ci.items() for end, v in zip(('low', 'high'), o)}
 
-# %% ../nbs/10_experiment.ipynb #bb3107c8
+# %% ../nbs/10_experiment.ipynb #443788a5
 def label_results(
     run:Run,
     cfg:Config,
@@ -407,11 +407,14 @@ def label_results(
     tables = [pd.read_csv(run.fold_path(k)/'oof'/'predictions.csv') for k in folds]
     probs, targ = _probs_targ(pd.concat(tables), data.classes)
     part = np.repeat(folds, [len(t) for t in tables]) if len(folds) > 1 else _halves(targ, cfg.training.seed)
-    if cfg.task == 'singlelabel': return dict(metrics=label_metrics(probs, targ, data.classes, True), thresholds=dict(label=.5))
+    per_image = dict(rows=np.concatenate([fold_rows(data, k).valid for k in folds]), probs=probs, targ=targ, threshold=.5)
+    if cfg.task == 'singlelabel':
+        return dict(metrics=label_metrics(probs, targ, data.classes, True), thresholds=dict(label=.5), per_image=per_image)
     tuned, t = tune_label_thresholds(probs, targ), cfg.predict.threshold
     others = {p: tune_label_thresholds(probs[part != p], targ[part != p]) for p in np.unique(part)}
-    metrics = label_metrics(probs, targ, data.classes, threshold=np.stack([others[p] for p in part]) if t == 'tuned' else t)
-    return dict(metrics=metrics, thresholds=dict(label=tuned.tolist() if t == 'tuned' else t), tuned=tuned.tolist())
+    per_image['threshold'] = np.stack([others[p] for p in part]) if t == 'tuned' else t
+    return dict(metrics=label_metrics(probs, targ, data.classes, threshold=per_image['threshold']), per_image=per_image,
+                thresholds=dict(label=tuned.tolist() if t == 'tuned' else t), tuned=tuned.tolist())
 
 # %% ../nbs/10_experiment.ipynb #c7755a0a
 def resume_target(
@@ -521,14 +524,31 @@ def test_results(run:Run, cfg:Config, data:SteelData, device='cpu')->dict:
     table.to_csv(run.path/'test_predictions.csv', index=False)
     return label_metrics(*_probs_targ(table, data.classes), data.classes, cfg.task == 'singlelabel', run.thresholds.label)
 
-# %% ../nbs/10_experiment.ipynb #adfb6361
+# %% ../nbs/10_experiment.ipynb #c9a53345
 def _draw_results(run, cfg, data, per_image):
     "The figures of the whole run."
-    if cfg.task != 'segmentation': return
     folder, rows = run.path/'figures', per_image['rows']
+    if cfg.task != 'segmentation': return draw_labels(folder, data, **per_image, single=cfg.task == 'singlelabel')
     for kind, picks in pick_cases(per_image['counts']).items():
         if picks: save_figure(plot_cases(data, rows[picks].tolist(), lambda i: oof_mask(run, data, i)), folder/f'{kind}.png')
     recall_by_size(per_image['counts']).to_csv(run.path/'recall_by_size.csv', index=False)
+
+# %% ../nbs/10_experiment.ipynb #be1ab1e0
+def draw_labels(
+    folder, # where the figures go
+    data:SteelData,
+    rows, probs, targ, threshold, # images of `data`; float and bool [n,K]; one number, K, or [n,K]
+    single:bool=False, # classes exclude one another
+    n:int=15, # images in a grid
+):
+    "`labels.png` (confusion, ROC, precision and recall, reliability), `predictions.png`, `mistakes.png`."
+    rows, threshold = np.asarray(rows), np.broadcast_to(threshold, probs.shape)
+    truth = targ.argmax(1) if single else targ
+    save_figure(plot_labels(probs, truth, data.classes, threshold), folder/'labels.png')
+    some = np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int)
+    for name, at in dict(predictions=some, mistakes=most_confident_mistakes(probs, truth, n, threshold)).items():
+        fig = plot_label_cases(data, probs[at], truth[at], rows[at], threshold[at])
+        if len(at): save_figure(fig, folder/f'{name}.png')
 
 # %% ../nbs/10_experiment.ipynb #8eda85e3
 def oof_mask(run:Run, data:SteelData, i:int)->np.ndarray: # uint8 [K,h,w]

@@ -307,7 +307,7 @@ def most_confident_mistakes(
     order = np.argsort(-how, kind='stable')
     return order[how[order] >= 0][:n]
 
-# %% ../nbs/04b_presence.ipynb #f71d2dc9
+# %% ../nbs/04b_presence.ipynb #5f2d39e9
 def plot_predictions(
     images, # SteelData, or a list of uint8 [h,w] or [h,w,3]
     probs, # float [N,K]
@@ -317,6 +317,7 @@ def plot_predictions(
     threshold=.5, # several labels only
     single:bool=False, # one label, where there is no `targ` to say so
     ncols:int=3,
+    axs=None, # array of Axes to draw on; None: a new figure
 )->np.ndarray: # Axes [rows, ncols]
     "A grid of images under what was predicted, red where that is wrong. Returns the array of Axes."
     probs = np.asarray(probs)
@@ -325,7 +326,7 @@ def plot_predictions(
     on = one_hot(probs.argmax(1), len(classes)) if single else probs >= np.asarray(threshold)
     true = None if targ is None else one_hot(targ, len(classes))
     n = max(-(-len(rows) // ncols), 1)
-    axs = plt.subplots(n, ncols, figsize=(3.2 * ncols, 1.1 * n), squeeze=False, layout='constrained')[1]
+    if axs is None: axs = plt.subplots(n, ncols, figsize=(3.2 * ncols, 1.1 * n), squeeze=False, layout='constrained')[1]
     for ax in axs.flat: ax.axis('off')
     for i, ax in zip(rows, axs.flat):
         image = images.image(i) if hasattr(images, 'image') else images[i]

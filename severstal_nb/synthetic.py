@@ -44,7 +44,7 @@ def synth_labels(
     table = np.array([[k in s for k in (1, 2, 3, 4)] for s in sets])
     return table[rng.permutation(which)]
 
-# %% ../nbs/01b_synthetic.ipynb #ac6a7ce3
+# %% ../nbs/01b_synthetic.ipynb #23cc8d90
 class Canvas:
     "A strip being drawn: `image` float32 [h,w], its random numbers, and the columns `x0` to `x1` where there is steel."
     def __init__(self, rng:np.random.Generator, height:int, width:int):
@@ -60,6 +60,9 @@ class Canvas:
         grid = [int(np.clip(n / (d * self.s) + 1, 2, max(n, 2))) for n, d in ((h, dy), (w, dx))]
         mode = cv2.INTER_CUBIC if round else cv2.INTER_LINEAR
         return cv2.resize(self.rng.standard_normal(grid, dtype=np.float32), (w, h), interpolation=mode)
+    def fade(self, dy:float, dx:float)->float:
+        "How much of such detail is left where it is finer than a pixel: the camera averages over it."
+        return float(np.sqrt(min(dy * self.s, 1) * min(dx * self.s, 1)))
     def size(self, low:float, high:float)->float:
         "A random length between `low` and `high` strip pixels, in pixels."
         return self.s * self.rng.uniform(low, high)
@@ -67,7 +70,7 @@ class Canvas:
         "A random x where something `length` wide lies on the steel."
         return self.rng.uniform(self.x0, max(self.x1 - length, self.x0 + 1))
 
-# %% ../nbs/01b_synthetic.ipynb #89e4ac14
+# %% ../nbs/01b_synthetic.ipynb #6c8e813a
 def draw_steel(c:Canvas):
     "Clean rolled steel, in grey levels."
     rng, x = c.rng, np.linspace(-1, 1, c.w, dtype=np.float32)
@@ -77,9 +80,10 @@ def draw_steel(c:Canvas):
     smooth = np.exp(.24 * c.noise(256, 260) + (fall + edges.astype(np.float32))[None])
     c.image[:] = np.clip(light, 18, 190) * smooth
     sizes = ((.02, .08, 90, 2), (.03, .1, 12, 2.5), (.02, .09, 1, 7))
-    grain = sum(rng.uniform(low, high) * c.noise(dy, dx) for low, high, dy, dx in sizes)
+    grain = sum(rng.uniform(low, high) * c.fade(dy, dx) * c.noise(dy, dx) for low, high, dy, dx in sizes)
     flecks = np.minimum(c.noise(9, 2) + rng.uniform(1.3, 2.2), 0) * rng.uniform(.1, .5)
-    c.image *= 1 + grain + flecks + rng.uniform(.025, .07) * rng.standard_normal((c.h, c.w), dtype=np.float32)
+    white = rng.standard_normal((c.h, c.w), dtype=np.float32)
+    c.image *= 1 + grain + flecks + rng.uniform(.025, .07) * c.fade(1, 1) * white
 
 # %% ../nbs/01b_synthetic.ipynb #1e62a825
 def draw_distractors(c:Canvas):
@@ -162,7 +166,7 @@ def draw_pits(c:Canvas, area:float)->np.ndarray:
         out |= polygon_mask(quad * [bw, bh] + [x, y], out.shape)
     return out
 
-# %% ../nbs/01b_synthetic.ipynb #a8772e22
+# %% ../nbs/01b_synthetic.ipynb #4eabb611
 def draw_cracks(c:Canvas, area:float)->np.ndarray:
     "Class 2: thin vertical cracks, outlined closely; returns their mask."
     rng, out = c.rng, np.zeros((c.h, c.w), np.uint8)
@@ -176,14 +180,14 @@ def draw_cracks(c:Canvas, area:float)->np.ndarray:
         left, right = int(max(path.min() - width, 0)), int(min(path.max() + width, c.w)) + 1
         d = (np.arange(left, min(right, c.w), dtype=np.float32)[None] - path) / thick
         fade = np.clip(.9 + .4 * c.noise(20, 9999, (length, 2))[:, :1], .3, 1)
-        dark, rim = rng.uniform(.42, .7) * np.exp(-d**2), rng.uniform(0, .35) * np.exp(-(d - 2)**2)
+        dark, rim = rng.uniform(.5, .8) * np.exp(-d**2), rng.uniform(0, .35) * np.exp(-(d - 2)**2)
         c.image[y:y + length, left:right] *= 1 - fade * (dark - rim)
         at = np.unique(np.linspace(0, length - 1, max(2, int(length / (45 * c.s)))).astype(int))
         sides = [path[at, 0] + side * width * rng.uniform(.44, .56, len(at)) for side in (-1, 1)]
         out |= polygon_mask(np.stack([np.r_[sides[0], sides[1][::-1]], np.r_[at, at[::-1]] + y], 1), out.shape)
     return out
 
-# %% ../nbs/01b_synthetic.ipynb #38a8534f
+# %% ../nbs/01b_synthetic.ipynb #1fd6d88e
 def draw_band(
     c:Canvas,
     start:np.ndarray, end:np.ndarray, # x, y of its ends, in pixels
@@ -197,7 +201,7 @@ def draw_band(
     v = np.linspace(-1, 1, m)[:, None] / taper
     streaks = c.noise(2.5, 90, (m, n)) + .7 * c.noise(1.5, 20, (m, n)) + .3 * c.noise(30, 30, (m, n))
     inside = np.exp(-(v * rng.uniform(1.1, 1.8))**4) * np.clip(c.noise(40, 60, (m, n)) + rng.uniform(.5, 1.5), .1, 1)
-    depth = np.where(streaks > 0, bright, rng.uniform(.3, .6)) * streaks - rng.choice([.05, .3], p=[.75, .25])
+    depth = np.where(streaks > 0, bright, rng.uniform(.4, .75)) * streaks - rng.choice([.05, .3], p=[.75, .25])
     gain = np.clip(1 + inside * depth, .2, 3.5).astype(np.float32)
     (cos, sin), (x, y) = along, start
     turn = np.array([[cos, -sin, x + sin * m / 2], [sin, cos, y - cos * m / 2]])
@@ -207,7 +211,7 @@ def draw_band(
     outline = np.asarray(start) + at[:, None] * n * along + side[:, None] * [-sin, cos]
     return polygon_mask(outline, (c.h, c.w))
 
-# %% ../nbs/01b_synthetic.ipynb #b5733b6d
+# %% ../nbs/01b_synthetic.ipynb #ec3fe5ee
 def draw_scratches(c:Canvas, area:float)->np.ndarray:
     "Class 3: vertical scratches, long bundles along the strip, or bright scrapes; returns their mask."
     rng, out, room = c.rng, np.zeros((c.h, c.w), np.uint8), .95 * (c.x1 - c.x0)
@@ -218,7 +222,7 @@ def draw_scratches(c:Canvas, area:float)->np.ndarray:
             width = max(3., c.size(16, 34), a / c.h)
             length = np.clip(a / width, 3, c.h)
             x, y = c.place(width) + width / 2, rng.choice([0, c.h - length])
-            ends, bright = ((x, y), (x + rng.normal(0, .04) * length, y + length)), rng.choice([.15, .6])
+            ends, bright = ((x, y), (x + rng.normal(0, .04) * length, y + length)), rng.choice([.2, .7])
         else:
             long, tilt = ((6, 15), .09) if kind == 'along' else ((2, 6), .25)
             width = max(3., min((a / rng.uniform(*long))**.5, .8 * c.h), a / max(room, 1))
@@ -391,9 +395,9 @@ def make_kaggle(
         if split == 'test': write_sample(root/'sample_submission.csv', sorted(names), height * width, form)
     return root
 
-# %% ../nbs/01b_synthetic.ipynb #c304f5fe
+# %% ../nbs/01b_synthetic.ipynb #667d69ec
 #: part of the folder's name: a change of the drawing must not find older strips
-version = 3
+version = 4
 
 def synthetic_root(
     n:int=200,

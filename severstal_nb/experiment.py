@@ -6,11 +6,12 @@ Docs: https://severstal-nb.github.io/severstal_nb/experiment.html.md"""
 
 # %% auto #0
 __all__ = ['LOG', 'FRACTIONS', 'MOVABLE', 'open_data', 'split_data', 'FoldRows', 'fold_rows', 'folds_to_train', 'build_model',
-           'build_loss', 'build_augment', 'balance_weights', 'build_loaders', 'build_meter', 'predict_options',
-           'store_masks', 'predict_table', 'train_fold', 'oof_masks', 'oof_labels', 'search_space', 'fixed_thresholds',
-           'count_masks', 'mask_results', 'label_metrics', 'label_results', 'resume_target', 'train', 'data_line',
-           'hyper_parameters', 'result_line', 'test_results', 'draw_labels', 'oof_mask', 'mean_thresholds', 'predict',
-           'write_one', 'progress_bar', 'check_written']
+           'build_loss', 'build_augment', 'balance_weights', 'rank0_first', 'build_loaders', 'build_meter',
+           'predict_options', 'store_masks', 'predict_table', 'Events', 'train_fold', 'oof_masks', 'oof_labels',
+           'search_space', 'fixed_thresholds', 'count_masks', 'mask_results', 'label_metrics', 'label_results',
+           'resume_target', 'train', 'data_line', 'hyper_parameters', 'result_line', 'test_results', 'draw_labels',
+           'oof_mask', 'rank_share', 'merge_parts', 'mean_thresholds', 'predict', 'write_one', 'progress_bar',
+           'check_written']
 
 # %% ../nbs/10_experiment.ipynb #9117444f
 import dataclasses, hashlib, logging
@@ -21,16 +22,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-# %% ../nbs/10_experiment.ipynb #63b3da0f
+# %% ../nbs/10_experiment.ipynb #78fc5536
 from .augment import make_augment
 from .config import Config, ConfigError, as_config, differing, fit_to_data, load_config, model_name, run_name
 from .crops import DecodedStore, data_boxes
 from .data import Problems, SteelData
 from .dataset import SteelDataset, make_loaders
-from .distributed import from_rank0, rank_world, setup_distributed
+from .distributed import from_rank0, gather_objects, rank_world, setup_distributed
 from .ensembling import OOFStore, count_pairs, cross_fit
 from .figures import pick_cases, plot_cases, plot_history, plot_label_cases, plot_labels, recall_by_size, save_figure
-from .files import read_json, write_json
+from .files import atomic_path, read_json, write_json
 from .inference import predict_stream
 from .losses import create_loss
 from .meters import AccuracyMeter, PresenceMeter, SegmentationMeter, SingleLabelMeter, TwoHeadMeter
@@ -39,7 +40,7 @@ from .models import create_model, freeze_encoder, load_model
 from .postprocess import Thresholds, postprocess
 from .presence import most_confident_mistakes, presence_ci, presence_metrics, single_label_metrics, tune_label_thresholds
 from .readers import read_data, read_images
-from .runs import Run, create_run, init_run, load_run, run_logger
+from .runs import Run, create_run, event_writer, init_run, load_run, run_logger
 from .splits import find_duplicates, group_ids, make_folds, make_holdout, split_report
 from .submission import PredictionsWriter, SubmissionWriter, validate_submission
 from .synthetic import synthetic_data
@@ -189,7 +190,16 @@ def balance_weights(
     weight = np.where(kinds, 1/np.maximum(kinds.sum(0), 1), 0).max(1)
     return weight if rows is None else weight[np.asarray(rows)]
 
-# %% ../nbs/10_experiment.ipynb #c63c3c60
+# %% ../nbs/10_experiment.ipynb #dd45559c
+def rank0_first(f, *args):
+    "`f(*args)` on every process, on the first one before the others."
+    rank, _ = rank_world()
+    if rank: from_rank0(None)
+    made = f(*args)
+    if not rank: from_rank0(None)
+    return made
+
+# %% ../nbs/10_experiment.ipynb #bb6f31cb
 def build_loaders(
     cfg:Config,
     data:SteelData,
@@ -201,7 +211,7 @@ def build_loaders(
     "fastai `DataLoaders` of one fold: training boxes, and whole validation images."
     d, seed = cfg.data, cfg.training.seed
     target = {'multilabel': 'labels', 'singlelabel': 'class'}.get(cfg.task, 'both' if cfg.model.two_head else 'masks')
-    if d.mode == 'precropped': data = DecodedStore.build(data, store_folder).attach(data)
+    if d.mode == 'precropped': data = rank0_first(DecodedStore.build, data, store_folder).attach(data)
     train, valid = data.subset(rows.train), data.subset(rows.valid)
     items = _train_items(cfg, train)
     h, w = (d.crop_height, d.crop_width) if d.mode != 'full' else tuple(d.image_size or data.shape(0))
@@ -258,7 +268,19 @@ def predict_table(
     if data.task != 'unlabelled': table |= {f'true_{c}': data.labels[:, k].astype(int) for k, c in enumerate(data.classes)}
     return pd.DataFrame({'file': data.images.image_id, **table})
 
-# %% ../nbs/10_experiment.ipynb #08d47bc4
+# %% ../nbs/10_experiment.ipynb #ef9d35b4
+class Events:
+    "TensorBoard events of one fold; of a fold that is continued, older events from the first epoch told on are hidden."
+    def __init__(self, folder): self.folder, self.writer = folder, None
+    def add_scalar(self, tag, value, step):
+        "One number of one epoch."
+        if self.writer is None: self.writer = event_writer(self.folder, step) or False
+        if self.writer: self.writer.add_scalar(tag, value, step)
+    def close(self):
+        "Write what is waiting."
+        if self.writer: self.writer.close()
+
+# %% ../nbs/10_experiment.ipynb #2bca4213
 def train_fold(
     cfg:Config,
     data:SteelData, # with the column `part`
@@ -273,13 +295,15 @@ def train_fold(
     dls = build_loaders(cfg, data, rows, device, rank, world, folder.parent/'decoded')
     model = build_model(cfg, data, t.seed + fold)
     if report := getattr(model, 'weights_report', None): log.info(f'weights {report}')
-    history = fit(model, dls, build_loss(cfg, data.labels[rows.train]), folder=folder, epochs=t.num_epochs,
+    events = Events(folder)
+    history = fit(model, dls, build_loss(cfg, data.labels[rows.train]), folder=folder, epochs=t.num_epochs, writer=events,
                   lr=t.learning_rate, encoder_lr=t.encoder_lr, optimizer=t.optimizer, schedule=t.schedule,
                   weight_decay=t.weight_decay, warmup=t.warmup_epochs or None, freeze_epochs=t.freeze_epochs,
                   accumulate=t.accumulate, clip=t.clip, precision=t.precision, channels_last=t.channels_last,
                   patience=t.early_stopping_patience, monitor=t.monitor, save_best_only=t.save_best_only,
                   average_best=t.average_best, seed=t.seed, metrics=build_meter(cfg, data.classes),
                   train_metrics=AccuracyMeter() if cfg.task != 'segmentation' else None, resume=resume or True, log=log)
+    events.close()
     if rank: return {}
     lower = history.attrs['summary']['mode'] == 'min'
     save_figure(plot_history(history, t.monitor, data.classes, lower), folder/'figures'/'curves.png')
@@ -437,7 +461,7 @@ def _same_config(cfg, path):
         raise ConfigError(f'{path} was started with {bad[0]}={old.flat()[bad[0]]}, not {cfg.flat()[bad[0]]}: a run is '
                           'continued as it was begun; start a new one without resume')
 
-# %% ../nbs/10_experiment.ipynb #b260f050
+# %% ../nbs/10_experiment.ipynb #5cf3a4c0
 def train(
     config=None, # `Config`, name of a preset, or None for the defaults
     *,
@@ -450,7 +474,7 @@ def train(
     cfg = load_config(file=path/'config.yaml') if path and config is None and not overrides else as_config(config, **overrides)
     if path: _same_config(cfg, path)
     rank, world, device = setup_distributed(cfg.training.device)
-    data = open_data(cfg)
+    data = rank0_first(open_data, cfg)
     fit_to_data(cfg, data.task, data.classes)
     data = split_data(cfg, data)
     path = Path(from_rank0(str(path or create_run(run_name(cfg), cfg.run.root)) if rank == 0 else None))
@@ -460,12 +484,14 @@ def train(
     if rank == 0: _write_start(path, cfg, data, device)
     folds = folds_to_train(cfg)
     for k in folds:
-        if (path/f'fold_{k}'/'results.json').exists(): log.info(f'fold {k}: done before')
+        if from_rank0((path/f'fold_{k}'/'results.json').exists()): log.info(f'fold {k}: done before')
         else:
             here = (path/f'fold_{k}').resolve()
             mine = checkpoint if checkpoint and checkpoint.resolve().is_relative_to(here) else None
             train_fold(cfg, data, k, path/f'fold_{k}', device, mine, log)
-    return _write_results(path, cfg, data, folds, device, log) if rank == 0 else None
+    run = _write_results(path, cfg, data, folds, device, log) if rank == 0 else None
+    from_rank0(None) # nobody leaves before the results are there
+    return run
 
 # %% ../nbs/10_experiment.ipynb #4685c707
 def data_line(data:SteelData)->str:
@@ -560,6 +586,32 @@ def oof_mask(run:Run, data:SteelData, i:int)->np.ndarray: # uint8 [K,h,w]
     labels = store.labels[at]
     return postprocess(store[at], run.thresholds, None if np.isnan(labels).any() else labels)
 
+# %% ../nbs/10_experiment.ipynb #4efbd663
+def rank_share(
+    n:int, # images
+    batch_size:int,
+    rank:int, world:int,
+)->range: # rows of this process
+    "A contiguous share of `n` images, cut between batches."
+    batches = -(-n//batch_size)
+    return range(min(n, batches*rank//world*batch_size), min(n, batches*(rank + 1)//world*batch_size))
+
+# %% ../nbs/10_experiment.ipynb #6aa1afe3
+def merge_parts(
+    part, # CSV of this process
+    out, # CSV to write
+    data:SteelData, # all images
+    run:Run,
+)->Path:
+    "On the first process: one CSV of everybody's rows, in order; no common disk is needed."
+    texts = gather_objects(Path(part).read_bytes())
+    if rank_world()[0] == 0:
+        with atomic_path(out) as p: p.write_bytes(texts[0] + b''.join(t.partition(b'\n')[2] for t in texts[1:]))
+        check_written(out, data, run)
+    from_rank0(None)
+    Path(part).unlink()
+    return Path(out)
+
 # %% ../nbs/10_experiment.ipynb #db19bd62
 def _one_kind(runs):
     "Raise unless all runs answer the same question about the same classes."
@@ -582,7 +634,7 @@ def mean_thresholds(
             for k, v in first.items()}
     return Thresholds.from_dict(mean)
 
-# %% ../nbs/10_experiment.ipynb #f70d35cd
+# %% ../nbs/10_experiment.ipynb #af731854
 def predict(
     runs, # a run, a run folder, or a list of them
     images, # a folder of images, or `SteelData`
@@ -604,14 +656,17 @@ def predict(
     _one_kind(runs)
     first, cfg = runs[0], load_config(file=runs[0].path/'config.yaml')
     cfg.task = first.task
-    _, _, device = setup_distributed(device or cfg.training.device)
+    rank, world, device = setup_distributed(device or cfg.training.device)
     data = images if isinstance(images, SteelData) else read_images(images, color=first.color)
     models = [r.fold_path(k)/'best_model.safetensors' for r in runs for k in r.folds]
     kw = predict_options(cfg, device) | dict(sequential=sequential)
     for k, v in dict(tta=tta, batch_size=batch_size, num_workers=num_workers).items(): kw |= {} if v is None else {k: v}
     rules = thresholds or mean_thresholds([r.thresholds for r in runs])
-    writer = _writer(out, first, cfg, rules, data, form or cfg.predict.form, every_row, sample, resume, models, kw)
-    return _write_all(writer, first, cfg, models, data, rules, kw, progress, log)
+    mine = rank_share(len(data), kw['batch_size'], rank, world)
+    part, share = (out, data) if world == 1 else (f'{out}.part{rank}of{world}', data.subset(np.array(mine, int)))
+    writer = _writer(part, first, cfg, rules, share, form or cfg.predict.form, every_row, sample, resume, models, kw)
+    part = _write_all(writer, first, cfg, models, share, rules, kw, progress and not rank, log)
+    return part if world == 1 else merge_parts(part, out, data, first)
 
 # %% ../nbs/10_experiment.ipynb #a4095e4b
 def _writer(out, run, cfg, rules, data, form, every_row, sample, resume, models, kw):
@@ -630,7 +685,7 @@ def _fingerprint_names(data):
     "What tells one list of images from another."
     return hashlib.blake2b('\n'.join(data.images.image_id).encode(), digest_size=8).hexdigest()
 
-# %% ../nbs/10_experiment.ipynb #fc6281ab
+# %% ../nbs/10_experiment.ipynb #7217249b
 def _write_all(writer, run, cfg, models, data, rules, kw, progress, log):
     "Stream predictions into `writer`; an image that cannot be read gets an empty row and a warning."
     ids, problems = data.images.image_id.tolist(), Problems()
@@ -644,7 +699,7 @@ def _write_all(writer, run, cfg, models, data, rules, kw, progress, log):
             at = p.i + 1
         for i in range(at, len(ids)): write_one(writer, ids[i], None, rules, run)
     for p in problems.table().itertuples(): log.warning(f'{p.file}: {p.reason}; written as without defect')
-    return check_written(writer, data, run)
+    return check_written(writer.path, data, run)
 
 # %% ../nbs/10_experiment.ipynb #008ab1ec
 def write_one(
@@ -668,13 +723,13 @@ def progress_bar(
     from tqdm.auto import tqdm
     return tqdm(total=n, unit='image', disable=None if show else True, leave=False)
 
-# %% ../nbs/10_experiment.ipynb #3477504e
-def check_written(writer, data:SteelData, run:Run)->Path:
+# %% ../nbs/10_experiment.ipynb #be513809
+def check_written(path, data:SteelData, run:Run)->Path:
     "Read the finished CSV back; raises `ValueError` when anything in it is wrong."
     if run.task == 'segmentation':
-        bad = validate_submission(writer.path, data, n_classes=len(run.classes))
-        if len(bad): raise ValueError(f'{writer.path} is not valid: {len(bad)} problems, first: {bad.iloc[0].to_dict()}')
+        bad = validate_submission(path, data, n_classes=len(run.classes))
+        if len(bad): raise ValueError(f'{path} is not valid: {len(bad)} problems, first: {bad.iloc[0].to_dict()}')
     else:
-        n = sum(1 for _ in open(writer.path, encoding='utf-8')) - 1
-        if n != len(data): raise ValueError(f'{writer.path} has {n} rows for {len(data)} images')
-    return writer.path
+        n = sum(1 for _ in open(path, encoding='utf-8')) - 1
+        if n != len(data): raise ValueError(f'{path} has {n} rows for {len(data)} images')
+    return path

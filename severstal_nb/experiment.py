@@ -9,9 +9,9 @@ __all__ = ['LOG', 'FRACTIONS', 'MOVABLE', 'open_data', 'split_data', 'FoldRows',
            'build_loss', 'build_augment', 'balance_weights', 'rank0_first', 'build_loaders', 'build_meter',
            'predict_options', 'store_masks', 'predict_table', 'Events', 'train_fold', 'oof_masks', 'oof_labels',
            'search_space', 'fixed_thresholds', 'count_masks', 'mask_results', 'label_metrics', 'label_results',
-           'resume_target', 'train', 'data_line', 'hyper_parameters', 'result_line', 'test_results', 'draw_labels',
-           'oof_mask', 'rank_share', 'merge_parts', 'mean_thresholds', 'predict', 'write_one', 'progress_bar',
-           'check_written']
+           'resume_target', 'train', 'data_line', 'finished_folds', 'hyper_parameters', 'result_line', 'test_results',
+           'draw_labels', 'oof_mask', 'rank_share', 'merge_parts', 'as_runs', 'model_files', 'mean_thresholds',
+           'predict', 'write_one', 'progress_bar', 'check_written']
 
 # %% ../nbs/10_experiment.ipynb #9117444f
 import dataclasses, hashlib, logging
@@ -461,7 +461,7 @@ def _same_config(cfg, path):
         raise ConfigError(f'{path} was started with {bad[0]}={old.flat()[bad[0]]}, not {cfg.flat()[bad[0]]}: a run is '
                           'continued as it was begun; start a new one without resume')
 
-# %% ../nbs/10_experiment.ipynb #5cf3a4c0
+# %% ../nbs/10_experiment.ipynb #38adf8b0
 def train(
     config=None, # `Config`, name of a preset, or None for the defaults
     *,
@@ -482,14 +482,13 @@ def train(
     log.info(f'{"continuing" if resume else "writing"} {path}: {data_line(data)}')
     if 'duplicates' in data.info: log.info(data.info['duplicates'])
     if rank == 0: _write_start(path, cfg, data, device)
-    folds = folds_to_train(cfg)
-    for k in folds:
+    for k in folds_to_train(cfg):
         if from_rank0((path/f'fold_{k}'/'results.json').exists()): log.info(f'fold {k}: done before')
         else:
             here = (path/f'fold_{k}').resolve()
             mine = checkpoint if checkpoint and checkpoint.resolve().is_relative_to(here) else None
             train_fold(cfg, data, k, path/f'fold_{k}', device, mine, log)
-    run = _write_results(path, cfg, data, folds, device, log) if rank == 0 else None
+    run = _write_results(path, cfg, data, device, log) if rank == 0 else None
     from_rank0(None) # nobody leaves before the results are there
     return run
 
@@ -507,10 +506,15 @@ def _write_start(path, cfg, data, device):
     data.images[['image_id', 'part']].to_csv(path/'split.csv', index=False)
     data.problems.to_csv(path/'problems.csv', index=False)
 
-# %% ../nbs/10_experiment.ipynb #2c421f0b
-def _write_results(path, cfg, data, folds, device, log):
+# %% ../nbs/10_experiment.ipynb #7d24f1d6
+def finished_folds(run:Run)->list[int]:
+    "Folds whose training and out-of-fold prediction are complete."
+    return [k for k in run.folds if (run.fold_path(k)/'results.json').is_file()]
+
+# %% ../nbs/10_experiment.ipynb #a29c904a
+def _write_results(path, cfg, data, device, log):
     "Thresholds, results and figures of the whole run."
-    run = Run(path)
+    run, folds = Run(path), finished_folds(Run(path))
     found = (mask_results if cfg.task == 'segmentation' else label_results)(run, cfg, data, folds, log)
     per_image = found.pop('per_image', None)
     write_json(path/'thresholds.json', found['thresholds'])
@@ -622,6 +626,19 @@ def _one_kind(runs):
                 raise ValueError(f'{r.path} has {what} {getattr(r, what)}, {first.path} has {getattr(first, what)}: '
                                  'only runs of one kind can be averaged')
 
+# %% ../nbs/10_experiment.ipynb #2952e2df
+def as_runs(runs)->list[Run]:
+    "A run, a run folder, or a list of either, as a list of runs."
+    return [r if isinstance(r, Run) else load_run(r) for r in (runs if isinstance(runs, (list, tuple)) else [runs])]
+
+# %% ../nbs/10_experiment.ipynb #b4347b20
+def model_files(run:Run, log=LOG)->list[Path]:
+    "The best model of every fold; a fold that has not finished is left out and named."
+    done = finished_folds(run)
+    if left := sorted(set(run.folds) - set(done)): log.warning(f'{run.path}: fold {", ".join(map(str, left))} is not finished and left out')
+    if not done: raise ValueError(f'{run.path} has no finished fold: go on with severstal train resume={run.path}')
+    return [run.fold_path(k)/'best_model.safetensors' for k in done]
+
 # %% ../nbs/10_experiment.ipynb #55db5616
 def mean_thresholds(
     rules:list, # of `Thresholds`
@@ -634,7 +651,7 @@ def mean_thresholds(
             for k, v in first.items()}
     return Thresholds.from_dict(mean)
 
-# %% ../nbs/10_experiment.ipynb #af731854
+# %% ../nbs/10_experiment.ipynb #7f68234e
 def predict(
     runs, # a run, a run folder, or a list of them
     images, # a folder of images, or `SteelData`
@@ -642,6 +659,7 @@ def predict(
     *,
     tta=None, # 'h', 'v', 'hv'; None: as the first run says
     form=None, # 'today' or '2019'; None: as the first run says
+    gate=None, # classification run, or several: a class needs their say-so, at their label thresholds
     every_row:bool=False, # a row for every image and class
     sample=None, # sample submission whose order and names are followed
     batch_size:int|None=None, num_workers:int|None=None, device:str|None=None,
@@ -652,26 +670,29 @@ def predict(
     log=LOG,
 )->Path:
     "Predict every image with the mean of all models of `runs` and write one CSV, checked after writing."
-    runs = [r if isinstance(r, Run) else load_run(r) for r in (runs if isinstance(runs, (list, tuple)) else [runs])]
+    runs, gates = as_runs(runs), as_runs(gate or [])
     _one_kind(runs)
     first, cfg = runs[0], load_config(file=runs[0].path/'config.yaml')
     cfg.task = first.task
     rank, world, device = setup_distributed(device or cfg.training.device)
     data = images if isinstance(images, SteelData) else read_images(images, color=first.color)
-    models = [r.fold_path(k)/'best_model.safetensors' for r in runs for k in r.folds]
+    models = [m for r in runs for m in model_files(r, log)]
     kw = predict_options(cfg, device) | dict(sequential=sequential)
     for k, v in dict(tta=tta, batch_size=batch_size, num_workers=num_workers).items(): kw |= {} if v is None else {k: v}
-    rules = thresholds or mean_thresholds([r.thresholds for r in runs])
+    rules = thresholds or mean_thresholds([r.thresholds or Thresholds() for r in runs])
+    if gates:
+        kw['gate'] = [m for r in gates for m in model_files(r, log)]
+        rules = dataclasses.replace(rules, label=mean_thresholds([r.thresholds for r in gates]).label)
     mine = rank_share(len(data), kw['batch_size'], rank, world)
     part, share = (out, data) if world == 1 else (f'{out}.part{rank}of{world}', data.subset(np.array(mine, int)))
     writer = _writer(part, first, cfg, rules, share, form or cfg.predict.form, every_row, sample, resume, models, kw)
     part = _write_all(writer, first, cfg, models, share, rules, kw, progress and not rank, log)
     return part if world == 1 else merge_parts(part, out, data, first)
 
-# %% ../nbs/10_experiment.ipynb #a4095e4b
+# %% ../nbs/10_experiment.ipynb #db4e53db
 def _writer(out, run, cfg, rules, data, form, every_row, sample, resume, models, kw):
     "The CSV writer for a run's task; a partial file of other models, images or rules is refused by its key."
-    what = dict(models=[_fingerprint(m) for m in models], images=_fingerprint_names(data), rules=rules.to_dict(), tta=list(kw['tta']))
+    what = dict(models=[_fingerprint(m) for m in [*models, *kw.get('gate', ())]], images=_fingerprint_names(data), rules=rules.to_dict(), tta=list(kw['tta']))
     if run.task == 'segmentation': return SubmissionWriter(out, form, sample, every_row, key=what, resume=resume)
     return PredictionsWriter(out, run.classes, rules.label, run.task == 'singlelabel', key=what, resume=resume)
 

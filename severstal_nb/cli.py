@@ -131,13 +131,11 @@ def synth(args):
 def _at_least(name, value, low):
     if value < low: raise UsageError(f'--{name} {value}: must be {low} or more')
 
-# %% ../nbs/11_cli.ipynb #4481ec1d
+# %% ../nbs/11_cli.ipynb #3700be36
 @command('Health of environment, data and models: each line ok, or a problem and what to do.',
          arg('overrides', nargs='*', default=[], metavar='key=value', help='data.root=DIR and other keys'))
 def check(args):
     "`severstal check`"
-    if not importlib.util.find_spec('severstal_nb.check'):
-        raise ImportError('severstal check is not in this version yet')
     from severstal_nb.check import check
     return check(args.overrides)
 

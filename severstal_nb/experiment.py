@@ -9,9 +9,9 @@ __all__ = ['LOG', 'FRACTIONS', 'MOVABLE', 'open_data', 'split_data', 'FoldRows',
            'build_loss', 'build_augment', 'balance_weights', 'rank0_first', 'build_loaders', 'build_meter',
            'predict_options', 'store_masks', 'predict_table', 'Events', 'train_fold', 'oof_masks', 'oof_labels',
            'search_space', 'fixed_thresholds', 'count_masks', 'mask_results', 'label_metrics', 'label_results',
-           'resume_target', 'train', 'data_line', 'finished_folds', 'hyper_parameters', 'result_line', 'test_results',
-           'draw_labels', 'oof_mask', 'rank_share', 'merge_parts', 'as_runs', 'model_files', 'mean_thresholds',
-           'predict', 'write_one', 'progress_bar', 'check_written']
+           'resume_target', 'train', 'data_line', 'finished_folds', 'image_table', 'hyper_parameters', 'result_line',
+           'test_results', 'draw_labels', 'oof_mask', 'rank_share', 'merge_parts', 'as_runs', 'model_files',
+           'mean_thresholds', 'predict', 'write_one', 'progress_bar', 'check_written']
 
 # %% ../nbs/10_experiment.ipynb #9117444f
 import dataclasses, hashlib, logging
@@ -511,12 +511,13 @@ def finished_folds(run:Run)->list[int]:
     "Folds whose training and out-of-fold prediction are complete."
     return [k for k in run.folds if (run.fold_path(k)/'results.json').is_file()]
 
-# %% ../nbs/10_experiment.ipynb #a29c904a
+# %% ../nbs/10_experiment.ipynb #38d18c33
 def _write_results(path, cfg, data, device, log):
     "Thresholds, results and figures of the whole run."
     run, folds = Run(path), finished_folds(Run(path))
     found = (mask_results if cfg.task == 'segmentation' else label_results)(run, cfg, data, folds, log)
-    per_image = found.pop('per_image', None)
+    per_image = found.pop('per_image')
+    image_table(data, **per_image).to_csv(path/'per_image.csv', index=False)
     write_json(path/'thresholds.json', found['thresholds'])
     test = fold_rows(data, 0).test
     if len(test) and cfg.data.split_strategy != 'kfold':
@@ -528,6 +529,19 @@ def _write_results(path, cfg, data, device, log):
     if cfg.data.split_strategy == 'none': log.warning('data.split_strategy=none: these scores are of the training images themselves')
     log.info(result_line(found['metrics'], cfg.task))
     return load_run(path)
+
+# %% ../nbs/10_experiment.ipynb #719c58b1
+def image_table(
+    data:SteelData,
+    rows, # images of `data` [n]
+    counts=None, # int [n,K,3]: intersection, predicted, true pixels
+    probs=None, targ=None, threshold=.5, # or float and bool [n,K]; one number, K, or [n,K]
+)->pd.DataFrame: # image_id; for each class hit_C, predicted_C, true_C, or prob_C, called_C, true_C
+    "What was found out of fold in every image: enough to compare runs image by image."
+    if counts is not None: parts = dict(zip(('hit', 'predicted', 'true'), np.moveaxis(counts, -1, 0)))
+    else: parts = dict(prob=probs, called=(probs >= np.asarray(threshold)).astype(int), true=targ.astype(int))
+    cells = {f'{k}_{c}': v[:, j] for k, v in parts.items() for j, c in enumerate(data.classes)}
+    return pd.DataFrame({'image_id': data.images.image_id.to_numpy()[rows], **cells})
 
 # %% ../nbs/10_experiment.ipynb #92e0b4df
 def hyper_parameters(cfg:Config)->dict:

@@ -31,14 +31,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from .cbam import add_cbam
 
-# %% ../nbs/03_models.ipynb #30754208
+# %% ../nbs/03_models.ipynb #f41c0531
 IMAGENET = (0.485,0.456,0.406), (0.229,0.224,0.225) # mean and std of RGB in 0..1
 
 def to_float(
     x:Tensor, # uint8 0..255, or float 0..1
 )->Tensor:
     "Images as float in 0..1. Raises `ValueError` for other integers, whose range is not known."
-    if x.dtype==torch.uint8: return x.float()/255
+    if x.dtype==torch.uint8: return x.float().div_(255)
     if x.is_floating_point(): return x
     raise ValueError(f'images are {x.dtype}: give uint8 0..255 or float 0..1')
 
@@ -53,7 +53,7 @@ def pad_to(
     ph,pw = (max(o, least)-o + -max(o, least)%stride for o in (h,w))
     return F.pad(x, (0,pw,0,ph), mode='replicate') if ph or pw else x
 
-# %% ../nbs/03_models.ipynb #f3d3844b
+# %% ../nbs/03_models.ipynb #e5717169
 class SteelModel(nn.Module):
     "A net with its input step: uint8 or float 0..1 `[B,C,h,w]` in; logits `[B,K,h,w]`, `[B,K]`, or both out."
     def __init__(self,
@@ -79,7 +79,8 @@ class SteelModel(nn.Module):
         "The input step. Raises `ValueError` for a colour image in a grey net, or what is no batch of images."
         if x.ndim!=4 or x.shape[1] not in (1, self.in_chans):
             raise ValueError(f'{self.config["name"]} wants images [batch,{self.in_chans},h,w] but got {list(x.shape)}')
-        return pad_to((to_float(x).to(self.mean.dtype)-self.mean)/self.std, self.stride, self.least)
+        x = (to_float(x).to(self.mean.dtype)-self.mean).div_(self.std) # in place: fresh memory costs more than arithmetic
+        return pad_to(x, self.stride, self.least)
 
     def forward(self, x):
         h,w = x.shape[-2:]

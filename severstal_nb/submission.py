@@ -21,7 +21,8 @@ import pandas as pd
 from .files import sync_file, write_json
 from .rle import RLEError, parse_runs, rle_encode
 
-# %% ../nbs/08b_submission.ipynb #ec6ed7f7
+# %% ../nbs/08b_submission.ipynb #60f35767
+csv.field_size_limit(1<<30) # a mask of specks is one long field; Python stops at 131,072 characters
 HEADERS = {'today': ['ImageId', 'EncodedPixels', 'ClassId'], '2019': ['ImageId_ClassId', 'EncodedPixels']}
 
 def submission_rows(

@@ -73,7 +73,7 @@ def resize(
         mask = np.stack(planes) if planes else np.zeros((0, h, w), np.uint8)
     return cv2.resize(np.ascontiguousarray(image), (w, h), interpolation=mode), mask
 
-# %% ../nbs/01d_dataset.ipynb #eb79fe00
+# %% ../nbs/01d_dataset.ipynb #eacafe07
 class SteelDataset(Dataset):
     "Boxes of `data` as `(image uint8 [C,h,w], target)`; a function of (seed, epoch, index)."
     def __init__(self,
@@ -117,7 +117,7 @@ class SteelDataset(Dataset):
     def mixed(self, a:int, b:int, size_a:tuple, size_b:tuple)->str:
         "What to say when items `a` and `b` differ in size."
         one, two = (f'{self.image_id(j)} is {h}×{w}' for j, (h, w, *_) in ((a, size_a), (b, size_b)))
-        return f'{one} and {two}: one batch holds one size. Give size= or crop=, or use batch size 1'
+        return f'{one} and {two}: one batch holds one size. Resize (data.image_size=[h,w], here size=), train on crops, or use batch size 1'
 
 # %% ../nbs/01d_dataset.ipynb #e94b9717
 def _row_major(m):

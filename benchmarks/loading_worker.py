@@ -1,0 +1,74 @@
+"One process of the loading rows: runs what it is told to, once each time, and says how long it took. `plain` or `kept`."
+import os, sys
+
+os.environ['OMP_NUM_THREADS'] = '1'
+import json, tempfile, time, warnings
+from pathlib import Path
+
+warnings.filterwarnings('ignore')
+import cv2
+import numpy as np
+import torch
+
+import peers
+from common import strips
+from severstal_nb.augment import make_augment
+from severstal_nb.cli import settle
+from severstal_nb.crops import DecodedStore
+from severstal_nb.dataset import SteelDataset
+from severstal_nb.models import create_model
+
+CROP = (256, 512)
+FLIPS = dict(hflip=.5, vflip=.5, brightness_contrast=.5)
+
+
+def jobs(folder):
+    "{name: function}, samples a call, and which data they are."
+    data, kind = strips()
+    paths, rles = data.images.path.tolist(), [[data.rle(i, k) for k in range(4)] for i in range(len(data))]
+    model = create_model('tiny_seg', n_classes=4, in_chans=1).eval()
+    def normalise(x):
+        with torch.inference_mode(): return model.prepare(x)
+    check_same(SteelDataset(data), peers.KaggleStrips(paths, rles, peers.kaggle_transform(0)), normalise)
+    n = len(data)//8*8
+    keys = [[(1, j) for j in range(a, a + 8)] for a in range(0, n, 8)]
+    sets = dict(full=SteelDataset(data, augment=make_augment(256, 1600, **FLIPS)),
+                crop=SteelDataset(data, crop=CROP, augment=make_augment(*CROP, **FLIPS)),
+                store=SteelDataset(data, crop=CROP, store=DecodedStore.build(data, folder), augment=make_augment(*CROP, **FLIPS)))
+    full, crop = (peers.KaggleStrips(paths, rles, peers.kaggle_transform(crop=c)) for c in (None, CROP))
+    out = dict(recipe_full=lambda: [full[i] for i in range(n)], recipe_crop=lambda: [crop[i] for i in range(n)])
+    for name, ds in sets.items():
+        done = [ds.__getitems__(k)[0] for k in keys]
+        out[name] = lambda ds=ds: [ds.__getitems__(k) for k in keys]
+        out[f'normalise_{name}'] = lambda done=done: [normalise(x) for x in done]
+        out[f'copy_{name}'] = lambda done=done: [x.clone() for x in done]
+    raw = [np.frombuffer(Path(p).read_bytes(), np.uint8) for p in paths[:n]]
+    out['decode'] = lambda: [cv2.imdecode(r, cv2.IMREAD_GRAYSCALE) for r in raw]
+    return out, n, kind
+
+
+def check_same(ds, recipe, normalise):
+    "Without random parts both ways give the same numbers: masks exactly, images within 1e-5."
+    for i in range(len(ds)):
+        (image, mask), (x, y) = recipe[i], ds[i]
+        assert (y.numpy() == mask.numpy()).all()
+        assert float((normalise(x[None])[0] - image).abs().max()) < 1e-5
+
+
+def main():
+    "Answer each name on standard input with [wall, cpu] seconds per sample."
+    if sys.argv[1] == 'kept': settle()
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        todo, n, kind = jobs(folder)
+        for f in todo.values(): f()
+        print(json.dumps([n, kind]), flush=True)
+        for line in sys.stdin:
+            w, c = time.perf_counter(), time.process_time()
+            todo[line.strip()]()
+            c = (time.process_time() - c)/n
+            print(json.dumps([(time.perf_counter() - w)/n, c]), flush=True)
+
+
+if __name__ == '__main__': main()

@@ -1,4 +1,4 @@
-"""The package from a terminal: `severstal demo | synth | check | train | predict`
+"""The package from a terminal: `severstal demo | synth | check | train | predict | compare | report | download`
 
 Docs: https://severstal-nb.github.io/severstal_nb/cli.html.md"""
 
@@ -6,15 +6,16 @@ Docs: https://severstal-nb.github.io/severstal_nb/cli.html.md"""
 
 # %% auto #0
 __all__ = ['COMMANDS', 'FORMER_FLAGS', 'Command', 'command', 'arg', 'UsageError', 'Parser', 'parse_command', 'settle', 'demo',
-           'synth', 'check', 'train', 'split_resume', 'run_config', 'find_run', 'predict', 'parse_tta', 'usage', 'main']
+           'synth', 'check', 'train', 'split_resume', 'run_config', 'find_run', 'predict', 'parse_tta', 'compare',
+           'report', 'download', 'usage', 'main']
 
 # %% ../nbs/11_cli.ipynb #9fe3c29d
 import argparse, ctypes, importlib.util, os, sys, tempfile, traceback, warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-# %% ../nbs/11_cli.ipynb #47636eae
-from .config import ConfigError, config_help, differing, load_config, nearest, sweep, to_yaml
+# %% ../nbs/11_cli.ipynb #ee9feaad
+from .config import ConfigError, check_paths, config_help, differing, load_config, nearest, sweep, to_yaml
 
 # %% ../nbs/11_cli.ipynb #a7b25a5f
 @dataclass
@@ -139,7 +140,7 @@ def check(args):
     from severstal_nb.check import check
     return check(args.overrides)
 
-# %% ../nbs/11_cli.ipynb #d98130ab
+# %% ../nbs/11_cli.ipynb #a82a34db
 @command('Train and write a run folder.',
          arg('overrides', nargs='*', default=[], metavar='key=value', help='preset=NAME, keys as below, or resume=RUN'),
          arg('--config', metavar='FILE', help='your own YAML, over the preset and under the keys'),
@@ -154,6 +155,7 @@ def train(args):
     jobs = sweep(over) if args.multirun else [over]
     cfgs = [load_config(file=file, overrides=o) for o in jobs]
     if args.print: return print('---\n'.join(map(to_yaml, cfgs)), end='')
+    for o in cfgs: check_paths(o, weights=not resume)
     from severstal_nb.experiment import train
     if not args.multirun: return _done(train(cfgs[0], resume=resume))
     for i,(cfg,job) in enumerate(zip(cfgs, jobs)): _train_job(train, cfg, f'{i+1} of {len(jobs)}: {" ".join(job)}')
@@ -198,7 +200,7 @@ def _train_job(train, cfg, name):
     print(name, flush=True)
     _done(train(cfg, resume=run and str(run)))
 
-# %% ../nbs/11_cli.ipynb #0376a2a6
+# %% ../nbs/11_cli.ipynb #2cd86806
 @command('Predict a folder of images with one run, or the mean of several: submission.csv or predictions.csv.',
          arg('runs', nargs='+', metavar='RUN', help='run folders'),
          arg('--images', required=True, metavar='DIR', help='folder of images'),
@@ -209,12 +211,14 @@ def _train_job(train, cfg, name):
          arg('--batch-size', type=int, default=None, metavar='N', help='images in a batch'),
          arg('--workers', type=int, default=None, metavar='N', help='loader processes'),
          arg('--device', default=None, help='cpu, cuda, cuda:1, mps'),
+         arg('--gate', action='append', default=None, metavar='RUN',
+             help='classification run without whose word no class is reported (may be repeated)'),
          arg('--sample', default=None, metavar='FILE', help='sample submission whose names and order are followed'),
          arg('--sequential', action='store_true', help='one model in memory at a time'),
          arg('--fresh', action='store_true', help='start again instead of continuing'))
 def predict(args):
     "`severstal predict`"
-    for o in args.runs:
+    for o in [*args.runs, *(args.gate or [])]:
         if not Path(o).exists(): raise FileNotFoundError(f'{o}: no such run folder')
     if not Path(args.images).exists(): raise FileNotFoundError(f'--images {args.images}: no such folder')
     if args.sample and not Path(args.sample).is_file(): raise FileNotFoundError(f'--sample {args.sample}: no such file')
@@ -223,7 +227,7 @@ def predict(args):
     from severstal_nb.experiment import predict
     print(predict(args.runs, args.images, args.out, tta=tta, form=args.form, every_row=args.all_rows,
                   batch_size=args.batch_size, num_workers=args.workers, device=args.device, resume=not args.fresh,
-                  sample=args.sample, sequential=args.sequential))
+                  sample=args.sample, sequential=args.sequential, gate=args.gate))
 
 # %% ../nbs/11_cli.ipynb #796f7d3a
 def parse_tta(
@@ -233,6 +237,49 @@ def parse_tta(
     if text is None: return None
     flips = '' if text == 'none' else text.strip('[]')
     return load_config(overrides=[f'predict.tta=[{flips}]']).predict.tta
+
+# %% ../nbs/11_cli.ipynb #68a74363
+@command('Runs side by side: results, what differs in their configs, paired differences where predictions are stored.',
+         arg('runs', nargs='+', metavar='RUN', help='run folders; the first is what the others are compared with'),
+         arg('--out', default=None, metavar='FILE', help='.csv or .md to write, with the curves as .png beside it'),
+         needs='severstal_nb.report')
+def compare(args):
+    "`severstal compare`"
+    from severstal_nb.report import compare
+    print(compare(args.runs, args.out).T.to_string(header=False))
+
+# %% ../nbs/11_cli.ipynb #79bacbcb
+@command('A run as one self-contained HTML page and an executed notebook.',
+         arg('run', metavar='RUN', help='run folder'),
+         arg('--out', default=None, metavar='FILE', help='.html to write (report.html in the run folder)'),
+         arg('--data', default=None, metavar='DIR', help='where the images are now (where the run had them)'),
+         needs='severstal_nb.report')
+def report(args):
+    "`severstal report`"
+    from severstal_nb.report import report
+    print(report(args.run, args.out, args.data))
+
+# %% ../nbs/11_cli.ipynb #5b4be73a
+@command('Fetch a data set through the Kaggle client: resumed, unpacked, counted.',
+         arg('name', choices=('severstal', 'neu'), help='which data set'),
+         arg('folder', nargs='?', default=None, metavar='DIR', help='where to (data/NAME)'),
+         arg('--keep', action='store_true', help='keep the archive after unpacking'),
+         needs='severstal_nb.download')
+def download(args):
+    "`severstal download`"
+    from severstal_nb.download import download
+    print(download(args.name, args.folder, keep=args.keep, quiet=not sys.stderr.isatty()))
+
+# %% ../nbs/11_cli.ipynb #0debd3b9
+@command('Fetch a data set through the Kaggle client, unpack and count it.',
+         arg('name', choices=('severstal', 'neu'), help='which data set'),
+         arg('folder', nargs='?', default=None, metavar='DIR', help='where to (data/NAME)'),
+         arg('--keep', action='store_true', help='keep the archive'),
+         needs='severstal_nb.download')
+def download(args):
+    "`severstal download`"
+    from severstal_nb.download import download
+    print(download(args.name, args.folder, keep=args.keep, quiet=not sys.stderr.isatty()))
 
 # %% ../nbs/11_cli.ipynb #1d99c213
 def usage()->str:

@@ -9,8 +9,8 @@ __all__ = ['SEG_LOSSES', 'CLS_LOSSES', 'LOSSES', 'ARCHS', 'READY', 'TASKS', 'KEY
            'SPELLINGS', 'USUAL', 'FILLED', 'DataConfig', 'AugmentConfig', 'ModelConfig', 'LossConfig', 'TrainingConfig',
            'PredictConfig', 'RunConfig', 'Config', 'modernise', 'respell', 'preset_folder', 'list_presets',
            'read_config_file', 'read_preset', 'read_overrides', 'segments', 'default_loss', 'check_config',
-           'load_config', 'fit_to_data', 'to_yaml', 'model_name', 'run_name', 'as_config', 'differing', 'sweep',
-           'config_help', 'ConfigError']
+           'load_config', 'check_paths', 'fit_to_data', 'to_yaml', 'model_name', 'run_name', 'as_config', 'differing',
+           'sweep', 'config_help', 'ConfigError']
 
 # %% ../nbs/06a_config.ipynb #a1069e43
 import math, re, sys
@@ -430,7 +430,7 @@ def _check_loss(cfg):
         raise ConfigError(f'loss.type={cfg.loss.type} does not go with model.name={cfg.model.name}: '
                           f'use {", ".join(own)}')
 
-# %% ../nbs/06a_config.ipynb #49a88501
+# %% ../nbs/06a_config.ipynb #4852548a
 USUAL = frozenset('''
     classifier tiny_seg tiny_cls convnext_tiny_cbam convnext_tiny convnext_base densenet121 efficientnet_b0
     efficientnet_b1 resnet18 resnet34 resnet50 resnet101 mobilenet_v2 mobilenetv2_100 efficientnet-b0 efficientnet-b3
@@ -445,6 +445,7 @@ def _check_model(cfg):
     if name in USUAL: return
     from severstal_nb.models import list_models
     known = [o.removeprefix('unet-') for o in list_models('unet-tu-*' if name.startswith('tu-') else glob)]
+    if key == 'model.name': known = [*ARCHS, *READY, 'classifier', *known]
     if not {name, name.split('.')[0].removesuffix('_cbam')} & set(known):
         raise unknown(f'value of {key}', name, known, 'severstal_nb.models.list_models() lists them')
 
@@ -473,6 +474,22 @@ def load_config(
         *section,leaf = k.split('.')
         setattr(getattr(cfg, section[0]) if section else cfg, leaf, v)
     return check_config(_fill(cfg))
+
+# %% ../nbs/06a_config.ipynb #878fc26a
+def check_paths(
+    cfg:Config,
+    weights:bool=True, # a run that is continued has its weights already
+)->Config:
+    "Are the folders and files named in `cfg` there? Raises `ConfigError`."
+    d, w = cfg.data, cfg.model.weights
+    if d.root not in (None, 'synthetic') and not Path(d.root).exists():
+        raise ConfigError(f'data.root={d.root}: no such folder or file')
+    if d.duplicates not in ('find', 'none') and not Path(d.duplicates).is_file():
+        raise ConfigError(f'data.duplicates={d.duplicates}: expected find, none, or a CSV file')
+    is_file = w and (len(Path(w).parts) > 1 or Path(w).suffix in ('.safetensors', '.pt', '.pth', '.bin'))
+    if weights and is_file and not w.startswith('hf') and not Path(w).is_file():
+        raise ConfigError(f'model.weights={w}: no such file')
+    return cfg
 
 # %% ../nbs/06a_config.ipynb #f034a39b
 def fit_to_data(

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-# %% ../nbs/10_experiment.ipynb #78fc5536
+# %% ../nbs/10_experiment.ipynb #bdccba4a
 from .augment import make_augment
 from .config import Config, ConfigError, as_config, differing, fit_to_data, load_config, model_name, run_name
 from .crops import DecodedStore, data_boxes
@@ -36,7 +36,7 @@ from .inference import predict_stream
 from .losses import create_loss
 from .meters import AccuracyMeter, PresenceMeter, SegmentationMeter, SingleLabelMeter, TwoHeadMeter
 from .metrics import bootstrap_ci, counts_dice, pair_counts, seg_metrics
-from .models import create_model, freeze_encoder, load_model
+from .models import create_model, freeze_encoder, load_model, read_info
 from .postprocess import Thresholds, postprocess
 from .presence import most_confident_mistakes, presence_ci, presence_metrics, single_label_metrics, tune_label_thresholds
 from .readers import read_data, read_images
@@ -336,12 +336,13 @@ def oof_labels(run:Run, data:SteelData, folds)->np.ndarray: # [N,K], nan where n
     for k in folds: out[fold_rows(data, k).valid] = OOFStore(run.fold_path(k)/'oof').labels
     return out
 
-# %% ../nbs/10_experiment.ipynb #6809356b
+# %% ../nbs/10_experiment.ipynb #d2d9a802
 def search_space(data:SteelData)->dict:
-    "Candidates for label threshold and smallest area, in proportion to the image size."
-    unit = float((data.images.height*data.images.width).median())/(256*1600)
-    areas = sorted({0, *(round(a*unit) for a in (100, 200, 400, 600, 800, 1000, 1500, 2000, 3000, 4000))})
-    return dict(min_areas=areas, labels=[0., .3, .4, .5, .6, .7, .8, .9, .95])
+    "Candidates for label threshold and smallest area, in proportion to the image size; the last area silences a class."
+    pixels = data.images.height*data.images.width
+    unit = float(pixels.median())/(256*1600)
+    areas = {0, *(round(a*unit) for a in (100, 200, 400, 600, 800, 1000, 1500, 2000, 3000, 4000, 6000, 8000))}
+    return dict(min_areas=[*sorted(areas), int(pixels.max()) + 1], labels=[0., .3, .4, .5, .6, .7, .8, .9, .95])
 
 # %% ../nbs/10_experiment.ipynb #c386952e
 def _halves(labels, seed):
@@ -461,7 +462,20 @@ def _same_config(cfg, path):
         raise ConfigError(f'{path} was started with {bad[0]}={old.flat()[bad[0]]}, not {cfg.flat()[bad[0]]}: a run is '
                           'continued as it was begun; start a new one without resume')
 
-# %% ../nbs/10_experiment.ipynb #38adf8b0
+# %% ../nbs/10_experiment.ipynb #d67a525e
+def _same_images(data, path):
+    "Raise unless the run at `path` was started with these classes, and with these images in these parts."
+    if not (path/'split.csv').is_file(): return
+    old, classes = pd.read_csv(path/'split.csv', dtype=str, keep_default_na=False), Run(path).classes
+    if classes != data.classes: raise ConfigError(f'{path} was started with the classes {classes}, {data.root} has {data.classes}: give data.root= the data of the run')
+    if old.image_id.tolist() != data.images.image_id.tolist():
+        other = sorted(set(old.image_id) ^ set(data.images.image_id))[:1]
+        raise ConfigError(f'{path} was started with other images: {len(old)} then, {len(data)} in {data.root}'
+                          + (f', such as {other[0]} in one of the two only' if other else ', in another order'))
+    if old.part.tolist() != data.images.part.astype(str).tolist():
+        raise ConfigError(f'{path}: the images fall into other folds than in its split.csv; give data.duplicates= as it was')
+
+# %% ../nbs/10_experiment.ipynb #f6bb15f4
 def train(
     config=None, # `Config`, name of a preset, or None for the defaults
     *,
@@ -477,9 +491,11 @@ def train(
     data = rank0_first(open_data, cfg)
     fit_to_data(cfg, data.task, data.classes)
     data = split_data(cfg, data)
+    if path: _same_images(data, path)
     path = Path(from_rank0(str(path or create_run(run_name(cfg), cfg.run.root)) if rank == 0 else None))
     log = run_logger(path, screen=verbose)
     log.info(f'{"continuing" if resume else "writing"} {path}: {data_line(data)}')
+    for p in data.problems.head(5).itertuples(): log.warning(f'{p.file}: {p.reason}')
     if 'duplicates' in data.info: log.info(data.info['duplicates'])
     if rank == 0: _write_start(path, cfg, data, device)
     for k in folds_to_train(cfg):
@@ -645,13 +661,16 @@ def as_runs(runs)->list[Run]:
     "A run, a run folder, or a list of either, as a list of runs."
     return [r if isinstance(r, Run) else load_run(r) for r in (runs if isinstance(runs, (list, tuple)) else [runs])]
 
-# %% ../nbs/10_experiment.ipynb #b4347b20
+# %% ../nbs/10_experiment.ipynb #e6dc9c25
 def model_files(run:Run, log=LOG)->list[Path]:
     "The best model of every fold; a fold that has not finished is left out and named."
     done = finished_folds(run)
     if left := sorted(set(run.folds) - set(done)): log.warning(f'{run.path}: fold {", ".join(map(str, left))} is not finished and left out')
     if not done: raise ValueError(f'{run.path} has no finished fold: go on with severstal train resume={run.path}')
-    return [run.fold_path(k)/'best_model.safetensors' for k in done]
+    files = [run.fold_path(k)/'best_model.safetensors' for k in done]
+    for f in files:
+        if (found := list(read_info(f)['classes'])) != run.classes: raise ValueError(f'{f} was trained for the classes {found}, its run.json says {run.classes}')
+    return files
 
 # %% ../nbs/10_experiment.ipynb #55db5616
 def mean_thresholds(

@@ -125,7 +125,7 @@ def plot_labels(
     plot_reliability(probs, targ, ax=axes[0, 3])
     return fig
 
-# %% ../nbs/09a_figures.ipynb #92031949
+# %% ../nbs/09a_figures.ipynb #c8c40915
 def plot_label_cases(
     data, # SteelData
     probs, # float [n,K], of `rows`
@@ -137,6 +137,8 @@ def plot_label_cases(
     "A grid of images under what was predicted, red where that is wrong."
     h, w = data.shape(rows[0]) if len(rows) else (1, 1)
     cols = 3 if w > 2*h else 5
-    fig, axes = new_figure(max(1, -(-len(rows)//cols)), cols, (width/cols, width/cols*h/w + .3))
+    fig, axes = new_figure(max(1, -(-len(rows)//cols)), cols, (width/cols, width/cols*h/w + (.3 if cols == 3 else .5)))
     plot_predictions([data.image(i) for i in rows], probs, data.classes, targ, threshold=threshold, rows=range(len(rows)), axs=axes)
+    if cols == 5: # narrow: what it is goes on a line of its own
+        for ax in axes.flat: ax.title.set(text=ax.get_title().replace(' (is', '\n(is'), fontsize=7)
     return fig

@@ -259,17 +259,6 @@ def report(args):
     from severstal_nb.report import report
     print(report(args.run, args.out, args.data))
 
-# %% ../nbs/11_cli.ipynb #5b4be73a
-@command('Fetch a data set through the Kaggle client: resumed, unpacked, counted.',
-         arg('name', choices=('severstal', 'neu'), help='which data set'),
-         arg('folder', nargs='?', default=None, metavar='DIR', help='where to (data/NAME)'),
-         arg('--keep', action='store_true', help='keep the archive after unpacking'),
-         needs='severstal_nb.download')
-def download(args):
-    "`severstal download`"
-    from severstal_nb.download import download
-    print(download(args.name, args.folder, keep=args.keep, quiet=not sys.stderr.isatty()))
-
 # %% ../nbs/11_cli.ipynb #0debd3b9
 @command('Fetch a data set through the Kaggle client, unpack and count it.',
          arg('name', choices=('severstal', 'neu'), help='which data set'),

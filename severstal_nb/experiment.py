@@ -6,12 +6,12 @@ Docs: https://severstal-nb.github.io/severstal_nb/experiment.html.md"""
 
 # %% auto #0
 __all__ = ['LOG', 'FRACTIONS', 'MOVABLE', 'open_data', 'split_data', 'FoldRows', 'fold_rows', 'folds_to_train', 'build_model',
-           'build_loss', 'build_augment', 'balance_weights', 'rank0_first', 'build_loaders', 'build_meter',
-           'predict_options', 'store_masks', 'predict_table', 'Events', 'train_fold', 'oof_masks', 'oof_labels',
-           'search_space', 'fixed_thresholds', 'count_masks', 'mask_results', 'label_metrics', 'label_results',
-           'resume_target', 'train', 'data_line', 'finished_folds', 'image_table', 'hyper_parameters', 'result_line',
-           'test_results', 'draw_labels', 'oof_mask', 'rank_share', 'merge_parts', 'as_runs', 'model_files',
-           'mean_thresholds', 'predict', 'write_one', 'progress_bar', 'check_written']
+           'start_bias', 'build_loss', 'build_augment', 'balance_weights', 'rank0_first', 'build_loaders',
+           'build_meter', 'predict_options', 'store_masks', 'predict_table', 'Events', 'train_fold', 'oof_masks',
+           'oof_labels', 'search_space', 'fixed_thresholds', 'count_masks', 'mask_results', 'label_metrics',
+           'label_results', 'resume_target', 'train', 'data_line', 'finished_folds', 'image_table', 'hyper_parameters',
+           'result_line', 'test_results', 'draw_labels', 'oof_mask', 'rank_share', 'merge_parts', 'as_runs',
+           'model_files', 'mean_thresholds', 'predict', 'write_one', 'progress_bar', 'check_written']
 
 # %% ../nbs/10_experiment.ipynb #9117444f
 import dataclasses, hashlib, logging
@@ -135,7 +135,7 @@ def folds_to_train(cfg:Config)->list[int]:
     if cfg.data.split_strategy != 'kfold': return [0]
     return list(range(cfg.data.num_folds)) if cfg.data.fold == 'all' else [cfg.data.fold]
 
-# %% ../nbs/10_experiment.ipynb #69e61cd0
+# %% ../nbs/10_experiment.ipynb #48790cce
 def build_model(
     cfg:Config,
     data:SteelData,
@@ -148,8 +148,26 @@ def build_model(
     model = create_model(model_name(cfg), data.n_classes, 1 if data.color == 'grey' else 3,
                          weights=m.weights or ('imagenet' if m.pretrained else None), classes=data.classes,
                          dropout=m.dropout, two_head=m.two_head, grey=m.grey, **extra)
+    if cfg.task == 'segmentation': start_bias(model, data)
     if m.freeze_backbone: freeze_encoder(model)
     return model
+
+# %% ../nbs/10_experiment.ipynb #2f585a1e
+@torch.no_grad()
+def start_bias(
+    model, # `SteelModel`; changed in place
+    data:SteelData, # training images with masks
+    least:float=1e-4, most:float=.5, # bounds of a share
+)->bool: # whether the bias was set
+    "Start the mask head's last convolution at the log-odds of each class's share of pixels (prior initialisation, Lin et al. 2017)."
+    convs = [(n, o) for n, o in model.net.named_modules()
+             if n.startswith('segmentation_head') and isinstance(o, torch.nn.Conv2d) and o.bias is not None]
+    if not convs or not data.areas.any(): return False
+    (name, conv), report = convs[-1], model.weights_report
+    if report and {f'{name}.weight', f'{name}.bias'} & set(report.loaded): return False
+    share = torch.tensor(data.areas.sum(0)/(data.images.height*data.images.width).sum())
+    conv.bias.copy_(share.clamp(least, most).logit())
+    return True
 
 # %% ../nbs/10_experiment.ipynb #75c948c6
 def build_loss(
@@ -280,7 +298,7 @@ class Events:
         "Write what is waiting."
         if self.writer: self.writer.close()
 
-# %% ../nbs/10_experiment.ipynb #2bca4213
+# %% ../nbs/10_experiment.ipynb #b718a217
 def train_fold(
     cfg:Config,
     data:SteelData, # with the column `part`
@@ -293,7 +311,7 @@ def train_fold(
     "Train one fold, keep its best model, predict its own images."
     folder, t, rows, (rank, world) = Path(folder), cfg.training, fold_rows(data, fold), rank_world()
     dls = build_loaders(cfg, data, rows, device, rank, world, folder.parent/'decoded')
-    model = build_model(cfg, data, t.seed + fold)
+    model = build_model(cfg, data.subset(rows.train), t.seed + fold)
     if report := getattr(model, 'weights_report', None): log.info(f'weights {report}')
     events = Events(folder)
     history = fit(model, dls, build_loss(cfg, data.labels[rows.train]), folder=folder, epochs=t.num_epochs, writer=events,

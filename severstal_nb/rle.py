@@ -137,62 +137,90 @@ def rle_decode(
     h,w = int(shape[0]), int(shape[1])
     return fill_runs(*parse_runs(rle, h*w), (h,w))
 
-# %% ../nbs/00_rle.ipynb #613a5923
+# %% ../nbs/00_rle.ipynb #02832a31
 def _changes(flat, shift):
-    "Positions p ≥ shift of a contiguous uint8 array with `flat[p] != flat[p-shift]`, sorted."
-    n = (len(flat)-shift)//8*8
-    now,then = flat[shift:shift+n].view(np.uint64), flat[:n].view(np.uint64)
-    words = np.flatnonzero(now != then)
-    at = np.flatnonzero((now[words] ^ then[words]).view(np.uint8) != 0)
-    tail = np.flatnonzero(flat[shift+n:] != flat[n:len(flat)-shift])+n
-    return np.concatenate([words[at>>3]*8 + (at&7), tail])+shift
+    "Positions p ≥ shift of a contiguous uint8 array with `flat[p] != flat[p-shift]`, sorted; all bits that differ."
+    lo = int(flat.view(bool).argmax())  # NumPy looks for the first non-zero byte faster than it compares
+    if not flat[lo]: return np.empty(0, np.int64), 0
+    lo = max(lo, shift)
+    n = len(flat)-lo
+    diff = np.empty((n+7)//8*8, np.uint8)
+    diff[n:] = 0
+    np.bitwise_xor(flat[lo:], flat[lo-shift:len(flat)-shift], out=diff[:n])
+    words = diff.view(np.uint64)
+    at = np.flatnonzero(words != 0)
+    found = words[at].view(np.uint8)
+    byte = np.flatnonzero(found != 0)
+    return ((at<<3)+lo)[byte>>3] + (byte&7), int(np.bitwise_or.reduce(found))
 
-# %% ../nbs/00_rle.ipynb #6280837f
+# %% ../nbs/00_rle.ipynb #e9b45be9
 def _column_changes(m):
-    "Column-major positions where a row-major uint8 mask [h,w] differs from the pixel before, sorted."
+    "Column-major positions where a row-major uint8 mask [h,w] differs from the pixel before, sorted; bits that differ."
     h,w = m.shape
-    down = _changes(m.reshape(-1), w)
-    over = np.flatnonzero(m[0,1:] != m[-1,:-1])
-    return np.sort(np.concatenate([down%w*h + down//w, (over+1)*h]))
+    down,bits = _changes(m.reshape(-1), w)
+    step = m[0,1:] ^ m[-1,:-1]
+    over = np.flatnonzero(step)
+    return np.sort(np.concatenate([down%w*h + down//w, (over+1)*h])), bits | int(np.bitwise_or.reduce(step))
 
-# %% ../nbs/00_rle.ipynb #bd333693
+# %% ../nbs/00_rle.ipynb #83a9334f
+def _edges(mask):
+    "Where runs of `mask` start and end, in turn: 0-based, column-major, ends exclusive. int64, an even number."
+    mask = np.asarray(mask)
+    if mask.ndim != 2: raise ValueError(f'a mask has two dimensions [H,W], found shape {mask.shape}')
+    if not mask.size: return np.empty(0, np.int64)
+    h,m = mask.shape[0], mask.view(np.uint8) if mask.dtype.char in '?Bb' else (mask != 0).view(np.uint8)
+    if m.flags.c_contiguous and h > 1: at,bits = _column_changes(m)
+    else: at,bits = _changes(m.ravel(order='F'), 1)
+    first = int(m[0,0])
+    if first|bits > 1:  # a step from 1 to 255 is no change of the mask
+        on = m[at%h, at//h] != 0
+        at = at[on != np.concatenate([[first != 0], on[:-1]])]
+    if first: at = np.concatenate([[0], at])
+    return np.concatenate([at, [mask.size]]) if len(at)%2 else at
+
+# %% ../nbs/00_rle.ipynb #7a4101ef
 def mask_runs(
     mask:np.ndarray, # [H,W], non-zero = defect
 )->tuple[np.ndarray,np.ndarray]: # starts (0-based), lengths: int64
     "The runs of `mask` down its columns, as long as they can be: no two touch."
-    mask = np.asarray(mask)
-    if mask.ndim != 2: raise ValueError(f'a mask has two dimensions [H,W], found shape {mask.shape}')
-    if not mask.size: return np.empty(0, np.int64), np.empty(0, np.int64)
-    h,m = mask.shape[0], mask.view(np.uint8) if mask.dtype in (np.uint8, bool) else (mask != 0).view(np.uint8)
-    if m.flags.c_contiguous and h > 1:
-        at = _column_changes(m)
-        on = m[at%h, at//h] != 0
-    else:
-        flat = m.ravel(order='F')
-        at = _changes(flat, 1)
-        on = flat[at] != 0
-    first = bool(m[0,0])
-    at = at[on != np.concatenate([[first], on[:-1]])]  # a step from 1 to 255 is no change of the mask
-    edges = np.concatenate([[0]*first, at, [mask.size]*((first+len(at))%2)]).astype(np.int64)
+    edges = _edges(mask)
     return edges[::2], edges[1::2]-edges[::2]
 
-# %% ../nbs/00_rle.ipynb #8e8b24db
+# %% ../nbs/00_rle.ipynb #1ef92f1d
+_GROUPS = np.frombuffer(b''.join([str(k).encode().rjust(3, b'\0')+b' ' for k in range(1000)]     # at the front: '', '7'
+                                 +[b'%03d ' % k for k in range(1000)]), np.uint32)               # after others: '007'
+_FRONT = np.frombuffer(b'\0'*4+b''.join(str(k).encode().rjust(4, b'\0') for k in range(1, 1000)), np.uint32)
+
+def _format_edges(edges):
+    "Kaggle's string of runs that do not touch, from where they start and end in turn (0-based, ends exclusive)."
+    if not len(edges): return ''
+    a = np.array(edges)
+    a[::2] += 1
+    a[1::2] -= edges[::2]
+    if len(a) < 60 or edges[-1] >= 1_000_000: return ('%d '*len(a) % tuple(a.tolist()))[:-1]
+    front = a//1000
+    text = np.empty((len(a), 2), np.uint32)
+    text[:,0] = _FRONT[front]
+    text[:,1] = _GROUPS[a-front*1000+(front > 0)*1000]
+    return text.tobytes().translate(None, b'\0')[:-1].decode()
+
+# %% ../nbs/00_rle.ipynb #df1381c4
 def format_runs(
     starts:np.ndarray, # first pixels of the runs, 0-based, column-major, sorted
     lengths:np.ndarray, # their lengths
 )->str: # '' when there is none
     "The runs as a Kaggle string, 1-based; touching runs are merged."
     if not len(starts): return ''
-    starts,ends = np.asarray(starts), np.asarray(starts)+np.asarray(lengths)
-    gap = starts[1:] > ends[:-1]
-    if not gap.all(): starts,ends = starts[np.r_[True,gap]], ends[np.r_[gap,True]]
-    a = np.empty(2*len(starts), np.int64)
-    a[::2],a[1::2] = starts+1, ends-starts
-    return ('%d '*len(a) % tuple(a.tolist()))[:-1]
+    edges = np.empty((len(starts), 2), np.int64)
+    edges[:,0],edges[:,1] = starts, np.asarray(starts)+np.asarray(lengths)
+    edges = edges.ravel()
+    gap = edges[2::2] > edges[1:-1:2]
+    if np.count_nonzero(gap) < len(gap): edges = edges[np.r_[True, np.repeat(gap, 2), True]]
+    return _format_edges(edges)
 
-# %% ../nbs/00_rle.ipynb #64c6d134
+# %% ../nbs/00_rle.ipynb #a60210d2
 def rle_encode(
     mask:np.ndarray, # [H,W], non-zero = defect
 )->str: # '' when the mask is empty
     "The mask as a Kaggle run-length string. Raises `ValueError` unless it has two dimensions."
-    return format_runs(*mask_runs(mask))
+    return _format_edges(_edges(mask))

@@ -122,8 +122,9 @@ OOF = '''
 import sys, torch; torch.set_num_threads(1)
 from severstal_nb.config import load_config
 from severstal_nb.ensembling import count_pairs
-from severstal_nb.experiment import predict_options, store_masks
+from severstal_nb.building import predict_options
 from severstal_nb.readers import read_kaggle
+from severstal_nb.results import store_masks
 from severstal_nb.runs import load_run
 run = load_run(sys.argv[1])
 cfg = load_config(file=run.path/'config.yaml')

@@ -8,7 +8,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/crops.html.md"""
 __all__ = ['crop_boxes', 'Stitcher', 'stitch', 'data_boxes', 'box_areas', 'margin_share', 'select_boxes', 'decode_ahead',
            'DecodedStore', 'StoredData', 'precrop']
 
-# %% ../nbs/07_crops.ipynb #d74b684f
+# %% ../nbs/07_crops.ipynb #7f0f0d2b
 import copy
 import json
 import os
@@ -20,6 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from .data import ImageError, SteelData, open_zip, split_member
 from .files import sync_file, write_json
@@ -211,7 +212,7 @@ def _one_builder(folder):
         except ImportError: pass
         yield
 
-# %% ../nbs/07_crops.ipynb #601a2012
+# %% ../nbs/07_crops.ipynb #56842c56
 class DecodedStore:
     "Decoded images in one memory-mapped file: `store.image(i, box)` copies only the rows of the box."
     def __init__(self,
@@ -223,7 +224,7 @@ class DecodedStore:
         self.color, self.images = plan['color'], plan['images']
         self.rows = {n: i for i,(n,*_) in enumerate(self.images)}
         depth = 1 if self.color == 'grey' else 3
-        self.offsets = np.cumsum([0] + [h*w*depth for _,h,w,_ in self.images])
+        self.offsets = np.cumsum([0] + [h*w*depth for _,h,w,_ in self.images]).tolist()
         size, self._map = (self.folder/'images.u8').stat().st_size, None
         if size != self.offsets[-1]: raise ValueError(f'{folder}/images.u8 has {size} bytes, its index says {self.offsets[-1]}')
 
@@ -235,7 +236,7 @@ class DecodedStore:
         box=None, # (x0, y0, x1, y1); None: whole
     )->np.ndarray: # uint8 `[h,w]` or `[h,w,3]`, the caller's own
         "An image, or a box of it."
-        if self._map is None: self._map = np.memmap(self.folder/'images.u8', np.uint8, 'r')
+        if self._map is None: self._map = np.asarray(np.memmap(self.folder/'images.u8', np.uint8, 'r'))  # slices faster
         _,h,w,_ = self.images[i]
         x0,y0,x1,y1 = (0,0,w,h) if box is None else map(int, box)
         shape = (h,w) if self.color == 'grey' else (h,w,3)
@@ -261,14 +262,24 @@ class DecodedStore:
         self.verify(data)
         new = data.assign(stored=[self.rows[n] for n in data.images.image_id])
         new.__class__, new.store = StoredData, self
+        new.images = new.images  # now its own setter takes note of the rows
         return new
 
-# %% ../nbs/07_crops.ipynb #57e1aad6
+# %% ../nbs/07_crops.ipynb #fb08931e
 class StoredData(SteelData):
     "`SteelData` whose pixels come from a `DecodedStore`; made by `DecodedStore.attach`."
+    @property
+    def images(self)->pd.DataFrame:
+        "As in `SteelData`, with `stored`: the row in the store."
+        return self._images
+    @images.setter
+    def images(self, table):
+        SteelData.images.fset(self, table)
+        self._stored = self._images['stored'].tolist()
+
     def image(self, i, box=None):
         "Image `i`, or the part of it inside `box`."
-        return self.store.image(int(self.images['stored'].iat[i]), box)
+        return self.store.image(self._stored[i], box)
 
 # %% ../nbs/07_crops.ipynb #647fc3c2
 def _build_store(data, folder, num_workers):

@@ -123,7 +123,7 @@ def halves(labels:np.ndarray, seed:int)->np.ndarray: # 0 or 1 for each image
     try: return make_folds(labels, 2, seed=seed)
     except ValueError: return np.random.default_rng(seed).permutation(len(labels))%2
 
-# %% ../nbs/09c_results.ipynb #dd2f5639
+# %% ../nbs/09c_results.ipynb #6660e46d
 def mask_results(
     run:Run,
     cfg:Config,
@@ -137,13 +137,16 @@ def mask_results(
     if len(folds) < 2: part = halves(data.labels[rows], cfg.training.seed)
     labels = oof_labels(run, data, folds) if cfg.model.two_head else None
     counts = count_pairs(oof_masks(run, data, folds), data, labels=labels)
-    found = cross_fit(counts, part, classes=data.classes, **search_space(data))
     fixed, fold_of = fixed_thresholds(cfg), dict(zip(rows.tolist(), part.tolist()))
+    if len(rows) < 2: # nothing to tune on that is not reported on
+        log.warning('one validation image: thresholds are not tuned')
+        fixed = fixed or Thresholds()
+    found = cross_fit(counts, part, classes=data.classes, **search_space(data)) if len(rows) > 1 else None
     items = ((i, p) if labels is None else (i, p, labels[i]) for i, p in oof_masks(run, data, folds))
     rows, pixels = count_masks(items, data, fixed or (lambda i: found.folds[fold_of[i]]))
-    log.info(found.table().round(4).to_string())
-    return dict(metrics=mask_metrics(pixels, data.classes), search=found.table().to_dict('index'),
-                thresholds=(fixed or found.thresholds).to_dict(), tuned=found.thresholds.to_dict(),
+    if found: log.info(found.table().round(4).to_string())
+    return dict(metrics=mask_metrics(pixels, data.classes), search=found.table().to_dict('index') if found else {},
+                thresholds=(fixed or found.thresholds).to_dict(), tuned=(found.thresholds if found else fixed).to_dict(),
                 per_image=dict(rows=rows, counts=pixels))
 
 # %% ../nbs/09c_results.ipynb #63783eab

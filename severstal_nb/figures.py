@@ -73,19 +73,20 @@ def pick_cases(
     loud = np.argsort(-alarm, kind='stable')
     return dict(worst=order[:n].tolist(), best=order[::-1][:n].tolist(), false_alarms=loud[alarm[loud] > 0][:n].tolist())
 
-# %% ../nbs/09a_figures.ipynb #dfaad33c
+# %% ../nbs/09a_figures.ipynb #e95c4af5
 def plot_cases(
     data, # SteelData
     rows, # which images
     masks, # row → predicted masks [K,h,w]
     width:float=9., # of the figure, in inches
 ):
-    "Truth above prediction for each image."
+    "Truth above prediction for each image; beside it where images are less than three times as wide as high."
     h, w = data.shape(rows[0]) if len(rows) else (1, 1)
-    fig, axes = new_figure(2*max(1, len(rows)), 1, (width, width*h/w + .22))
-    for ax in axes[:, 0]: ax.axis('off')
+    across = 1 if w >= 3*h else 2
+    fig, axes = new_figure(2*max(1, len(rows))//across, across, (width/across, width/across*h/w + .22))
+    for ax in axes.flat: ax.axis('off')
     for j, i in enumerate(rows):
-        for ax, m, what in zip(axes[2*j:2*j+2, 0], (data.mask(i), masks(i)), ('truth', 'prediction')):
+        for ax, m, what in zip(axes.flat[2*j:2*j+2], (data.mask(i), masks(i)), ('truth', 'prediction')):
             ax.imshow(overlay(data.image(i), m), aspect='auto')
             ax.set_title(f'{data.images.image_id[i]} {what}: {_found(m, data.classes)}', fontsize=8, loc='left')
     return fig

@@ -83,12 +83,18 @@ def rle_validate(
     "Raise `RLEError` unless `rle` describes a mask of `shape`; no mask is built."
     parse_runs(rle, int(shape[0])*int(shape[1]))
 
-# %% ../nbs/00_rle.ipynb #05974aa9
+# %% ../nbs/00_rle.ipynb #959d6b4d
+_ONES = [b'\1'*n for n in range(513)]
+
 def _fill(flat, starts, ends):
     "Set `flat[s:e] = 1` for every run of the column-major, contiguous uint8 array `flat`."
     if not len(starts): return
-    view,ones = memoryview(flat), memoryview(b'\1'*int((ends-starts).max()))
-    for s,e in zip(starts.tolist(), ends.tolist()): view[s:e] = ones[:e-s]
+    view,longest = memoryview(flat), int((ends-starts).max())
+    if longest < len(_ONES):  # most runs end with their column: what to write is there already
+        for s,e in zip(starts.tolist(), ends.tolist()): view[s:e] = _ONES[e-s]
+    else:
+        ones = memoryview(b'\1'*longest)
+        for s,e in zip(starts.tolist(), ends.tolist()): view[s:e] = ones[:e-s]
 
 # %% ../nbs/00_rle.ipynb #cc1e43f2
 def _box_runs(starts, ends, lo, hi):

@@ -198,7 +198,7 @@ def load(self:SteelDataset,
     f = lambda im, m: apply_augment(self.augment, im, m, mix_seed(self.seed, epoch, j))
     return *_through(f, image, planes, some), i
 
-# %% ../nbs/01d_dataset.ipynb #48819d38
+# %% ../nbs/01d_dataset.ipynb #8ebf301f
 def _new_batch(zeros, *shape):
     "A uint8 tensor; in a worker in shared memory at once, as PyTorch's collate does, which saves a copy."
     if get_worker_info() is None: return (torch.zeros if zeros else torch.empty)(shape, dtype=torch.uint8)
@@ -213,12 +213,11 @@ def _turn(image, hflip, vflip, table, out=None):
 
 @patch
 def _plan(self:SteelDataset, j, epoch):
-    "Image `[h,w]` or `[h,w,3]` of item `j` as read, its row, its box, and what to do while writing."
+    "Row of the image and box of item `j`, and what to do while writing it: flips and new grey values."
     i, box = self.box(range(len(self))[j], epoch)
-    image = self.data.image(i, box)
-    if self.augment is None: return image, i, box, (False, False, None)
+    if self.augment is None: return i, box, False, False, None
     from severstal_nb.augment import quick_plan
-    return image, i, box, quick_plan(self.augment, mix_seed(self.seed, epoch, range(len(self))[j]))
+    return i, box, *quick_plan(self.augment, mix_seed(self.seed, epoch, range(len(self))[j]))
 
 @patch
 def _put_masks(self:SteelDataset, i, box, flips, out):
@@ -237,23 +236,24 @@ def __getitems__(self:SteelDataset, keys:list)->tuple: # (x,) or (x, y)
     quick = self.size is None and (self.augment is None or getattr(self.augment, 'quick', False))
     x, mask, K = None, None, len(self.classes)
     labels = np.zeros((len(keys), K), np.uint8)
+    plans = [self._plan(j, epoch) for epoch, j in keys] if quick else None
     for b, (epoch, j) in enumerate(keys):
-        if quick: image, i, box, (*flips, table) = self._plan(j, epoch)
+        if quick: image = self.data.image(*plans[b][:2])
         else: image, planes, i = self.load(j, epoch)
         if x is None:
             h, w, *c = image.shape
             x = _new_batch(False, len(keys), c[0] if c else 1, h, w)
             if self.target in ('masks', 'both'): mask = _new_batch(True, len(keys), K, h, w)
-            pixels, planar = x.numpy(), None if mask is None else mask.numpy()
+            pixels, planar = x.numpy(), [None]*len(keys) if mask is None else mask.numpy()
         elif image.shape != (h, w, *c): raise ValueError(self.mixed(keys[0][1], j, (h, w), image.shape))
-        if quick:
-            image = _turn(image, *flips, table, None if c else pixels[b, 0])
-            if self.target: labels[b] = self._put_masks(i, box, flips, None if mask is None else planar[b])
-        else:
+        if quick: image = _turn(image, *plans[b][2:], None if c else pixels[b, 0])
+        elif self.target:
             for k, m in (planes or {}).items() if mask is not None else (): planar[b, k] = m
-            if self.target: labels[b] = self.labels[i] if planes is None else [k in planes for k in range(K)]
+            labels[b] = self.labels[i] if planes is None else [k in planes for k in range(K)]
         if c: pixels[b] = image.transpose(2, 0, 1)
         elif not quick: pixels[b, 0] = image
+    if quick and self.target:
+        for b, (i, box, *flips, _) in enumerate(plans): labels[b] = self._put_masks(i, box, flips, planar[b])
     labels = torch.from_numpy(labels)
     if self.target is None: return (x,)
     return x, {'masks': mask, 'labels': labels, 'both': (mask, labels), 'class': labels.long().argmax(-1)}[self.target]

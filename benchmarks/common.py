@@ -66,9 +66,10 @@ def floor_of(times, ours, floor, what, unit='ms', clock='cpu'):
 
 def child(code, *args, env=None, timeout=1800):
     "Run Python code in a fresh process; returns what it printed last as JSON, with peak memory and processor time."
-    tail = ("\nimport json as _j, resource as _r\n"
-            "_u = _r.getrusage(_r.RUSAGE_SELF)\n"
-            "print('\\n' + _j.dumps(dict(globals().get('result') or {}, peak_mb=_u.ru_maxrss/1024, cpu=_u.ru_utime+_u.ru_stime)))")
+    tail = ("\nimport json as _j, pathlib as _p, resource as _r\n"
+            "_u, _s = _r.getrusage(_r.RUSAGE_SELF), _p.Path('/proc/self/status')\n"  # ru_maxrss begins with the parent's size
+            "_kb = next((int(l.split()[1]) for l in _s.read_text().splitlines() if l.startswith('VmHWM')), 0) if _s.exists() else 0\n"
+            "print('\\n' + _j.dumps(dict(globals().get('result') or {}, peak_mb=(_kb or _u.ru_maxrss)/1024, cpu=_u.ru_utime+_u.ru_stime)))")
     out = subprocess.run([sys.executable, '-c', code + tail, *map(str, args)], capture_output=True, text=True, timeout=timeout,
                          env={**os.environ, 'PYTHONPATH': os.pathsep.join([str(HERE.parent), str(HERE), os.environ.get('PYTHONPATH', '')]),
                               'PYTHONWARNINGS': 'ignore', **(env or {})})

@@ -37,22 +37,19 @@ result = dict(part=time.process_time() - c)
 '''
 
 
-def grow(sizes=(100, 1000, 4000, 12568)):
-    "Rows of (job, strips, processor seconds, peak MB), each from a fresh process."
+def grow(sizes=(100, 1000, 12568), keep=print):
+    "Each job over more and more strips, in fresh processes: rows of job, strips, processor seconds, peak MB, given to `keep`."
     from severstal_nb.synthetic import make_kaggle
-    out = []
     with temp() as folder:
         folder = Path(folder)
-        run, few = a_run(folder), make_kaggle(folder/'few', 48, n_workers=1)
+        run, few = a_run(folder), make_kaggle(folder/'few', 48, n_workers=1, balanced=True)
         files = sorted((few/'train_images').glob('*.jpg'))
         for n in sizes:
             root = folder/str(n)
             images = many_files(root/'train_images', n, files)
             copy_table(few, files, n)(root/'train.csv')
-            jobs = dict(read=(READ, root), split=(SPLIT, root), load=(LOAD, root), predict=(PREDICT, run.path, images, folder/'out.csv'),
-                        search=(SEARCH, root))
+            jobs = dict(read=(READ, root), split=(SPLIT, root), load=(LOAD, root), search=(SEARCH, root),
+                        predict=(PREDICT, run.path, images, folder/'out.csv'))
             for job, (code, *args) in jobs.items():
                 got = child(code, *args, timeout=7200)
-                out.append(dict(job=job, strips=n, seconds=round(got.get('part', got['cpu']), 3), peak_mb=round(got['peak_mb'], 1)))
-                print(out[-1], flush=True)
-    return out
+                keep(dict(job=job, strips=n, seconds=round(got.get('part', got['cpu']), 3), peak_mb=round(got['peak_mb'], 1)))

@@ -28,49 +28,61 @@ class Worker:
         self.process.wait()
 
 
+OURS = ('full normalise_full crop normalise_crop store normalise_store masks_full decode clear_full clear_crop floats_full '
+        'floats_crop copy_crop').split()
+
+
 @lru_cache(maxsize=1)
-def loading_times(repeats=5):
-    "All loading times, interleaved, from a plain process and from one that keeps freed memory as our commands do."
-    workers, got = {m: Worker(m) for m in ('plain', 'kept')}, {}
-    names = 'recipe_full full normalise_full recipe_crop crop normalise_crop store normalise_store decode copy_full copy_store'.split()
+def loading_times(repeats=7):
+    "All loading times, interleaved: the recipe in a process of its own and again beside ours, where freed memory is kept."
+    todo = [('recipe', n) for n in ('recipe_full', 'recipe_crop')] + [('ours', n) for n in ('recipe_full', 'recipe_crop', *OURS)]
+    workers, got = {m: Worker(m) for m in ('recipe', 'ours')}, {k: dict(wall=[], cpu=[]) for k in todo}
     for r in range(repeats):
-        for name in names:
-            for mode in ('plain', 'kept')[::1 if r % 2 else -1]:
-                wall, cpu = workers[mode](name)
-                got.setdefault((mode, name), dict(wall=[], cpu=[]))['wall'].append(wall)
-                got[mode, name]['cpu'].append(cpu)
+        for key in todo[r % len(todo):] + todo[:r % len(todo)]:
+            wall, cpu = workers[key[0]](key[1])
+            got[key]['wall'].append(wall)
+            got[key]['cpu'].append(cpu)
     for w in workers.values(): w.close()
-    return w.n, w.kind, {k: dict(raw=t, **{c: quartiles(t[c]) for c in t}) for k, t in got.items()}
+    n, kind = workers['ours'].n, workers['ours'].kind
+    return n, kind, {k: dict(raw=t, **{c: quartiles(t[c]) for c in t}) for k, t in got.items()}
 
 
-def loading_row(name, recipe, least, floor, floor_name):
-    "The fields of a loading row: both sides in a plain process, ours with the normalisation; other ways in the figures."
+def loading_row(name, recipe, least, floors):
+    "The fields of a loading row: ours with its share of the normalisation; the floor is the sum of `floors`, {what: timed name}."
     n, kind, t = loading_times()
-    def total(mode):
-        raw = {c: [a + b for a, b in zip(t[mode, name]['raw'][c], t[mode, f'normalise_{name}']['raw'][c])] for c in ('cpu', 'wall')}
+    def total(*names):
+        raw = {c: np.sum([t['ours', k]['raw'][c] for k in names], 0).tolist() for c in ('cpu', 'wall')}
         return dict(raw=raw, **{c: quartiles(raw[c]) for c in raw})
-    both = dict(ours=total('plain'), peer=t['plain', recipe], floor=t['plain', floor], load=t['plain', name],
-                ours_kept=total('kept'), load_kept=t['kept', name], peer_kept=t['kept', recipe])
-    ms = lambda k: round(both[k]['cpu']['median']*1e3, 3)
-    return versus(both, 'ours', 'peer', least, data=f'{n} {kind} strips, both sides in a plain process', figures={
-        'loading without normalisation, ms': ms('load'), 'ratio without normalisation (another device does it)': round(ms('peer')/ms('load'), 2),
-        'where freed memory is kept: ours, ms': ms('ours_kept'), 'where freed memory is kept: loading alone, ms': ms('load_kept'),
-        'where freed memory is kept: recipe, ms': ms('peer_kept'),
-        'ratio, both keep memory': round(ms('peer_kept')/ms('ours_kept'), 2),
-        'ratio, ours in `severstal train`, the recipe in a plain process': round(ms('peer')/ms('ours_kept'), 2)},
-        **floor_of(both, 'ours', 'floor', floor_name))
+    both = dict(ours=total(name, f'normalise_{name}'), peer=t['recipe', recipe], floor=total(*floors.values()))
+    ms = lambda key: round(t[key]['cpu']['median']*1e3, 3)
+    ours, floor = (both[k]['cpu']['median']*1e3 for k in ('ours', 'floor'))
+    return versus(both, 'ours', 'peer', least, data=f'{n} {kind} strips; the recipe in a process of its own', figures={
+        'ours, loading alone, ms': ms(('ours', name)), 'ours, normalising alone, ms': ms(('ours', f'normalise_{name}')),
+        'ratio without normalisation (another device does it)': round(ms(('recipe', recipe))/ms(('ours', name)), 2),
+        **{f'floor, {what}, ms': ms(('ours', k)) for what, k in floors.items()},
+        'ratio at the floor, if nothing else were done': round(ms(('recipe', recipe))/floor, 2),
+        'the recipe where freed memory is kept, ms': ms(('ours', recipe)),
+        'ratio to the recipe where freed memory is kept': round(ms(('ours', recipe))/ours, 2),
+        **({'drawing the masks alone, ms': ms(('ours', 'masks_full'))} if name == 'full' else {}),
+        **({'copying the finished image bytes, ms': ms(('ours', 'copy_crop'))} if name == 'store' else {})},
+        **floor_of(both, 'ours', 'floor', ' + '.join(floors)))
+
+
+DECODE = {'decoding the JPEG to grey': 'decode'}
+WRITE = {'clearing 4 masks': 'clear_{}', 'writing 3 float channels': 'floats_{}'}
+def writing(size): return {what: k.format(size) for what, k in WRITE.items()}
 
 
 @row('sample_full', 'training sample, full strip: file → augmented uint8 tensor + 4 masks, normalised', 'the Kaggle recipe', '≥ 5× per core', 5)
-def sample_full_row(least): return loading_row('full', 'recipe_full', least, 'decode', 'decoding the JPEG to grey')
+def sample_full_row(least): return loading_row('full', 'recipe_full', least, DECODE | writing('full'))
 
 
 @row('sample_crop', 'the same, 256×512 crop from JPEG', 'the recipe with RandomCrop first', '≥ 2×', 2)
-def sample_crop_row(least): return loading_row('crop', 'recipe_crop', least, 'decode', 'decoding the JPEG to grey')
+def sample_crop_row(least): return loading_row('crop', 'recipe_crop', least, DECODE | writing('crop'))
 
 
 @row('sample_store', 'the same, 256×512 crop from the decoded store', 'the recipe with RandomCrop first', '≥ 10×', 10)
-def sample_store_row(least): return loading_row('store', 'recipe_crop', least, 'copy_store', 'copying the finished image tensor')
+def sample_store_row(least): return loading_row('store', 'recipe_crop', least, writing('crop'))
 
 
 def area_labels(n, seed=0):

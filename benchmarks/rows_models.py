@@ -165,11 +165,11 @@ def copy_table(few, files, n):
 
 
 @row('memory_predict', 'peak memory of predict', 'itself with fewer strips', 'flat within 5 %', heavy=True)
-def memory_predict_row(least, sizes=(50, 1000)): return memory_row(PREDICT, sizes, False)
+def memory_predict_row(least, sizes=(100, 1000)): return memory_row(PREDICT, sizes, False)
 
 
 @row('memory_oof', 'peak memory of out-of-fold prediction and counting', 'itself with fewer strips', 'flat within 5 %', heavy=True)
-def memory_oof_row(least, sizes=(50, 500)): return memory_row(OOF, sizes, True)
+def memory_oof_row(least, sizes=(100, 500)): return memory_row(OOF, sizes, True)
 
 
 def no_gpu(command):

@@ -1,8 +1,9 @@
 """All speed and memory figures by one command.
 
-    python benchmarks/run.py                    every row; about a quarter of an hour on two quiet cores
+    python benchmarks/run.py                    every row; less than a quarter of an hour on two quiet cores
     python benchmarks/run.py --only rle         rows whose name begins so; several names with commas
-    python benchmarks/run.py --growth           the growth chart as well (long)
+    python benchmarks/run.py --growth           the growth chart as well, and 10,000 strips in the memory rows (long)
+    python benchmarks/run.py --growth --only -  the growth chart alone; each point is kept as soon as it is measured
     python benchmarks/run.py --list             names of the rows
 
 Results go to benchmarks/results/speed.json, or where --out says: rows that were run replace those that are there.
@@ -42,18 +43,20 @@ def run_row(name, growth=False):
     "One row's fields, with what it is about and when and how long it ran."
     r = common.ROWS[name]
     start = time.perf_counter()
-    extra = dict(sizes=(50, 1000, 10_000)) if growth and name.startswith('memory') else {}
+    extra = dict(sizes=(100, 1000, 10_000)) if growth and name.startswith('memory') else {}
     fields = r['f'](r['least'], **extra)
     env = common.environment()
     return dict(name=name, what=r['what'], beside=r['beside'], aim=r['aim']) | fields | dict(
         seconds=round(time.perf_counter() - start, 1), date=env['date'], load=env['load'])
 
 
-def save(path, rows, growth):
-    "Put new rows among those in the file."
+def save(path, rows, growth=()):
+    "Put new rows, and points of the growth chart, among those in the file."
     old = json.loads(path.read_text()) if path.exists() else dict(rows=[], growth=[])
-    by_name = {r['name']: r for r in old['rows']} | {r['name']: r for r in rows}
-    new = dict(environment=common.environment(), rows=[by_name[n] for n in ORDER if n in by_name], growth=growth or old['growth'])
+    by_name = {r['name']: r for r in [*old['rows'], *rows]}
+    points = {(g['job'], g['strips']): g for g in [*old['growth'], *growth]}
+    new = dict(environment=common.environment(), rows=[by_name[n] for n in ORDER if n in by_name],
+               growth=[points[k] for k in sorted(points)])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(new, indent=1, ensure_ascii=False) + '\n')
 
@@ -83,10 +86,13 @@ def main(argv=None):
             failed.append(n)
             continue
         print(line(r), flush=True)
-        save(o.out, [r], None)
+        save(o.out, [r])
     if o.growth:
         from growth import grow
-        save(o.out, [], grow())
+        def keep(point):
+            print(point, flush=True)
+            save(o.out, [], [point])
+        grow(keep=keep)
     if failed: sys.exit(f'failed: {", ".join(failed)}')
 
 

@@ -84,7 +84,8 @@ def a_run(folder, name='tiny_seg', **kw):
     from severstal_nb.experiment import train
     arch, _, encoder = name.partition('-')
     run = train('demo', model__name=arch, model__encoder=encoder or None, data__n_train=20, training__num_epochs=1,
-                data__height=64, data__width=256, run__root=str(folder), verbose=False, **kw)
+                data__height=64, data__width=256, training__channels_last=False, predict__tta=[],
+                run__root=str(folder), verbose=False, **kw)
     return run
 
 

@@ -105,9 +105,10 @@ def prepare_data(
     check_monitor(cfg, data.classes)
     return split_data(cfg, data)
 
-# %% ../nbs/10_experiment.ipynb #c6467bce
+# %% ../nbs/10_experiment.ipynb #03914749
 def start_run(path, cfg:Config, data:SteelData, device='cpu'):
-    "Write what is known before training: config, environment, split, problems."
+    "Write what is known before training: config, environment, split, problems; clear away what a killed process half wrote."
+    for left in Path(path).rglob('.*.part'): left.unlink()
     init_run(path, cfg.to_dict(), data.classes, cfg.task, data.color, device, cfg.training.seed)
     data.images[['image_id', 'part']].to_csv(path/'split.csv', index=False)
     data.problems.to_csv(path/'problems.csv', index=False)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# %% ../nbs/09c_results.ipynb #edff3707
+# %% ../nbs/09c_results.ipynb #78e66d3a
 from .building import LOG, fold_rows, predict_options
 from .config import Config
 from .data import SteelData
@@ -27,7 +27,7 @@ from .metrics import bootstrap_ci, counts_dice, pair_counts, seg_metrics
 from .postprocess import Thresholds, postprocess
 from .presence import (most_confident_mistakes, presence_ci, presence_metrics, single_label_metrics,
                                    tune_label_thresholds)
-from .runs import Run
+from .runs import HEADLINES, Run
 from .splits import make_folds
 
 # %% ../nbs/09c_results.ipynb #51637007
@@ -222,13 +222,10 @@ def hyper_parameters(cfg:Config)->dict:
     default = Config().flat()
     return {k: v for k, v in cfg.flat().items() if v != default[k]}
 
-# %% ../nbs/09c_results.ipynb #db005fff
+# %% ../nbs/09c_results.ipynb #feacb17b
 def result_line(metrics:dict, task:str)->str:
     "The figures a reader looks for first."
-    keys = {'segmentation': ('dice', 'dice_nothing', 'dice_defect', 'false_alarm_rate'),
-            'multilabel': ('f1_macro', 'f1_micro', 'auroc_macro', 'subset_accuracy'),
-            'singlelabel': ('accuracy', 'sensitivity', 'specificity', 'auc_macro')}[task]
-    return 'out of fold: ' + ', '.join(f'{k} {metrics[k]:.4f}' for k in keys)
+    return 'out of fold: ' + ', '.join(f'{k} {metrics[k]:.4f}' for k in HEADLINES[task])
 
 # %% ../nbs/09c_results.ipynb #09a1b1cf
 def oof_mask(run:Run, data:SteelData, i:int)->np.ndarray: # uint8 [K,h,w]

@@ -9,11 +9,12 @@ __all__ = ['RUN_FORMAT', 'HEADLINES', 'create_run', 'package_versions', 'git_rev
            'run_logger', 'close_logger', 'event_writer', 'init_run', 'RunError', 'Run', 'load_run', 'load_fold_model',
            'predict_images']
 
-# %% ../nbs/06b_runs.ipynb #257df0e7
+# %% ../nbs/06b_runs.ipynb #63fd1c5a
 import importlib.metadata, json, logging, os, platform, re, subprocess, sys, time
 from pathlib import Path
 import numpy as np
 import pandas as pd
+from fastcore.basics import patch
 from .files import read_json, read_text, read_yaml, write_json, write_yaml
 
 # %% ../nbs/06b_runs.ipynb #ee65c8ab
@@ -142,13 +143,30 @@ def init_run(
 class RunError(ValueError):
     "A run folder cannot be read; the message names the file and says what is wrong."
 
-# %% ../nbs/06b_runs.ipynb #f84eaeb2
-#: the figures of a run that a reader looks for first; the first of each task decides
-HEADLINES = dict(segmentation=('dice', 'dice_nothing', 'dice_defect', 'false_alarm_rate'),
-                 multilabel=('f1_macro', 'f1_micro', 'auroc_macro', 'subset_accuracy'),
-                 singlelabel=('accuracy', 'sensitivity', 'specificity', 'auc_macro'))
+# %% ../nbs/06b_runs.ipynb #196d8e36
+def _dict(path, read):
+    "A file that must hold a mapping."
+    if not path.is_file(): raise RunError(f'{path} is missing: the run folder is not complete')
+    try: o = read(path)
+    except ValueError as e: raise RunError(str(e)) from e
+    if not isinstance(o, dict): raise RunError(f'{path} holds {type(o).__name__}, not names with values')
+    return o
 
-# %% ../nbs/06b_runs.ipynb #7cdea84c
+# %% ../nbs/06b_runs.ipynb #025a3c62
+def _checked_info(path):
+    "run.json with its format, classes and task checked."
+    o, file = _dict(path/'run.json', read_json), path/'run.json'
+    v, names = o.get('format_version'), o.get('classes')
+    if not isinstance(v, int) or v < 1: raise RunError(f'{file}: format_version is {v!r}, not a whole number')
+    if v > RUN_FORMAT: raise RunError(f'{path} has run format {v}, this version reads up to {RUN_FORMAT}: update severstal_nb')
+    if not (isinstance(names, list) and names and all(isinstance(c, str) for c in names)):
+        raise RunError(f'{file}: classes must be a list of names')
+    if o.get('task') not in ('segmentation', 'multilabel', 'singlelabel'):
+        raise RunError(f'{file}: task is {o.get("task")!r}, not segmentation, multilabel or singlelabel')
+    if o.get('color', 'grey') not in ('grey', 'rgb'): raise RunError(f'{file}: color is {o["color"]!r}, not grey or rgb')
+    return o
+
+# %% ../nbs/06b_runs.ipynb #d3910a57
 class Run:
     "A run folder: config, classes, folds, models, thresholds, results. Everything is read when it is asked for."
     def __init__(self, path): self.path = Path(path)
@@ -166,16 +184,6 @@ class Run:
     @property
     def color(self)->str: return self.info.get('color', 'grey')
     @property
-    def config(self)->dict:
-        "Every key of the run, nested as in config.yaml."
-        return _dict(self.path/'config.yaml', read_yaml)
-    @property
-    def results(self)->dict:
-        "results.json; empty until the run has ended."
-        return _dict(self.path/'results.json', read_json) if (self.path/'results.json').is_file() else {}
-    @property
-    def environment(self)->dict: return _dict(self.path/'environment.json', read_json)
-    @property
     def folds(self)->list:
         "Numbers of the folds there are, in order."
         found = [re.fullmatch(r'fold_(\d{1,4})', p.name) for p in self.path.glob('fold_*') if p.is_dir()]
@@ -183,66 +191,6 @@ class Run:
     def fold_path(self, k:int=0)->Path:
         "Folder of fold `k`, whether it is there or not."
         return self.path/f'fold_{int(k)}'
-    @property
-    def thresholds(self):
-        "The run's `Thresholds`, or None when it has none."
-        from severstal_nb.postprocess import Thresholds
-        path = self.path/'thresholds.json'
-        if not path.is_file(): return None
-        try: rules = Thresholds.from_dict(_dict(path, read_json))
-        except (TypeError, ValueError) as e: raise RunError(f'{path}: {e}') from e
-        for k,v in rules.to_dict().items():
-            if isinstance(v, list) and len(v) != len(self.classes):
-                raise RunError(f'{path}: {k} has {len(v)} values for {len(self.classes)} classes')
-        return rules
-    def history(self, k:int=0)->pd.DataFrame:
-        "history.csv of fold `k`: a row per epoch."
-        path = self.fold_path(k)/'history.csv'
-        if not path.is_file():
-            raise RunError(f'{path} is missing: fold {k} has not finished an epoch; folds here: {self.folds}')
-        read_text(path)
-        try: return pd.read_csv(path)
-        except (ValueError, pd.errors.ParserError) as e: raise RunError(f'{path} is not a table: {e}') from e
-    def model(self, k:int=0, which:str='best_model'):
-        "The model of fold `k` in eval mode: `best_model`, `model_final` or `average_model`."
-        return load_fold_model(self, k, which)
-    def models(self)->list:
-        "The best model of every fold."
-        if not self.folds: raise RunError(f'{self.path} has no fold yet: nothing was trained')
-        return [self.model(k) for k in self.folds]
-    def predict(self, images, **kw):
-        """One image (path or array uint8 [h,w] or [h,w,3]) gives a dict, a list of images a list of dicts:
-        `labels` {class: probability 0..1}; `present` [class names] by the run's thresholds; of a segmentation run also
-        `masks` uint8 0/1 [K,H,W] after thresholds and sizes, and `probs` uint8 [K,H,W], 255 times the probability.
-        Options as in `predict_images`: `tta`, `folds`, `device`, `models`."""
-        return predict_images(self, images, **kw)
-
-# %% ../nbs/06b_runs.ipynb #196d8e36
-def _dict(path, read):
-    "A file that must hold a mapping."
-    if not path.is_file(): raise RunError(f'{path} is missing: the run folder is not complete')
-    try: o = read(path)
-    except ValueError as e: raise RunError(str(e)) from e
-    if not isinstance(o, dict): raise RunError(f'{path} holds {type(o).__name__}, not names with values')
-    return o
-
-# %% ../nbs/06b_runs.ipynb #aab78b3e
-def _checked_info(path):
-    "run.json with its format, classes and task checked."
-    o = _dict(path/'run.json', read_json)
-    v = o.get('format_version')
-    if not isinstance(v, int) or v < 1:
-        raise RunError(f'{path/"run.json"}: format_version is {v!r}, not a whole number')
-    if v > RUN_FORMAT:
-        raise RunError(f'{path} has run format {v}, this version reads up to {RUN_FORMAT}: update severstal_nb')
-    names = o.get('classes')
-    if not (isinstance(names, list) and names and all(isinstance(c, str) for c in names)):
-        raise RunError(f'{path/"run.json"}: classes must be a list of names')
-    if o.get('task') not in ('segmentation', 'multilabel', 'singlelabel'):
-        raise RunError(f'{path/"run.json"}: task is {o.get("task")!r}, not segmentation, multilabel or singlelabel')
-    if o.get('color', 'grey') not in ('grey', 'rgb'):
-        raise RunError(f'{path/"run.json"}: color is {o["color"]!r}, not grey or rgb')
-    return o
 
 # %% ../nbs/06b_runs.ipynb #699a58b7
 def load_run(
@@ -264,6 +212,53 @@ def _nearby(path):
     below = sorted(p.parent.name for p in path.glob('*/run.json'))[:3] if path.is_dir() else []
     return f'; it holds the runs {", ".join(below)}' if below else ''
 
+# %% ../nbs/06b_runs.ipynb #70025c20
+@patch(as_prop=True)
+def config(self:Run)->dict:
+    "Every key of the run, nested as in config.yaml."
+    return _dict(self.path/'config.yaml', read_yaml)
+
+@patch(as_prop=True)
+def environment(self:Run)->dict:
+    "Versions, revision, machine and command line, as in environment.json."
+    return _dict(self.path/'environment.json', read_json)
+
+@patch(as_prop=True)
+def results(self:Run)->dict:
+    "results.json; empty until the run has ended."
+    return _dict(self.path/'results.json', read_json) if (self.path/'results.json').is_file() else {}
+
+# %% ../nbs/06b_runs.ipynb #f84eaeb2
+#: the figures of a run that a reader looks for first; the first of each task decides
+HEADLINES = dict(segmentation=('dice', 'dice_nothing', 'dice_defect', 'false_alarm_rate'),
+                 multilabel=('f1_macro', 'f1_micro', 'auroc_macro', 'subset_accuracy'),
+                 singlelabel=('accuracy', 'sensitivity', 'specificity', 'auc_macro'))
+
+# %% ../nbs/06b_runs.ipynb #66177d67
+@patch
+def history(self:Run, k:int=0)->pd.DataFrame:
+    "history.csv of fold `k`: a row per epoch."
+    path = self.fold_path(k)/'history.csv'
+    if not path.is_file():
+        raise RunError(f'{path} is missing: fold {k} has not finished an epoch; folds here: {self.folds}')
+    read_text(path)
+    try: return pd.read_csv(path)
+    except (ValueError, pd.errors.ParserError) as e: raise RunError(f'{path} is not a table: {e}') from e
+
+# %% ../nbs/06b_runs.ipynb #373bfc3a
+@patch(as_prop=True)
+def thresholds(self:Run):
+    "The run's `Thresholds`, or None when it has none."
+    from severstal_nb.postprocess import Thresholds
+    path = self.path/'thresholds.json'
+    if not path.is_file(): return None
+    try: rules = Thresholds.from_dict(_dict(path, read_json))
+    except (TypeError, ValueError) as e: raise RunError(f'{path}: {e}') from e
+    for k,v in rules.to_dict().items():
+        if isinstance(v, list) and len(v) != len(self.classes):
+            raise RunError(f'{path}: {k} has {len(v)} values for {len(self.classes)} classes')
+    return rules
+
 # %% ../nbs/06b_runs.ipynb #f70f93fe
 def load_fold_model(
     run:Run,
@@ -280,6 +275,18 @@ def load_fold_model(
     if list(model.classes) != run.classes:
         raise RunError(f'{path} was trained for {model.classes}, run.json says {run.classes}')
     return model
+
+# %% ../nbs/06b_runs.ipynb #11dfb0c1
+@patch
+def model(self:Run, k:int=0, which:str='best_model'):
+    "The model of fold `k` in eval mode: `best_model`, `model_final` or `average_model`."
+    return load_fold_model(self, k, which)
+
+@patch
+def models(self:Run)->list:
+    "The best model of every fold."
+    if not self.folds: raise RunError(f'{self.path} has no fold yet: nothing was trained')
+    return [self.model(k) for k in self.folds]
 
 # %% ../nbs/06b_runs.ipynb #04baa842
 def predict_images(
@@ -321,3 +328,12 @@ def _answer(run, p, rules):
     elif run.task == 'singlelabel': on = np.arange(len(labels)) == labels.argmax()
     else: on = labels >= np.asarray(rules.label if rules else .5)
     return item | dict(present=[c for c,o in zip(run.classes, on) if o])
+
+# %% ../nbs/06b_runs.ipynb #dbec04bd
+@patch
+def predict(self:Run, images, **kw):
+    """One image (path or array uint8 [h,w] or [h,w,3]) gives a dict, a list of images a list of dicts:
+    `labels` {class: probability 0..1}; `present` [class names] by the run's thresholds; of a segmentation run also
+    `masks` uint8 0/1 [K,H,W] after thresholds and sizes, and `probs` uint8 [K,H,W], 255 times the probability.
+    Options as in `predict_images`: `tta`, `folds`, `device`, `models`."""
+    return predict_images(self, images, **kw)

@@ -198,19 +198,57 @@ def load(self:SteelDataset,
     f = lambda im, m: apply_augment(self.augment, im, m, mix_seed(self.seed, epoch, j))
     return *_through(f, image, planes, some), i
 
-# %% ../nbs/01d_dataset.ipynb #8ebf301f
+# %% ../nbs/01d_dataset.ipynb #95f3b2d8
 def _new_batch(zeros, *shape):
     "A uint8 tensor; in a worker in shared memory at once, as PyTorch's collate does, which saves a copy."
     if get_worker_info() is None: return (torch.zeros if zeros else torch.empty)(shape, dtype=torch.uint8)
     out = torch.empty(0, dtype=torch.uint8)
     return out.set_(out.untyped_storage()._new_shared(int(np.prod(shape))), 0, shape)  # fresh pages are zero
 
-def _turn(image, hflip, vflip, table, out=None):
-    "The image flipped and with other grey values; where `out` is given, there."
-    if hflip or vflip: image = cv2.flip(image, -1 if hflip and vflip else int(hflip), dst=out)
-    elif out is not None and table is None: out[:] = image
-    return image if table is None else cv2.LUT(image, table, dst=out)
+# %% ../nbs/01d_dataset.ipynb #4c7b45f8
+class _Batch:
+    "The tensors of a batch, made when the first image shows its size."
+    def __init__(self,
+        ds, # `SteelDataset`
+        keys:list, # of `(epoch, item)`
+    ):
+        self.ds, self.keys, self.shape, self.x, self.mask = ds, keys, None, None, None
+        self.labels, self.planes = np.zeros((len(keys), len(ds.classes)), np.uint8), [None]*len(keys)
 
+    def room(self, b:int, shape:tuple)->np.ndarray: # uint8 [C,h,w]
+        "Where the pixels of the `b`-th image go. Raises `ValueError` where its shape is not that of the first."
+        if self.shape is None: self._make(shape)
+        elif shape != self.shape: raise ValueError(self.ds.mixed(self.keys[0][1], self.keys[b][1], self.shape, shape))
+        return self.pixels[b]
+
+    def _make(self, shape):
+        self.shape, (h, w, *c), n = shape, shape, len(self.keys)
+        self.x = _new_batch(False, n, c[0] if c else 1, h, w)
+        self.pixels = self.x.numpy()
+        if self.ds.target not in ('masks', 'both'): return
+        self.mask = _new_batch(True, n, len(self.ds.classes), h, w)
+        self.planes = self.mask.numpy()  # [K,h,w] of each image
+
+    def tensors(self)->tuple: # (x,) or (x, y)
+        "What the loader passes on."
+        if self.ds.target is None: return (self.x,)
+        labels = torch.from_numpy(self.labels)
+        y = {'masks': self.mask, 'labels': labels, 'both': (self.mask, labels), 'class': labels.long().argmax(-1)}
+        return self.x, y[self.ds.target]
+
+# %% ../nbs/01d_dataset.ipynb #e192b4af
+@patch
+def _fill_loaded(self:SteelDataset, batch):
+    "Read, resize and augment one item after the other."
+    for b, (epoch, j) in enumerate(batch.keys):
+        image, planes, i = self.load(j, epoch)
+        batch.room(b, image.shape)[:] = image if image.ndim == 2 else image.transpose(2, 0, 1)
+        if not self.target: continue
+        if batch.mask is not None:
+            for k, m in planes.items(): batch.planes[b][k] = m
+        batch.labels[b] = self.labels[i] if planes is None else [k in planes for k in range(len(self.classes))]
+
+# %% ../nbs/01d_dataset.ipynb #72ca8888
 @patch
 def _plan(self:SteelDataset, j, epoch):
     "Row of the image and box of item `j`, and what to do while writing it: flips and new grey values."
@@ -219,6 +257,14 @@ def _plan(self:SteelDataset, j, epoch):
     from severstal_nb.augment import quick_plan
     return i, box, *quick_plan(self.augment, mix_seed(self.seed, epoch, range(len(self))[j]))
 
+# %% ../nbs/01d_dataset.ipynb #21fb76c1
+def _turn(image, hflip, vflip, table, out=None):
+    "The image flipped and with other grey values; where `out` is given, there."
+    if hflip or vflip: image = cv2.flip(image, -1 if hflip and vflip else int(hflip), dst=out)
+    elif out is not None and table is None: out[:] = image
+    return image if table is None else cv2.LUT(image, table, dst=out)
+
+# %% ../nbs/01d_dataset.ipynb #0e491b54
 @patch
 def _put_masks(self:SteelDataset, i, box, flips, out):
     "Draw the masks of row `i` into `out` [K,h,w], if given. Which classes are there: bool [K]"
@@ -229,34 +275,27 @@ def _put_masks(self:SteelDataset, i, box, flips, out):
         there[k] = draw_runs(*self.data.runs(i, k), shape, box, flips, None if out is None else out[k])
     return there
 
+# %% ../nbs/01d_dataset.ipynb #1c2adc14
+@patch
+def _fill_quick(self:SteelDataset, batch):
+    "Plans, then images, then masks, each flipped on its way into the batch."
+    plans = [self._plan(j, epoch) for epoch, j in batch.keys]
+    for b, (i, box, *turn) in enumerate(plans):
+        image = self.data.image(i, box)
+        room = batch.room(b, image.shape)
+        if image.ndim == 2: _turn(image, *turn, room[0])
+        else: room[:] = _turn(image, *turn).transpose(2, 0, 1)
+    if self.target:
+        for b, (i, box, *flips, _) in enumerate(plans): batch.labels[b] = self._put_masks(i, box, flips, batch.planes[b])
+
+# %% ../nbs/01d_dataset.ipynb #846de703
 @patch
 def __getitems__(self:SteelDataset, keys:list)->tuple: # (x,) or (x, y)
     "The batch of `keys`, each an item or `(epoch, item)`. Raises `ValueError` naming two images of different size."
-    keys = [k if isinstance(k, tuple) else (0, k) for k in keys]
+    batch = _Batch(self, [k if isinstance(k, tuple) else (0, k) for k in keys])
     quick = self.size is None and (self.augment is None or getattr(self.augment, 'quick', False))
-    x, mask, K = None, None, len(self.classes)
-    labels = np.zeros((len(keys), K), np.uint8)
-    plans = [self._plan(j, epoch) for epoch, j in keys] if quick else None
-    for b, (epoch, j) in enumerate(keys):
-        if quick: image = self.data.image(*plans[b][:2])
-        else: image, planes, i = self.load(j, epoch)
-        if x is None:
-            h, w, *c = image.shape
-            x = _new_batch(False, len(keys), c[0] if c else 1, h, w)
-            if self.target in ('masks', 'both'): mask = _new_batch(True, len(keys), K, h, w)
-            pixels, planar = x.numpy(), [None]*len(keys) if mask is None else mask.numpy()
-        elif image.shape != (h, w, *c): raise ValueError(self.mixed(keys[0][1], j, (h, w), image.shape))
-        if quick: image = _turn(image, *plans[b][2:], None if c else pixels[b, 0])
-        elif self.target:
-            for k, m in (planes or {}).items() if mask is not None else (): planar[b, k] = m
-            labels[b] = self.labels[i] if planes is None else [k in planes for k in range(K)]
-        if c: pixels[b] = image.transpose(2, 0, 1)
-        elif not quick: pixels[b, 0] = image
-    if quick and self.target:
-        for b, (i, box, *flips, _) in enumerate(plans): labels[b] = self._put_masks(i, box, flips, planar[b])
-    labels = torch.from_numpy(labels)
-    if self.target is None: return (x,)
-    return x, {'masks': mask, 'labels': labels, 'both': (mask, labels), 'class': labels.long().argmax(-1)}[self.target]
+    (self._fill_quick if quick else self._fill_loaded)(batch)
+    return batch.tensors()
 
 @patch
 def __getitem__(self:SteelDataset, key):

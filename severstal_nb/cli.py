@@ -238,14 +238,14 @@ def parse_tta(
     flips = '' if text == 'none' else text.strip('[]')
     return load_config(overrides=[f'predict.tta=[{flips}]']).predict.tta
 
-# %% ../nbs/11_cli.ipynb #68a74363
+# %% ../nbs/11_cli.ipynb #001ca951
 @command('Runs side by side: results, what differs in their configs, paired differences where predictions are stored.',
          arg('runs', nargs='+', metavar='RUN', help='run folders; the first is what the others are compared with'),
          arg('--out', default=None, metavar='FILE', help='.csv or .md to write, with the curves as .png beside it'),
-         needs='severstal_nb.report')
+         needs='severstal_nb.comparing')
 def compare(args):
     "`severstal compare`"
-    from severstal_nb.report import compare
+    from severstal_nb.comparing import compare
     print(compare(args.runs, args.out).T.to_string(header=False))
 
 # %% ../nbs/11_cli.ipynb #79bacbcb

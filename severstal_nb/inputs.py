@@ -24,18 +24,28 @@ def to_float(
     if x.is_floating_point(): return x
     raise ValueError(f'images are {x.dtype}: give uint8 0..255 or float 0..1')
 
-# %% ../nbs/02a_inputs.ipynb #58666bfe
+# %% ../nbs/02a_inputs.ipynb #42984bce
+def _affine(x, mean, std):
+    "The images `x` as `x*scale + shift`; of uint8 the range is part of the scale."
+    kind,grey = torch.promote_types(mean.dtype, torch.float32), x.shape[1]==1
+    to_float(x[:0]) # refuses other integers
+    scale = (1/(std.double()*(255 if x.dtype==torch.uint8 else 1))).flatten().tolist()
+    shift = (-mean.double()/std.double()).to(kind).flatten()
+    out = x.new_empty(torch.broadcast_shapes(x.shape, mean.shape), dtype=mean.dtype)
+    some = max(1, 2**19//x[0,0].numel()) # images that stay in the cache
+    for o,i in zip(out.split(some), x.split(some)):
+        i = i.to(kind)
+        for c in range(out.shape[1]): torch.add(shift[c%len(shift)], i[:, 0 if grey else c], alpha=scale[c%len(scale)], out=o[:,c])
+    return out
+
 def normalise(
     x:Tensor, # [B,1,h,w] or [B,C,h,w], uint8 0..255 or float 0..1
     mean:Tensor, std:Tensor, # [1,C,1,1] for 0..1
 )->Tensor: # [B,C,h,w] of the type of `mean`
     "`(x-mean)/std`, one channel becoming as many as `mean` has. Raises `ValueError` as `to_float` does."
-    large = len(x)>1 and x.numel()>2**21 # less stays in the cache anyway
-    if x.device.type!='cpu' or x.requires_grad or not large or not x.is_contiguous():
-        return (to_float(x).to(mean.dtype)-mean).div_(std) # in place: fresh memory costs more than arithmetic
-    out = x.new_empty((len(x), max(x.shape[1], mean.shape[1]), *x.shape[2:]), dtype=mean.dtype)
-    for o,i in zip(out, x): torch.sub(to_float(i).to(mean.dtype), mean[0], out=o).div_(std[0])
-    return out
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous() # a layout that is kept
+    if x.device.type=='cpu' and x.numel() and not last and not x.requires_grad: return _affine(x, mean, std)
+    return (to_float(x).to(mean.dtype)-mean).div_(std) # in place: fresh memory costs more than arithmetic
 
 # %% ../nbs/02a_inputs.ipynb #003324ce
 def pad_to(

@@ -9,8 +9,8 @@ __all__ = ['COMMANDS', 'FORMER_FLAGS', 'Command', 'command', 'arg', 'UsageError'
            'synth', 'check', 'train', 'split_resume', 'run_config', 'find_run', 'predict', 'parse_tta', 'compare',
            'report', 'download', 'usage', 'main']
 
-# %% ../nbs/11_cli.ipynb #9fe3c29d
-import argparse, ctypes, importlib.util, os, sys, tempfile, traceback, warnings
+# %% ../nbs/11_cli.ipynb #f2059643
+import argparse, importlib.util, os, sys, tempfile, traceback, warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,16 +87,12 @@ def _unread(p, word):
     hint = f', did you mean {near[0]}?' if near else f' (see {p.prog} --help)'
     return UsageError(f'unknown argument {word}{hint}')
 
-# %% ../nbs/11_cli.ipynb #1a9f4ed9
+# %% ../nbs/11_cli.ipynb #0a9e2d26
 def settle(debug:bool=False):
     "Settings of the process that runs a long command."
     if not (debug or sys.warnoptions):
         for o in (FutureWarning, DeprecationWarning): warnings.simplefilter('ignore', o)
     os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')
-    try: mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError): return # not glibc
-    keep = {-3: 1<<30, -1: (1<<31)-1, -2: 1<<28} # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
-    for option,value in keep.items(): mallopt(option, value)
 
 # %% ../nbs/11_cli.ipynb #a995bd2f
 @command('Five-minute job on built-in synthetic strips: folds, thresholds, ensemble, submission.csv and pictures.',

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# %% ../nbs/10_experiment.ipynb #8a0ab35f
+# %% ../nbs/10_experiment.ipynb #4d037f5b
 from .building import (LOG, build_loaders, build_loss, build_meter, build_model, build_train_meter,
                                    check_monitor, data_line, fold_rows, folds_to_train, open_data, predict_options,
                                    rank0_first, split_data)
 from .config import Config, ConfigError, as_config, differing, fit_to_data, load_config, run_name
 from .data import SteelData
+from .dataset import keep_memory
 from .distributed import from_rank0, rank_world, setup_distributed
 from .figures import plot_history, save_figure
 from .files import read_json, write_json
@@ -171,7 +172,7 @@ def finish_run(path, cfg:Config, data:SteelData, device='cpu', log=LOG)->Run:
     log.info(result_line(found['metrics'], cfg.task))
     return load_run(path)
 
-# %% ../nbs/10_experiment.ipynb #3785f9d2
+# %% ../nbs/10_experiment.ipynb #8d68144c
 def train(
     config=None, # `Config`, name of a preset, or None for the defaults
     *,
@@ -180,6 +181,7 @@ def train(
     **overrides, # keys with two underscores for the dot: `training__num_epochs=3`
 )->Run:
     "Train every fold of a config, choose thresholds out of fold, write the run folder."
+    keep_memory()
     path, checkpoint = resume_target(resume) if resume else (None, None)
     as_begun = path and config is None and not overrides
     cfg = load_config(file=path/'config.yaml') if as_begun else as_config(config, **overrides)
@@ -203,7 +205,7 @@ def train(
     from_rank0(None) # nobody leaves before the results are there
     return run
 
-# %% ../nbs/10_experiment.ipynb #31399d79
+# %% ../nbs/10_experiment.ipynb #6e5ca7e9
 def predict(
     runs, # a run, a run folder, or a list of them
     images, # a folder of images, or `SteelData`
@@ -222,6 +224,7 @@ def predict(
     log=LOG,
 )->Path:
     "Predict every image with the mean of all models of `runs` and write one CSV, checked after writing."
+    keep_memory()  # before the first large tensor, a model's weights for one
     runs, gates = as_runs(runs), as_runs(gate or [])
     check_one_kind(runs)
     first, cfg = runs[0], load_config(file=runs[0].path/'config.yaml')

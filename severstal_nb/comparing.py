@@ -110,6 +110,16 @@ def monitored(run:Run)->str:
     "The metric that decides which epoch is kept."
     return (run.config.get('training') or {}).get('monitor') or HEADLINES[run.task][0]
 
+# %% ../nbs/12a_comparing.ipynb #b85c9d5a
+def _plot_run(axes, run, color):
+    "The folds of one run, the first of them with its name."
+    monitor, label = monitored(run), run.name
+    for h in map(run.history, started_folds(run)):
+        for name, style in (('train_loss', '-'), ('valid_loss', '--')):
+            if name in h: axes[0].plot(h.epoch, h[name], style, color=color, lw=1)
+        if monitor in h: axes[1].plot(h.epoch, h[monitor], '.-', color=color, lw=1, label=f'{label}: {monitor}' if label else None)
+        label = None
+
 # %% ../nbs/12a_comparing.ipynb #9327ec83
 def plot_runs(
     runs:list, # of `Run`
@@ -122,16 +132,6 @@ def plot_runs(
         ax.set_title(title, fontsize=9)
     if axes[0, 1].lines: axes[0, 1].legend(fontsize=7)
     return fig
-
-# %% ../nbs/12a_comparing.ipynb #b85c9d5a
-def _plot_run(axes, run, color):
-    "The folds of one run, the first of them with its name."
-    monitor, label = monitored(run), run.name
-    for h in map(run.history, started_folds(run)):
-        for name, style in (('train_loss', '-'), ('valid_loss', '--')):
-            if name in h: axes[0].plot(h.epoch, h[name], style, color=color, lw=1)
-        if monitor in h: axes[1].plot(h.epoch, h[monitor], '.-', color=color, lw=1, label=f'{label}: {monitor}' if label else None)
-        label = None
 
 # %% ../nbs/12a_comparing.ipynb #c972db6e
 def markdown(table:pd.DataFrame)->str:

@@ -101,6 +101,17 @@ def create(cls:OOFStore,
     root.attrs.update(ids=t.image_id.tolist(), classes=list(data.classes), sizes=sizes.tolist())
     return cls(path, 'r+')
 
+# %% ../nbs/09_ensembling.ipynb #ffcb8bf8
+@patch(as_prop=True)
+def done(self:OOFStore)->np.ndarray:
+    "bool `[N]`: which images have been written."
+    return self.fold >= 0
+
+@patch
+def nbytes(self:OOFStore)->int:
+    "Bytes on disk."
+    return sum(f.stat().st_size for f in self.path.rglob('*') if f.is_file())
+
 # %% ../nbs/09_ensembling.ipynb #ffa0bf25
 @patch
 def write(self:OOFStore,
@@ -117,17 +128,6 @@ def write(self:OOFStore,
     row = np.array((i, fold, np.nan if labels is None else labels), self.journal.dtype)
     self.journal.append(row)
     self.fold[i], self.labels[i] = fold, row['labels']
-
-# %% ../nbs/09_ensembling.ipynb #ffcb8bf8
-@patch(as_prop=True)
-def done(self:OOFStore)->np.ndarray:
-    "bool `[N]`: which images have been written."
-    return self.fold >= 0
-
-@patch
-def nbytes(self:OOFStore)->int:
-    "Bytes on disk."
-    return sum(f.stat().st_size for f in self.path.rglob('*') if f.is_file())
 
 # %% ../nbs/09_ensembling.ipynb #3a997e0d
 def size_estimate(

@@ -74,6 +74,17 @@ def plain_name(text:str)->str:
     "A name without anything that markdown or HTML would read."
     return re.sub(r'[^\w.+ -]', '_', text)
 
+# %% ../nbs/13_report.ipynb #fce3b2d2
+def _opening(run, here):
+    "Title, imports and the run in a line."
+    names = 'case_figure class_table data_table environment_table fold_figure headline label_figure metric_table run_data setting_table ' \
+            'size_figure threshold_table'.split()
+    imports = textwrap.fill(f'from severstal_nb.views import ({", ".join(names)})', 110, subsequent_indent=' '*4)
+    return [('markdown', f'# {plain_name(run.name)}'),
+            ('code', f'import pandas as pd\nfrom IPython.display import Markdown\nfrom severstal_nb.runs import load_run\n{imports}'),
+            ('code', "pd.set_option('display.max_colwidth', None, 'display.max_rows', None)"),
+            ('code', f'run = load_run({os.path.relpath(run.path, here)!r})\nMarkdown(headline(run))')]
+
 # %% ../nbs/13_report.ipynb #fe7e7560
 def report_cells(
     run:Run,
@@ -92,17 +103,6 @@ def report_cells(
             folds = started_folds(run) if '{k}' in s else [None]
             cells += [('code', s.replace('{root}', root).replace('{k}', str(k))) for k in folds]
     return cells
-
-# %% ../nbs/13_report.ipynb #fce3b2d2
-def _opening(run, here):
-    "Title, imports and the run in a line."
-    names = 'case_figure class_table data_table environment_table fold_figure headline label_figure metric_table run_data setting_table ' \
-            'size_figure threshold_table'.split()
-    imports = textwrap.fill(f'from severstal_nb.views import ({", ".join(names)})', 110, subsequent_indent=' '*4)
-    return [('markdown', f'# {plain_name(run.name)}'),
-            ('code', f'import pandas as pd\nfrom IPython.display import Markdown\nfrom severstal_nb.runs import load_run\n{imports}'),
-            ('code', "pd.set_option('display.max_colwidth', None, 'display.max_rows', None)"),
-            ('code', f'run = load_run({os.path.relpath(run.path, here)!r})\nMarkdown(headline(run))')]
 
 # %% ../nbs/13_report.ipynb #4520e807
 def _needs(*modules):

@@ -192,6 +192,13 @@ class Run:
         "Folder of fold `k`, whether it is there or not."
         return self.path/f'fold_{int(k)}'
 
+# %% ../nbs/06b_runs.ipynb #45117be2
+def _nearby(path):
+    "A hint when a run lies just above or below."
+    if (path.parent/'run.json').is_file(): return f'; did you mean {path.parent}?'
+    below = sorted(p.parent.name for p in path.glob('*/run.json'))[:3] if path.is_dir() else []
+    return f'; it holds the runs {", ".join(below)}' if below else ''
+
 # %% ../nbs/06b_runs.ipynb #699a58b7
 def load_run(
     path, # a run folder, wherever it lies now
@@ -204,13 +211,6 @@ def load_run(
     run = Run(path)
     run.info, run.config
     return run
-
-# %% ../nbs/06b_runs.ipynb #45117be2
-def _nearby(path):
-    "A hint when a run lies just above or below."
-    if (path.parent/'run.json').is_file(): return f'; did you mean {path.parent}?'
-    below = sorted(p.parent.name for p in path.glob('*/run.json'))[:3] if path.is_dir() else []
-    return f'; it holds the runs {", ".join(below)}' if below else ''
 
 # %% ../nbs/06b_runs.ipynb #70025c20
 @patch(as_prop=True)
@@ -288,26 +288,6 @@ def models(self:Run)->list:
     if not self.folds: raise RunError(f'{self.path} has no fold yet: nothing was trained')
     return [self.model(k) for k in self.folds]
 
-# %% ../nbs/06b_runs.ipynb #04baa842
-def predict_images(
-    run:Run,
-    images, # a path, an array uint8 [h,w] or [h,w,3], or a list of them
-    tta=None, # 'h', 'v', 'hv'; None: as the run was configured
-    folds=None, # None: all; their mean is predicted
-    device='cpu',
-    models=None, # models loaded before, to save time
-    **kw, # for `predict_stream`
-):
-    "One dict for each image, as `Run.predict` says."
-    from severstal_nb.inference import ImageList, predict_stream
-    single = isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim in (2, 3))
-    source = ImageList([images] if single else images, run.color)
-    models = models or [run.model(k) for k in (run.folds if folds is None else folds)]
-    if not models: raise RunError(f'{run.path} has no fold yet: nothing was trained')
-    rules, kw = run.thresholds, _geometry(run) | (dict(tta=tta) if tta is not None else {}) | dict(num_workers=0) | kw
-    res = [_answer(run, p, rules) for p in predict_stream(models, source, device=device, **kw)]
-    return res[0] if single else res
-
 # %% ../nbs/06b_runs.ipynb #f91d7642
 def _geometry(run):
     "Size, boxes and flips that the run's config asks for, for `predict_stream`."
@@ -328,6 +308,26 @@ def _answer(run, p, rules):
     elif run.task == 'singlelabel': on = np.arange(len(labels)) == labels.argmax()
     else: on = labels >= np.asarray(rules.label if rules else .5)
     return item | dict(present=[c for c,o in zip(run.classes, on) if o])
+
+# %% ../nbs/06b_runs.ipynb #04baa842
+def predict_images(
+    run:Run,
+    images, # a path, an array uint8 [h,w] or [h,w,3], or a list of them
+    tta=None, # 'h', 'v', 'hv'; None: as the run was configured
+    folds=None, # None: all; their mean is predicted
+    device='cpu',
+    models=None, # models loaded before, to save time
+    **kw, # for `predict_stream`
+):
+    "One dict for each image, as `Run.predict` says."
+    from severstal_nb.inference import ImageList, predict_stream
+    single = isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim in (2, 3))
+    source = ImageList([images] if single else images, run.color)
+    models = models or [run.model(k) for k in (run.folds if folds is None else folds)]
+    if not models: raise RunError(f'{run.path} has no fold yet: nothing was trained')
+    rules, kw = run.thresholds, _geometry(run) | (dict(tta=tta) if tta is not None else {}) | dict(num_workers=0) | kw
+    res = [_answer(run, p, rules) for p in predict_stream(models, source, device=device, **kw)]
+    return res[0] if single else res
 
 # %% ../nbs/06b_runs.ipynb #dbec04bd
 @patch

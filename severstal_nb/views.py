@@ -67,15 +67,6 @@ def data_table(run:Run)->pd.DataFrame:
         table = table.join(has.groupby(parts.reindex(known.index)).sum())
     return _named(table, 'part')
 
-# %% ../nbs/12b_views.ipynb #7c9019c3
-def metric_table(
-    run:Run,
-    n:int=300, # bootstrap resamples
-)->pd.DataFrame: # value, low, high; a row per metric
-    "Out-of-fold figures of a run with 95 % intervals over images; thresholds are held as they were."
-    ci, found = (_mask_intervals if run.task == 'segmentation' else _label_intervals)(run, per_image(run), n), run.results['metrics']
-    return _named(pd.DataFrame([dict(value=found.get(k), low=low, high=high) for k, (low, high) in ci.items()], index=list(ci)), 'metric')
-
 # %% ../nbs/12b_views.ipynb #eaa76664
 def _mask_intervals(run, known, n):
     "Intervals of a segmenter's figures, by name."
@@ -94,6 +85,15 @@ def _label_intervals(run, known, n):
         ci = presence_ci(p, true, run.classes, ranks, n=n)
         ci |= presence_ci(called.astype(float), true, run.classes, [k for k in keys if k not in ranks], n=n)
     return {k: ci[k] for k in keys if k in ci}
+
+# %% ../nbs/12b_views.ipynb #7c9019c3
+def metric_table(
+    run:Run,
+    n:int=300, # bootstrap resamples
+)->pd.DataFrame: # value, low, high; a row per metric
+    "Out-of-fold figures of a run with 95 % intervals over images; thresholds are held as they were."
+    ci, found = (_mask_intervals if run.task == 'segmentation' else _label_intervals)(run, per_image(run), n), run.results['metrics']
+    return _named(pd.DataFrame([dict(value=found.get(k), low=low, high=high) for k, (low, high) in ci.items()], index=list(ci)), 'metric')
 
 # %% ../nbs/12b_views.ipynb #671911bf
 def class_table(run:Run)->pd.DataFrame: # a row per class

@@ -101,12 +101,13 @@ def create(cls:OOFStore,
     root.attrs.update(ids=t.image_id.tolist(), classes=list(data.classes), sizes=sizes.tolist())
     return cls(path, 'r+')
 
-# %% ../nbs/09_ensembling.ipynb #ffcb8bf8
+# %% ../nbs/09_ensembling.ipynb #70d484d6
 @patch(as_prop=True)
 def done(self:OOFStore)->np.ndarray:
     "bool `[N]`: which images have been written."
     return self.fold >= 0
 
+# %% ../nbs/09_ensembling.ipynb #5cf95651
 @patch
 def nbytes(self:OOFStore)->int:
     "Bytes on disk."
@@ -189,7 +190,7 @@ class PairCounts:
         "The pairs of some images."
         return replace(self, **{k: getattr(self, k)[rows] for k in ('area', 'inter', 'targ', 'score', 'rows')})
 
-# %% ../nbs/09_ensembling.ipynb #9b1c2fd4
+# %% ../nbs/09_ensembling.ipynb #f52d8dfc
 def count_pairs(
     items, # of (row of `data`, uint8 `[K,H,W]`), as from `predict_probs`; or an `OOFStore`
     data, # `SteelData` with the true masks
@@ -199,11 +200,14 @@ def count_pairs(
 )->PairCounts:
     "The counts of all pairs, from one pass; of the images nothing is kept."
     pixels, min_sizes = np.round(np.arange(1, 100)/100, 2) if pixels is None else np.asarray(pixels), np.asarray(min_sizes)
-    cuts, rows = np.array([pixel_cut(t) for t in pixels]), []
+    cuts, shape, n = np.array([pixel_cut(t) for t in pixels]), (len(data), len(data.classes)), 0
+    counts = np.empty((*shape, 2, len(cuts)*len(min_sizes)), np.int32) # takes memory as it is filled, once
+    targ, scores, rows = np.empty(shape, np.int32), np.empty(shape, np.float32), np.empty(len(data), np.int64)
     if hasattr(items, 'ids'):
         store, where = items, {n: i for i,n in enumerate(data.images.image_id)}
         items = ((where[store.ids[j]], store[j]) for j in np.flatnonzero(store.done))
     for i,p in items:
+        if n == len(data): raise ValueError(f'more than the {n} images of the data: row {i} comes twice, or another does')
         mask = data.mask(i)
         h = histograms(p, mask)
         if len(min_sizes) == 1 and min_sizes[0] <= 1:
@@ -211,12 +215,12 @@ def count_pairs(
         else:
             c = np.array([[component_counts(pk, mk, cut, min_sizes) for cut in cuts] for pk,mk in zip(p, mask)])
             c = c.transpose(0,2,1,3).reshape(len(p), 2, -1)
-        score = p.reshape(len(p), -1).max(1)/np.float32(255) if labels is None else np.asarray(labels[i], np.float32)
-        rows.append((c.astype(np.int32), h[:,1].sum(1), score, i))
-    if not rows: raise ValueError('no probabilities to count')
-    c = np.stack([r[0] for r in rows])
-    return PairCounts(np.repeat(pixels, len(min_sizes)), np.tile(min_sizes, len(pixels)), c[:,:,0], c[:,:,1],
-                      *(np.stack([r[j] for r in rows]) for j in (1,2,3)))
+        counts[n], targ[n], rows[n] = c, h[:,1].sum(1), i
+        scores[n] = p.reshape(len(p), -1).max(1)/np.float32(255) if labels is None else labels[i]
+        n += 1
+    if not n: raise ValueError('no probabilities to count')
+    return PairCounts(np.repeat(pixels, len(min_sizes)), np.tile(min_sizes, len(pixels)), counts[:n,:,0], counts[:n,:,1],
+                      targ[:n], scores[:n], rows[:n])
 
 # %% ../nbs/09_ensembling.ipynb #d929e6d8
 def pair_dice(

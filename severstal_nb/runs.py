@@ -212,17 +212,19 @@ def load_run(
     run.info, run.config
     return run
 
-# %% ../nbs/06b_runs.ipynb #70025c20
+# %% ../nbs/06b_runs.ipynb #fa562f33
 @patch(as_prop=True)
 def config(self:Run)->dict:
     "Every key of the run, nested as in config.yaml."
     return _dict(self.path/'config.yaml', read_yaml)
 
+# %% ../nbs/06b_runs.ipynb #a69bf177
 @patch(as_prop=True)
 def environment(self:Run)->dict:
     "Versions, revision, machine and command line, as in environment.json."
     return _dict(self.path/'environment.json', read_json)
 
+# %% ../nbs/06b_runs.ipynb #24c1acb0
 @patch(as_prop=True)
 def results(self:Run)->dict:
     "results.json; empty until the run has ended."
@@ -276,12 +278,13 @@ def load_fold_model(
         raise RunError(f'{path} was trained for {model.classes}, run.json says {run.classes}')
     return model
 
-# %% ../nbs/06b_runs.ipynb #11dfb0c1
+# %% ../nbs/06b_runs.ipynb #a2c272d3
 @patch
 def model(self:Run, k:int=0, which:str='best_model'):
     "The model of fold `k` in eval mode: `best_model`, `model_final` or `average_model`."
     return load_fold_model(self, k, which)
 
+# %% ../nbs/06b_runs.ipynb #c27df640
 @patch
 def models(self:Run)->list:
     "The best model of every fold."

@@ -117,12 +117,12 @@ def _model_list(models):
     if not models: raise ValueError('no models to predict with')
     return models
 
-# %% ../nbs/08_inference.ipynb #b6959ed8
+# %% ../nbs/08_inference.ipynb #4147b65c
 class _Group:
     "A group of images: its batches, and running means over boxes and models."
     def __init__(self, images, crop, stride, size, batch_size, n_models):
         self.rows, self.shapes = [i for i,_ in images], [im.shape[:2] for _,im in images]
-        self.masks, self.labels, buckets = [], [None]*len(images), {}
+        self.masks, self.labels, self.told, buckets = [], [None]*len(images), 0., {}
         for g,(_,im) in enumerate(images):
             if size: im = resize(im, None, size)[0]
             h,w = im.shape[:2]
@@ -146,6 +146,7 @@ class _Group:
                 if masks is not None: self.masks[g].add(j, masks[b], weight)
                 if labels is not None: best[g] = labels[b] if g not in best else torch.maximum(best[g], labels[b])
         for g,l in best.items(): self.labels[g] = l*weight if self.labels[g] is None else self.labels[g] + l*weight
+        if best: self.told += weight  # of several models, some may have no label head
 
     def finish(self):
         "Each image's row, mask bytes and label probabilities, still on the device; the float maps are let go."
@@ -155,7 +156,8 @@ class _Group:
             m = None if s.total is None else s.result()
             if m is not None and m.shape[-2:] != shape:
                 m = F.interpolate(m[None], shape, mode='bilinear', align_corners=False)[0]
-            done.append((i, None if m is None else quantise(m), self.labels[g]))
+            l = self.labels[g]
+            done.append((i, None if m is None else quantise(m), l if l is None or self.told > 1 - 1e-9 else l/self.told))
         return done
 
 # %% ../nbs/08_inference.ipynb #bd802187
@@ -171,7 +173,7 @@ def _run_models(models, weights, groups, device, channels_last, unload, kw):
         if unload and model is m: model.to(home)
         del model
 
-# %% ../nbs/08_inference.ipynb #1252a8f3
+# %% ../nbs/08_inference.ipynb #b72b7a4a
 def _take(images, n, data, problems):
     "The next `n` images, less those that could not be read."
     out = []
@@ -179,7 +181,9 @@ def _take(images, n, data, problems):
         i, image = next(images)
         if not isinstance(image, Exception): out.append((i, image))
         elif problems is None: raise image
-        else: problems.add(data.images['path'].iat[i] if hasattr(data, 'images') else i, i, str(image))
+        else:
+            path = data.images['path'].iat[i] if hasattr(data, 'images') else i
+            problems.add(path, i, str(image).removeprefix(f'{path}: '))
     return out
 
 # %% ../nbs/08_inference.ipynb #1e8eb200
@@ -189,7 +193,7 @@ class Prediction(NamedTuple):
     masks:np.ndarray|None # uint8 `[K,H,W]`: probability * 255
     labels:np.ndarray|None # float32 `[K]`: probability that the class is in the image
 
-# %% ../nbs/08_inference.ipynb #d31a9b07
+# %% ../nbs/08_inference.ipynb #b36f5b65
 def predict_stream(
     models, # a model, its file, or a function that makes it; or a list of these, whose mean is predicted
     data, # `SteelData`, or anything with `len` and `.image(i)`
@@ -203,6 +207,7 @@ def predict_stream(
     num_workers:int=1, # decoding threads
     weights=None, # of the models in the mean; None: equal
     gate=None, # one or more classifiers: label probabilities come from them, on whole images
+    gate_size:tuple|None=None, # (height, width) that images are resized to for them; None: as `size`
     softmax:bool=False, # label probabilities of one image sum to one
     precision:str='fp32', # or 'bf16', 'fp16'
     channels_last:bool=False,
@@ -217,7 +222,7 @@ def predict_stream(
     if len(weights) != len(models): raise ValueError(f'{len(weights)} weights for {len(models)} models')
     if not sequential: models, gate = [_open_model(m) for m in models], [_open_model(m) for m in gate]
     parts = [(models, (weights/weights.sum()).tolist(), (crop, stride, size)),
-             (gate, [1/len(gate)]*len(gate) if gate else [], (None, None, size))]
+             (gate, [1/len(gate)]*len(gate) if gate else [], (None, None, gate_size or size))]
     kw, device = dict(tta=tta, softmax=softmax, precision=precision), torch.device(device)
     flip_dims(tta)
     turn = max(1, (chunk or 4*batch_size)//batch_size)*batch_size if sequential else batch_size

@@ -87,12 +87,13 @@ def auto_pos_weight(
     pos = labels.sum(0)
     return ((len(labels)-pos)/pos.clip(1)).tolist()
 
-# %% ../nbs/04_losses.ipynb #04ab6a9c
+# %% ../nbs/04_losses.ipynb #ed954d91
 def dynamic_alpha(
     labels, # bool [N,K], of the training images
 )->list: # K numbers in 0..1
-    "`n_neg/N` of each class, for `focal`: inverse class frequency."
-    return (1-np.asarray(labels, dtype=bool).mean(0)).tolist()
+    "`n_neg/N` of each class, for `focal`: inverse class frequency; a class in no image counts as in one, one in all as in all but one."
+    labels = np.asarray(labels, dtype=bool)
+    return (1-labels.sum(0).clip(1, max(len(labels)-1, 1))/len(labels)).tolist()
 
 # %% ../nbs/04_losses.ipynb #83ab0a3b
 BASELINE_POS_WEIGHT = 2.,2.,1.,1.5 # of the U-Net baseline, for Severstal's four classes

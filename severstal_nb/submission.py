@@ -98,20 +98,21 @@ def _lock(self:ResumableCSV):
     try: fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError: raise OSError(f'{self.partial} is being written by another process') from None
 
-# %% ../nbs/08b_submission.ipynb #1ef45e13
+# %% ../nbs/08b_submission.ipynb #f2afb5ba
 @patch
 def _recover(self:ResumableCSV):
     "Fill `done` from the partial file; returns the bytes to keep: all but the last image."
     if not self.note.exists() or not self.partial.stat().st_size: return 0
     if json.loads(self.note.read_text('utf-8')) != self.key:
-        raise ValueError(f'{self.partial} was made with other models or settings: delete it, or give resume=False')
+        raise ValueError(f'{self.partial} was made with other models or settings: delete it, or start over (resume=False, --fresh)')
     self.file.seek(0)
     self.done, keep = whole_images(self.file, self.image_of)
     return keep
 
-# %% ../nbs/08b_submission.ipynb #2e44d4c0
+# %% ../nbs/08b_submission.ipynb #c6228c1c
 @patch
 def __enter__(self:ResumableCSV):
+    if self.path.is_dir(): raise IsADirectoryError(f'{self.path} is a folder: give the name of a file in it')
     self.path.parent.mkdir(parents=True, exist_ok=True)
     self.file = open(self.partial, 'ab+')
     self._lock()

@@ -7,9 +7,9 @@ Docs: https://severstal-nb.github.io/severstal_nb/training.html.md"""
 # %% auto #0
 __all__ = ['time_columns', 'new_state', 'better', 'note_score', 'keep_epoch', 'write_history', 'epoch_file', 'save_weights',
            'save_checkpoint', 'errno_of', 'first_line', 'load_checkpoint', 'Keep', 'as_logger', 'find_checkpoint',
-           'check_same_run', 'restore', 'bring_files', 'average_weights', 'evaluate', 'load_average', 'finish_average',
-           'as_meter', 'find_monitor', 'check_settings', 'out_of_memory', 'memory_advice', 'run_steps', 'make_steps',
-           'finish', 'fit']
+           'check_same_run', 'restore', 'bring_files', 'average_weights', 'evaluate', 'estimate_norms', 'load_average',
+           'finish_average', 'as_meter', 'falls', 'find_monitor', 'check_settings', 'out_of_memory', 'memory_advice',
+           'run_steps', 'make_steps', 'finish', 'fit']
 
 # %% ../nbs/06_training.ipynb #b7d0aad5
 import logging, math, shutil
@@ -292,7 +292,21 @@ def evaluate(
         if meter is not None: meter.update(logits, y)
     return dict(valid_loss=mean_loss(losses)) | figures(meter)
 
-# %% ../nbs/06_training.ipynb #553a1dc3
+# %% ../nbs/06_training.ipynb #85ac0d0d
+def estimate_norms(
+    model:nn.Module,
+    batches, # of images, or of (images, targets)
+):
+    "Batch-norm statistics anew from one pass over `batches`; those of a frozen encoder stay."
+    norms = [m for m in model.train().modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    kept = [m for m in norms if not m.training]
+    for m in kept: m.reset_running_stats = lambda: None # torch sets them to 0 and 1, and in eval mode they stay so
+    try:
+        with torch.no_grad(): update_bn(batches, model, next(model.parameters()).device)
+    finally:
+        for m in kept: del m.reset_running_stats
+
+# %% ../nbs/06_training.ipynb #1c26e7a4
 def load_average(
     learn, # its model gets the averaged weights
     paths:list, # weights to average
@@ -304,7 +318,7 @@ def load_average(
     inner.load_state_dict(average_weights(paths))
     if hasattr(train, 'set_epoch'): train.set_epoch(epoch)
     seed_everything(seed, epoch)
-    with torch.no_grad(): update_bn(train, learn.model, next(learn.model.parameters()).device)
+    estimate_norms(learn.model, train)
     sync_tensors(learn.model.buffers())
 
 # %% ../nbs/06_training.ipynb #b91b498e
@@ -330,7 +344,20 @@ def as_meter(
     "A meter, or None."
     return m() if isinstance(m, type) or (m is not None and not hasattr(m, 'update')) else m
 
-# %% ../nbs/06_training.ipynb #cd0372da
+# %% ../nbs/06_training.ipynb #203350e0
+def falls(
+    column:str, # of the history
+    columns:list, # all of them
+    classes, # names
+)->bool:
+    "Whether the lower value of a column is the better one: losses, error rates, false alarms."
+    if column in ('valid_loss', 'train_loss'): return True
+    for c in classes: # a column that every class has goes by its name without the class
+        figure = column.removesuffix(f'_{c}')
+        if figure != column and all(f'{figure}_{o}' in columns for o in classes): column = figure
+    return any(w in column for w in ('loss', 'error_rate', 'false_alarm'))
+
+# %% ../nbs/06_training.ipynb #b6615f57
 def find_monitor(
     monitor:str|None, # None: the meter's own, or valid_loss
     mode:str|None, # None: by name
@@ -343,8 +370,7 @@ def find_monitor(
     monitor = monitor or getattr(meter, 'monitor', 'valid_loss')
     if monitor not in names:
         raise TrainingError(f'cannot monitor {monitor!r}; the history will have: {", ".join(names)}')
-    falls = any(w in monitor for w in ('loss', 'error_rate', 'false_alarm'))
-    return monitor, mode or ('min' if falls else 'max')
+    return monitor, mode or ('min' if falls(monitor, names, getattr(meter, 'classes', ())) else 'max')
 
 # %% ../nbs/06_training.ipynb #3b165fc9
 def check_settings(s:dict, device):
@@ -406,7 +432,7 @@ def make_steps(s:dict, state:dict, device, meter, train_meter, keep:Step, scaler
     if s['processes'] > 1: steps.append(Ranks())
     return steps + [Bar()]*bool(progress and rank_world()[0] == 0 and bar_visible())
 
-# %% ../nbs/06_training.ipynb #daa017c2
+# %% ../nbs/06_training.ipynb #e8391790
 def finish(learn, folder, state, settings, meter, log)->pd.DataFrame:
     "Write last and averaged weights and the summary; returns the history."
     first, rows, m = rank_world()[0] == 0, state['rows'], settings['monitor']
@@ -417,6 +443,8 @@ def finish(learn, folder, state, settings, meter, log)->pd.DataFrame:
     summary = dict(epochs=state['epoch'], monitor=m, mode=settings['mode'], best_epoch=state['best_epoch'],
                    best=best[m], last=rows[-1][m], stopped=state['stopped'], missed_classes=missed, average=average)
     if first: write_json(folder/'summary.json', summary)
+    if first and math.isnan(best[m]):
+        log.warning(f'{m} was nan in every epoch, so best_model is the last one: the validation images do not say what it is')
     if first and missed:
         log.warning(f'the best epoch finds nothing of {", ".join(missed)}, whatever its {m} of {best[m]:.4f} says')
     history = pd.DataFrame(rows)

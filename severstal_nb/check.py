@@ -182,10 +182,10 @@ def _target(cfg, n_classes, height, width):
     if cfg.task == 'segmentation': return torch.randint(0, 2, (2, n_classes, height, width), dtype=torch.uint8)
     return torch.tensor([0, 1]) if cfg.task == 'singlelabel' else torch.eye(n_classes, dtype=torch.uint8)[:2]
 
-# %% ../nbs/12_check.ipynb #e7513eab
+# %% ../nbs/12_check.ipynb #3632e5cf
 def all_checks(cfg:Config):
     "Every line, in order: environment, machine, data, round trips, presets."
-    from severstal_nb.building import open_data
+    from severstal_nb.opening import open_data
     yield from check_packages()
     yield from check_machine(cfg.run.root)
     try: data = open_data(cfg)

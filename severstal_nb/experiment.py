@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# %% ../nbs/10_experiment.ipynb #4d037f5b
-from .building import (LOG, build_loaders, build_loss, build_meter, build_model, build_train_meter,
-                                   check_monitor, data_line, fold_rows, folds_to_train, open_data, predict_options,
-                                   rank0_first, split_data)
+# %% ../nbs/10_experiment.ipynb #d0809482
+from .building import (build_loaders, build_loss, build_meter, build_model, build_train_meter, check_monitor,
+                                   rank0_first)
 from .config import Config, ConfigError, as_config, differing, fit_to_data, load_config, run_name
 from .data import SteelData
 from .dataset import keep_memory
@@ -26,6 +25,7 @@ from .distributed import from_rank0, rank_world, setup_distributed
 from .figures import plot_history, save_figure
 from .files import read_json, write_json
 from .models import load_model
+from .opening import LOG, data_line, fold_rows, folds_to_train, open_data, predict_options, split_data
 from .postprocess import Thresholds
 from .predicting import (as_runs, check_one_kind, mean_thresholds, merge_parts, model_files, open_writer,
                                      rank_share, write_all)

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-# %% ../nbs/09d_predicting.ipynb #2852f466
-from .building import LOG
+# %% ../nbs/09d_predicting.ipynb #04fd8c33
 from .data import Problems, SteelData
 from .distributed import from_rank0, gather_objects, rank_world
 from .files import atomic_path
 from .inference import predict_stream
 from .models import read_info
+from .opening import LOG
 from .postprocess import Thresholds, postprocess
 from .results import finished_folds
 from .runs import Run, load_run

@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# %% ../nbs/09c_results.ipynb #78e66d3a
-from .building import LOG, fold_rows, predict_options
+# %% ../nbs/09c_results.ipynb #d4eed314
 from .config import Config
 from .data import SteelData
 from .ensembling import OOFStore, count_pairs, cross_fit
 from .figures import pick_cases, plot_cases, plot_label_cases, plot_labels, recall_by_size, save_figure
 from .inference import predict_stream
 from .metrics import bootstrap_ci, counts_dice, pair_counts, seg_metrics
+from .opening import LOG, fold_rows, predict_options
 from .postprocess import Thresholds, postprocess
 from .presence import (most_confident_mistakes, presence_ci, presence_metrics, single_label_metrics,
                                    tune_label_thresholds)

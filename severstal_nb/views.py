@@ -33,7 +33,7 @@ def headline(run:Run)->str:
     if row.get(f'{first}_low') is not None: text += f" ({row[f'{first}_low']:.4f} to {row[f'{first}_high']:.4f})"
     return text + (f", predicting nothing {row['dice_nothing']:.4f}" if run.task == 'segmentation' else '')
 
-# %% ../nbs/12b_views.ipynb #7202a108
+# %% ../nbs/12b_views.ipynb #cab0fb2b
 def run_data(
     run:Run,
     root=None, # where the data is now; None: where the run had it
@@ -42,7 +42,7 @@ def run_data(
     cfg = load_config(file=run.path/'config.yaml', overrides={} if root is None else {'data.root': str(root)})
     try:
         if (at := cfg.data.root) not in (None, 'synthetic') and not Path(at).exists(): raise FileNotFoundError(f'{at}: no such folder')
-        from severstal_nb.building import open_data
+        from severstal_nb.opening import open_data
         data = open_data(cfg)
     except (OSError, ValueError) as e: return print(f'The images are not at hand, so there are no pictures here: {" ".join(str(e).split())}')
     part = pd.read_csv(run.path/'split.csv', dtype=str).set_index('image_id')['part'].to_dict()

@@ -23,7 +23,7 @@ def rank_world()->tuple: # (rank of this process, number of processes)
 # %% ../nbs/05b_distributed.ipynb #ac8eed59
 PATIENCE = timedelta(hours=12)
 
-# %% ../nbs/05b_distributed.ipynb #1b2ae2e5
+# %% ../nbs/05b_distributed.ipynb #410d607b
 def setup_distributed(
     device:str='auto', # 'auto', 'cpu', 'cuda', 'cuda:1'
 )->tuple: # (rank, number of processes, torch device of this process)
@@ -31,7 +31,10 @@ def setup_distributed(
     world = int(os.environ.get('WORLD_SIZE', 1))
     if device == 'auto': device = 'cuda' if torch.cuda.is_available() else 'cpu'
     if device == 'cuda' and 'LOCAL_RANK' in os.environ: device = f"cuda:{os.environ['LOCAL_RANK']}"
-    device = torch.device(device)
+    try: device = torch.device(device)
+    except RuntimeError: raise ValueError(f'device {device!r}: expected auto, cpu, cuda, cuda:1 or mps') from None
+    if device.type == 'cuda' and not torch.cuda.is_available():
+        raise ValueError(f'device {device}: PyTorch sees no GPU here; use cpu or auto')
     if device.type == 'cuda': torch.cuda.set_device(device)
     if world > 1 and not dist.is_initialized():
         dist.init_process_group('nccl' if device.type == 'cuda' else 'gloo', timeout=PATIENCE)

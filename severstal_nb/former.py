@@ -14,7 +14,7 @@ import re
 from .keys import ConfigError
 from .settings import ARCHS, KEYS, LOSSES
 
-# %% ../nbs/05g_former.ipynb #961bd84f
+# %% ../nbs/05g_former.ipynb #f8f086c6
 FORMER = {
     'DATA_ROOT': 'data.root', 'MODEL_ARCH': 'model.name', 'ENCODER': 'model.encoder', 'NUM_FOLDS': 'data.num_folds',
     'NUM_EPOCHS': 'training.num_epochs', 'BATCH_SIZE_TRAIN': 'data.batch_size',
@@ -23,7 +23,7 @@ FORMER = {
     'LOSS': 'loss.type', 'CROP_HEIGHT': 'data.crop_height', 'CROP_WIDTH': 'data.crop_width',
     'CROP_STRIDE': 'data.crop_stride', 'THRESHOLD': 'predict.threshold', 'MIN_SIZE': 'predict.min_size',
     'NUM_WORKERS': 'data.num_workers', 'SAVE_BEST_ONLY': 'training.save_best_only',
-    'training.batch_size': 'data.batch_size',
+    'training.batch_size': 'data.batch_size', 'training.lr': 'training.learning_rate',
 }
 FORMER_ANSWERS = {
     'NUM_CLASSES': 'the number of classes comes from the data; data.classes names them',

@@ -71,7 +71,7 @@ def fill_holes(
     cv2.floodFill(padded, None, (0,0), 2, flags=4)
     return (padded[1:-1, 1:-1] != 2).view(np.uint8)
 
-# %% ../nbs/08a_postprocess.ipynb #98c1edb3
+# %% ../nbs/08a_postprocess.ipynb #629ea636
 @dataclass
 class Thresholds:
     "The rules from probabilities to masks. Each value is one number for all classes, or a list with one per class."
@@ -93,7 +93,8 @@ class Thresholds:
             limit = 1 if name in ('pixel', 'label', 'top') else np.inf
             if values.ndim > 1 or not values.size or not ((values >= 0) & (values <= limit)).all():
                 raise ValueError(f"{name} {getattr(self, name)!r}: expected numbers " + ('from 0 to 1' if limit == 1 else 'from 0'))
-            setattr(self, name, np.asarray(getattr(self, name)).tolist())
+            given = np.asarray(getattr(self, name))
+            setattr(self, name, (given if given.dtype.kind in 'iuf' else values).tolist())  # '0.5' in a file is a number too
 
     @classmethod
     def numbers(cls)->list:

@@ -60,10 +60,10 @@ def probs_targ(table:pd.DataFrame, classes:list)->tuple: # float [N,K], bool [N,
     "Probabilities and truth of a predictions table."
     return table[[f'prob_{c}' for c in classes]].to_numpy(), table[[f'true_{c}' for c in classes]].to_numpy(bool)
 
-# %% ../nbs/09c_results.ipynb #7d24f1d6
+# %% ../nbs/09c_results.ipynb #4addeb99
 def finished_folds(run:Run)->list[int]:
     "Folds whose training and out-of-fold prediction are complete."
-    return [k for k in run.folds if (run.fold_path(k)/'results.json').is_file()]
+    return run.finished
 
 # %% ../nbs/09c_results.ipynb #44183b74
 def oof_masks(run:Run, data:SteelData, folds):

@@ -284,12 +284,18 @@ def model(self:Run, k:int=0, which:str='best_model'):
     "The model of fold `k` in eval mode: `best_model`, `model_final` or `average_model`."
     return load_fold_model(self, k, which)
 
-# %% ../nbs/06b_runs.ipynb #c27df640
+# %% ../nbs/06b_runs.ipynb #3df13fd5
+@patch(as_prop=True)
+def finished(self:Run)->list:
+    "Numbers of the folds whose training and out-of-fold prediction are complete."
+    return [k for k in self.folds if (self.fold_path(k)/'results.json').is_file()]
+
+# %% ../nbs/06b_runs.ipynb #82590d2e
 @patch
 def models(self:Run)->list:
-    "The best model of every fold."
+    "The best model of every finished fold; while none is, of every fold there is."
     if not self.folds: raise RunError(f'{self.path} has no fold yet: nothing was trained')
-    return [self.model(k) for k in self.folds]
+    return [self.model(k) for k in self.finished or self.folds]
 
 # %% ../nbs/06b_runs.ipynb #f91d7642
 def _geometry(run):
@@ -312,12 +318,12 @@ def _answer(run, p, rules):
     else: on = labels >= np.asarray(rules.label if rules else .5)
     return item | dict(present=[c for c,o in zip(run.classes, on) if o])
 
-# %% ../nbs/06b_runs.ipynb #04baa842
+# %% ../nbs/06b_runs.ipynb #a7aa0120
 def predict_images(
     run:Run,
     images, # a path, an array uint8 [h,w] or [h,w,3], or a list of them
     tta=None, # 'h', 'v', 'hv'; None: as the run was configured
-    folds=None, # None: all; their mean is predicted
+    folds=None, # None: the finished ones, or all while none is; their mean is predicted
     device='cpu',
     models=None, # models loaded before, to save time
     **kw, # for `predict_stream`
@@ -326,7 +332,7 @@ def predict_images(
     from severstal_nb.inference import ImageList, predict_stream
     single = isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim in (2, 3))
     source = ImageList([images] if single else images, run.color)
-    models = models or [run.model(k) for k in (run.folds if folds is None else folds)]
+    models = models or [run.model(k) for k in (run.finished or run.folds if folds is None else folds)]
     if not models: raise RunError(f'{run.path} has no fold yet: nothing was trained')
     rules, kw = run.thresholds, _geometry(run) | (dict(tta=tta) if tta is not None else {}) | dict(num_workers=0) | kw
     res = [_answer(run, p, rules) for p in predict_stream(models, source, device=device, **kw)]

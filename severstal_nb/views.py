@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# %% ../nbs/12b_views.ipynb #0fb60877
+# %% ../nbs/12b_views.ipynb #7bd62169
 from .comparing import columns, flat, monitored, per_image, run_row
 from .config import KEYS, load_config
 from .figures import new_figure, pick_cases, plot_cases, plot_history, plot_label_cases, recall_by_size
-from .metrics import seg_ci
+from .metrics import class_figure, seg_ci
 from .presence import most_confident_mistakes, plot_confusion, plot_pr, plot_reliability, plot_roc, presence_ci
 from .runs import HEADLINES, Run
 
@@ -95,12 +95,13 @@ def metric_table(
     ci, found = (_mask_intervals if run.task == 'segmentation' else _label_intervals)(run, per_image(run), n), run.results['metrics']
     return _named(pd.DataFrame([dict(value=found.get(k), low=low, high=high) for k, (low, high) in ci.items()], index=list(ci)), 'metric')
 
-# %% ../nbs/12b_views.ipynb #671911bf
+# %% ../nbs/12b_views.ipynb #a0d4e671
 def class_table(run:Run)->pd.DataFrame: # a row per class
     "Every per-class figure of a run: the columns are metrics, the rows classes."
     m = run.results['metrics']
     names = [k.removesuffix(f'_{run.classes[0]}') for k in m if k.endswith(f'_{run.classes[0]}')]
-    return _named(pd.DataFrame({n: {c: m.get(f'{n}_{c}') for c in run.classes} for n in names}), 'class')
+    names = dict.fromkeys(n.removesuffix('_class') for n in names)  # of a class called "defect", see `class_figure`
+    return _named(pd.DataFrame({n: {c: m.get(class_figure(n, c)) for c in run.classes} for n in names}), 'class')
 
 # %% ../nbs/12b_views.ipynb #1305819c
 def fold_figure(run:Run, k:int):

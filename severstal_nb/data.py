@@ -23,7 +23,7 @@ from .rle import _check_box, fill_runs, format_runs, mask_runs
 # %% ../nbs/01_data.ipynb #a846031a
 _all_ = ['ImageError', 'Problems', 'open_zip', 'read_bytes', 'read_image', 'split_member']  # found here too
 
-# %% ../nbs/01_data.ipynb #548e2dbe
+# %% ../nbs/01_data.ipynb #097cbdac
 class SteelData:
     "A table of images, the runs of their masks, class names, and the problems met while reading."
     def __init__(self,
@@ -39,6 +39,7 @@ class SteelData:
         info:dict|None=None, # what else the reader knows: reader, matched (n of m)
     ):
         self.images,self.classes = images, [str(c) for c in classes]
+        if twice := [c for c in set(self.classes) if self.classes.count(c) > 1]: raise ValueError(f'two classes are called {twice[0]!r}')
         n = len(self)*self.K
         self.starts = np.zeros(0, np.int32) if starts is None else starts
         self.lengths = np.zeros(0, np.int32) if lengths is None else lengths

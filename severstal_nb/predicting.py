@@ -185,7 +185,7 @@ def progress_bar(
     from tqdm.auto import tqdm
     return tqdm(total=n, unit='image', disable=None if show else True, leave=False)
 
-# %% ../nbs/09d_predicting.ipynb #6307caaf
+# %% ../nbs/09d_predicting.ipynb #b86e77d3
 def write_all(
     writer, # from `open_writer`
     run:Run, # the first of the runs
@@ -208,7 +208,8 @@ def write_all(
             at = p.i + 1
         for i in range(at, len(ids)): write_one(writer, ids[i], None, rules, run)
     what = 'written as without defect' if run.task == 'segmentation' else 'its fields are empty'
-    for p in problems.table().itertuples(): log.warning(f'{p.file}: {p.reason}; {what}')
+    known = dict(zip(data.problems.file, data.problems.reason))  # why it could not be opened
+    for p in problems.table().itertuples(): log.warning(f'{p.file}: {known.get(p.file, p.reason)}; {what}')
     return check_written(writer.path, data, run)
 
 # %% ../nbs/09d_predicting.ipynb #4efbd663

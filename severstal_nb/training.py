@@ -372,8 +372,8 @@ def find_monitor(
         raise TrainingError(f'cannot monitor {monitor!r}; the history will have: {", ".join(names)}')
     return monitor, mode or ('min' if falls(monitor, names, getattr(meter, 'classes', ())) else 'max')
 
-# %% ../nbs/06_training.ipynb #3b165fc9
-def check_settings(s:dict, device):
+# %% ../nbs/06_training.ipynb #8bf2af6b
+def check_settings(s:dict, device, n_valid:int=1):
     "Refuse what cannot work before the first batch is read."
     pick(s['schedule'], schedules, 'schedule')
     pick(s['precision'], dict.fromkeys(('fp32', 'bf16', 'fp16')), 'precision')
@@ -384,6 +384,7 @@ def check_settings(s:dict, device):
         if s[k] < low: raise TrainingError(f'{k}={s[k]}: at least {low}')
     if not s['batches']:
         raise TrainingError('the training loader has no batch: fewer images than the batch size, or none')
+    if not n_valid: raise TrainingError('the validation loader has no batch: nothing could say which epoch is best')
 
 # %% ../nbs/06_training.ipynb #604cf2f8
 def out_of_memory(e:Exception)->bool:
@@ -401,7 +402,7 @@ def memory_advice(learn, settings:dict)->str:
     return (f'out of memory in epoch {learn.epoch} with {batch} in {settings["precision"]}: use a smaller batch (and '
             f'accumulate several batches to a step), smaller crops{half}, or a smaller encoder')
 
-# %% ../nbs/06_training.ipynb #f6bcb7f2
+# %% ../nbs/06_training.ipynb #5cd827d1
 def run_steps(learn, settings:dict, state:dict, steps:list, log):
     "Run the loop. An interrupt says how to go on; a lack of memory says what to change."
     problem = None
@@ -412,6 +413,9 @@ def run_steps(learn, settings:dict, state:dict, steps:list, log):
     except (MemoryError, RuntimeError) as e:
         if not out_of_memory(e): raise
         problem = memory_advice(learn, settings)
+    except ValueError as e: # of batch-norm behind a pooling to 1×1, as in DeepLabV3 and PSPNet
+        if 'more than 1 value per channel' not in str(e): raise
+        problem = 'a batch of one image gives the batch-norm of this net nothing to average: use a batch of two or more'
     finally:
         for s in steps: getattr(s, 'restore', lambda: None)()
         learn.remove_cbs([c for c in learn.cbs if isinstance(c, Step)])
@@ -451,7 +455,7 @@ def finish(learn, folder, state, settings, meter, log)->pd.DataFrame:
     history.attrs['summary'] = summary
     return history
 
-# %% ../nbs/06_training.ipynb #63ae8ef9
+# %% ../nbs/06_training.ipynb #ea666b59
 def fit(
     model:nn.Module, # images uint8 [B,C,h,w] → logits
     dls, # fastai `DataLoaders`, or a pair of loaders; with `set_epoch` for exact resume
@@ -497,7 +501,7 @@ def fit(
                     channels_last=channels_last, patience=patience, monitor=monitor, mode=mode,
                     save_best_only=save_best_only, average_best=average_best, seed=seed,
                     batches=len(learn.dls.train), processes=rank_world()[1])
-    check_settings(settings, device)
+    check_settings(settings, device, len(learn.dls.valid))
     scaler = torch.amp.GradScaler(device.type) if precision == 'fp16' else None
     checkpoint = find_checkpoint(folder, resume)
     state = restore(learn, checkpoint, settings, scaler) if checkpoint else new_state()

@@ -196,7 +196,7 @@ def _train_job(train, cfg, name):
     print(name, flush=True)
     _done(train(cfg, resume=run and str(run)))
 
-# %% ../nbs/11_cli.ipynb #2cd86806
+# %% ../nbs/11_cli.ipynb #a4b421b0
 @command('Predict a folder of images with one run, or the mean of several: submission.csv or predictions.csv.',
          arg('runs', nargs='+', metavar='RUN', help='run folders'),
          arg('--images', required=True, metavar='DIR', help='folder of images'),
@@ -218,7 +218,8 @@ def predict(args):
         if not Path(o).exists(): raise FileNotFoundError(f'{o}: no such run folder')
     if not Path(args.images).exists(): raise FileNotFoundError(f'--images {args.images}: no such folder')
     if args.sample and not Path(args.sample).is_file(): raise FileNotFoundError(f'--sample {args.sample}: no such file')
-    if args.batch_size is not None: _at_least('batch-size', args.batch_size, 1)
+    for k,low in (('batch_size', 1), ('workers', 0)):
+        if getattr(args, k) is not None: _at_least(k.replace('_', '-'), getattr(args, k), low)
     tta = parse_tta(args.tta)
     from severstal_nb.experiment import predict
     print(predict(args.runs, args.images, args.out, tta=tta, form=args.form, every_row=args.all_rows,

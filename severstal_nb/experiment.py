@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# %% ../nbs/10_experiment.ipynb #d0809482
+# %% ../nbs/10_experiment.ipynb #6fbab5c1
 from .building import (build_loaders, build_loss, build_meter, build_model, build_train_meter, check_monitor,
                                    rank0_first)
 from .config import Config, ConfigError, as_config, differing, fit_to_data, load_config, run_name
@@ -27,8 +27,8 @@ from .files import read_json, write_json
 from .models import load_model
 from .opening import LOG, data_line, fold_rows, folds_to_train, open_data, predict_options, split_data
 from .postprocess import Thresholds
-from .predicting import (as_runs, check_one_kind, mean_thresholds, merge_parts, model_files, open_writer,
-                                     rank_share, write_all)
+from .predicting import (as_runs, check_one_kind, follow_sample, gate_options, mean_thresholds, merge_parts,
+                                     model_files, open_writer, rank_share, run_thresholds, with_unopened, write_all)
 from .readers import read_images
 from .results import (draw_labels, draw_masks, finished_folds, hyper_parameters, image_table, label_results,
                                   mask_results, predict_table, result_line, store_masks, test_results)
@@ -205,7 +205,7 @@ def train(
     from_rank0(None) # nobody leaves before the results are there
     return run
 
-# %% ../nbs/10_experiment.ipynb #6e5ca7e9
+# %% ../nbs/10_experiment.ipynb #7e5ec44b
 def predict(
     runs, # a run, a run folder, or a list of them
     images, # a folder of images, or `SteelData`
@@ -230,14 +230,15 @@ def predict(
     first, cfg = runs[0], load_config(file=runs[0].path/'config.yaml')
     cfg.task = first.task
     rank, world, device = setup_distributed(device or cfg.training.device)
-    data = images if isinstance(images, SteelData) else read_images(images, color=first.color)
+    data = images if isinstance(images, SteelData) else with_unopened(read_images(images, color=first.color))
+    if sample: data = follow_sample(data, sample, log)
     models = [m for r in runs for m in model_files(r, log)]
     given = dict(tta=tta, batch_size=batch_size, num_workers=num_workers, sequential=sequential)
     options = predict_options(cfg, device) | {k: v for k, v in given.items() if v is not None}
-    rules = thresholds or mean_thresholds([r.thresholds or Thresholds() for r in runs])
+    rules = thresholds or mean_thresholds([run_thresholds(r, log) for r in runs])
     if gates:
-        options['gate'] = [m for r in gates for m in model_files(r, log)]
-        rules = dataclasses.replace(rules, label=mean_thresholds([r.thresholds for r in gates]).label)
+        more, label = gate_options(gates, first, log)
+        options, rules = options | more, dataclasses.replace(rules, label=label)
     part, share = out, data
     if world > 1:
         part = f'{out}.part{rank}of{world}'

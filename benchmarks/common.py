@@ -64,12 +64,17 @@ def floor_of(times, ours, floor, what, unit='ms', clock='cpu'):
     return dict(floor=dict(what=what, value=round(f*scale, 4), times=round(o/f, 2)))
 
 
+def peak_mb():
+    "Largest memory that this process has had, in MB."
+    status = Path('/proc/self/status')  # ru_maxrss begins with the parent's size
+    kb = next((int(l.split()[1]) for l in status.read_text().splitlines() if l.startswith('VmHWM')), 0) if status.exists() else 0
+    return (kb or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)/1024
+
+
 def child(code, *args, env=None, timeout=1800):
     "Run Python code in a fresh process; returns what it printed last as JSON, with peak memory and processor time."
-    tail = ("\nimport json as _j, pathlib as _p, resource as _r\n"
-            "_u, _s = _r.getrusage(_r.RUSAGE_SELF), _p.Path('/proc/self/status')\n"  # ru_maxrss begins with the parent's size
-            "_kb = next((int(l.split()[1]) for l in _s.read_text().splitlines() if l.startswith('VmHWM')), 0) if _s.exists() else 0\n"
-            "print('\\n' + _j.dumps(dict(globals().get('result') or {}, peak_mb=(_kb or _u.ru_maxrss)/1024, cpu=_u.ru_utime+_u.ru_stime)))")
+    tail = ("\nimport json as _j, resource as _r\nfrom common import peak_mb as _p\n_u = _r.getrusage(_r.RUSAGE_SELF)\n"
+            "print('\\n' + _j.dumps(dict(globals().get('result') or {}, peak_mb=_p(), cpu=_u.ru_utime+_u.ru_stime)))")
     out = subprocess.run([sys.executable, '-c', code + tail, *map(str, args)], capture_output=True, text=True, timeout=timeout,
                          env={**os.environ, 'PYTHONPATH': os.pathsep.join([str(HERE.parent), str(HERE), os.environ.get('PYTHONPATH', '')]),
                               'PYTHONWARNINGS': 'ignore', **(env or {})})
@@ -141,8 +146,8 @@ def environment():
 def one_thread():
     "Nothing runs on more than one core, and freed memory is kept, as in every `severstal` command: for us and for the peers."
     import cv2, torch
-    from severstal_nb.cli import settle
-    settle()
+    from severstal_nb.dataset import keep_memory
+    keep_memory()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 

@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from common import child, many_files, temp
-from rows_models import PREDICT, a_run, copy_table
+from rows_models import a_run, copy_table
 
 READ = '''
 import sys
@@ -24,6 +24,11 @@ from severstal_nb.dataset import SteelDataset, StepLoader
 c = time.process_time()
 for batch in StepLoader(SteelDataset(data, augment=make_augment(256, 1600, hflip=.5, vflip=.5, brightness_contrast=.5)), 8, shuffle=True): pass
 result = dict(part=time.process_time() - c)
+'''
+PREDICT = '''
+import sys, torch; torch.set_num_threads(1)
+from severstal_nb.experiment import predict
+predict(*sys.argv[1:4], progress=False, resume=False)
 '''
 SEARCH = READ + '''
 import time, numpy as np

@@ -1,5 +1,7 @@
 "Where a net is involved: training steps, prediction, peak memory, the GPU."
 import json, time
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -114,47 +116,65 @@ def predict_row(least, name='linknet-mobilenet_v2', n=16, device='cpu', **kw):
                            'strips per second, forward alone': round(1/t['peer']['wall']['median'], 2)})
 
 
-PREDICT = '''
+HEAD = '''
 import sys, torch; torch.set_num_threads(1)
-from severstal_nb.experiment import predict
-predict(sys.argv[1], sys.argv[2], sys.argv[3], progress=False, resume=False)
+from common import peak_mb
+run, root, *sizes = sys.argv[1:]
+result = {}
 '''
-OOF = '''
-import sys, torch; torch.set_num_threads(1)
+PREDICT = HEAD + '''
+from severstal_nb.experiment import predict
+for n in sizes:
+    predict(run, f'{root}/{n}/train_images', f'{root}/{n}/out.csv', progress=False, resume=False)
+    result[n] = peak_mb()
+'''
+OOF = HEAD + '''
 from severstal_nb.config import load_config
 from severstal_nb.ensembling import count_pairs
-from severstal_nb.building import predict_options
+from severstal_nb.opening import predict_options
 from severstal_nb.readers import read_kaggle
 from severstal_nb.results import store_masks
 from severstal_nb.runs import load_run
-run = load_run(sys.argv[1])
-cfg = load_config(file=run.path/'config.yaml')
-data = read_kaggle(sys.argv[2])
-store = store_masks(sys.argv[3], run.model(0), data, 0, **predict_options(cfg))
-count_pairs(store, data)
+run = load_run(run)
+cfg, model = load_config(file=run.path/'config.yaml'), run.model(0)
+with torch.no_grad(): model.net[0].weight *= .02  # as sure as trained nets are: noise would fill the disk
+for n in sizes:
+    data = read_kaggle(f'{root}/{n}')
+    count_pairs(store_masks(f'{root}/{n}/oof', model, data, 0, **predict_options(cfg)), data)
+    result[n] = peak_mb()
+'''
+TRAIN = HEAD + '''
+from severstal_nb.experiment import train
+for n in sizes:
+    train('demo', model__name='tiny_seg', model__encoder=None, training__num_epochs=3, predict__tta=[], data__root=f'{root}/{n}',
+          data__duplicates='none', data__fold=0, run__root=f'{root}/{n}/runs', verbose=False)
+    result[n] = peak_mb()
 '''
 
 
-def memory_row(code, sizes, kaggle):
-    "Peak memory of fresh processes over more and more strips."
+@lru_cache(maxsize=3)
+def memory_peaks(codes, sizes):
+    "Peak memory of a process after each of several jobs, over more and more strips; processes for several codes run side by side."
     from severstal_nb.synthetic import make_kaggle
-    peaks, cpu = {}, {}
-    with temp() as folder:
+    with temp() as folder, ThreadPoolExecutor(2) as pool:
         folder = Path(folder)
         run = a_run(folder)
-        few = make_kaggle(folder/'few', 40, n_workers=1)
+        few = make_kaggle(folder/'few', 40, n_workers=1, balanced=True)
         files = sorted((few/'train_images').glob('*.jpg'))
         for n in sizes:
-            where = many_files(folder/str(n)/'train_images', n, files)
-            if kaggle: copy_table(few, files, n)(folder/str(n)/'train.csv')
-            got = [child(code, run.path, folder/str(n) if kaggle else where, folder/f'out{n}') for _ in range(3 if n <= 100 else 1)]
-            peaks[n], cpu[n] = [g['peak_mb'] for g in got], got[0]['cpu']
-    first, last = np.median(peaks[sizes[0]]), np.median(peaks[sizes[-1]])
-    return dict(unit='MB', clock='peak', ours=quartiles(peaks[sizes[-1]]), peer=quartiles(peaks[sizes[0]]),
-                ratio=dict(median=round(float(first/last), 4)), met=bool(last <= 1.05*first), repeats=1,
-                data=f'synthetic strips 256×1600, one convolution; {sizes[-1]:,} beside {sizes[0]:,}',
-                figures={f'{n:,} strips, MB': round(float(np.median(p)), 1) for n, p in peaks.items()}
-                | {f'{n:,} strips, processor s': round(c, 1) for n, c in cpu.items()})
+            many_files(folder/str(n)/'train_images', n, files)
+            copy_table(few, files, n)(folder/str(n)/'train.csv')
+        return list(pool.map(lambda code: child(code, run.path, folder, *sizes, timeout=3600), codes))
+
+
+def memory_row(code, codes, sizes):
+    "The fields of a memory row."
+    got = memory_peaks(codes, sizes)[codes.index(code)]
+    first, *_, last = (got[str(n)] for n in sizes)
+    return dict(unit='MB', clock='peak', ours=quartiles([last]), peer=quartiles([first]),
+                ratio=dict(median=round(first/last, 4)), met=bool(last <= 1.05*first), repeats=1,
+                data=f'synthetic strips 256×1600, one convolution; one process, {sizes[0]:,} strips and then {sizes[-1]:,}',
+                figures={f'{n:,} strips, MB': round(got[str(n)], 1) for n in sizes} | {'processor s': round(got['cpu'], 1)})
 
 
 def copy_table(few, files, n):
@@ -165,12 +185,18 @@ def copy_table(few, files, n):
     return lambda path: pd.concat(rows).to_csv(path, index=False)
 
 
+BOTH, MANY = (PREDICT, OOF), (100, 10_000)
+
 @row('memory_predict', 'peak memory of predict', 'itself with fewer strips', 'flat within 5 %', heavy=True)
-def memory_predict_row(least, sizes=(100, 1000)): return memory_row(PREDICT, sizes, False)
+def memory_predict_row(least): return memory_row(PREDICT, BOTH, MANY)
 
 
 @row('memory_oof', 'peak memory of out-of-fold prediction and counting', 'itself with fewer strips', 'flat within 5 %', heavy=True)
-def memory_oof_row(least, sizes=(100, 500)): return memory_row(OOF, sizes, True)
+def memory_oof_row(least): return memory_row(OOF, BOTH, MANY)
+
+
+@row('memory_train', 'peak memory of training, three epochs of one fold of two', 'itself with fewer strips', 'flat within 5 %', heavy=True)
+def memory_train_row(least): return memory_row(TRAIN, (TRAIN,), (60, 600))
 
 
 def no_gpu(command):

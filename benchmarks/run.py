@@ -2,7 +2,7 @@
 
     python benchmarks/run.py                    every row; less than a quarter of an hour on two quiet cores
     python benchmarks/run.py --only rle         rows whose name begins so; several names with commas
-    python benchmarks/run.py --growth           the growth chart as well, and 10,000 strips in the memory rows (long)
+    python benchmarks/run.py --growth           the growth chart as well (long)
     python benchmarks/run.py --growth --only -  the growth chart alone; each point is kept as soon as it is measured
     python benchmarks/run.py --list             names of the rows
 
@@ -25,26 +25,25 @@ import common
 import rows_loading, rows_masks, rows_models  # each registers its rows
 
 ORDER = ('rle_decode rle_encode rle_encode_columns sample_full sample_crop sample_store train_step_unet train_step_cbam gpu_feed '
-         'gpu_precision predict gpu_predict memory_predict memory_oof small_components threshold_search open_kaggle folds imports '
-         'help first_batch synthetic').split()
+         'gpu_precision predict gpu_predict memory_predict memory_oof memory_train small_components threshold_search open_kaggle folds '
+         'imports help first_batch synthetic').split()
 
 
 def options(argv=None):
     "The command line."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--only', help='beginnings of names, with commas')
-    p.add_argument('--growth', action='store_true', help='also the growth chart, and 10,000 strips for the memory rows')
+    p.add_argument('--growth', action='store_true', help='also the growth chart')
     p.add_argument('--out', default=HERE/'results'/'speed.json', type=Path)
     p.add_argument('--list', action='store_true')
     return p.parse_args(argv)
 
 
-def run_row(name, growth=False):
+def run_row(name):
     "One row's fields, with what it is about and when and how long it ran."
     r = common.ROWS[name]
     start = time.perf_counter()
-    extra = dict(sizes=(100, 1000, 10_000)) if growth and name.startswith('memory') else {}
-    fields = r['f'](r['least'], **extra)
+    fields = r['f'](r['least'])
     env = common.environment()
     return dict(name=name, what=r['what'], beside=r['beside'], aim=r['aim']) | fields | dict(
         seconds=round(time.perf_counter() - start, 1), date=env['date'], load=env['load'])
@@ -80,7 +79,7 @@ def main(argv=None):
     common.one_thread()
     failed = []
     for n in names:
-        try: r = run_row(n, o.growth)
+        try: r = run_row(n)
         except Exception:
             traceback.print_exc()
             failed.append(n)

@@ -141,18 +141,18 @@ def size_estimate(
     ratio, pixels = store.nbytes()/raw, raw/store.done.sum()/len(store.classes)
     return n*len(store.classes)*(height*width if height else pixels)*ratio/1e9
 
-# %% ../nbs/09_ensembling.ipynb #633bf506
+# %% ../nbs/09_ensembling.ipynb #d5dcc06a
 def histograms(
     probs:np.ndarray, # uint8 `[K,H,W]`
     mask:np.ndarray, # 0/1 `[K,H,W]`
 )->np.ndarray: # int64 `[K,2,256]`
     "Pixels per byte value and class: over the image, and over its defect."
-    if probs[0].size > 1<<24: raise ValueError('more than 16 million pixels: float32 histograms would lose counts')
     out = np.zeros((len(probs), 2, 256), np.int64)
-    for k,(p,m) in enumerate(zip(probs, mask)):
-        out[k,0] = cv2.calcHist([p], [0], None, [256], [0,256]).ravel()
-        m = np.ascontiguousarray(m, np.uint8)
-        if m.any(): out[k,1] = cv2.calcHist([p], [0], m, [256], [0,256]).ravel()
+    some = max(1, (1<<24)//probs.shape[2])  # rows: OpenCV counts in float32, which is exact up to here
+    for k,r in itertools.product(range(len(probs)), range(0, probs.shape[1], some)):
+        p, m = probs[k,r:r+some], np.ascontiguousarray(mask[k,r:r+some], np.uint8)
+        out[k,0] += cv2.calcHist([p], [0], None, [256], [0,256]).ravel().astype(np.int64)
+        if m.any(): out[k,1] += cv2.calcHist([p], [0], m, [256], [0,256]).ravel().astype(np.int64)
     return out
 
 # %% ../nbs/09_ensembling.ipynb #34ef5505
@@ -429,15 +429,13 @@ def average_checkpoints(
     part.replace(out)
     return out
 
-# %% ../nbs/09_ensembling.ipynb #0fe72f95
+# %% ../nbs/09_ensembling.ipynb #da28bdea
 def update_bn(
     model, # a net, maybe with batch-norm layers
     loader, # of batches `x` or `(x, ...)`
     n_batches:int|None=None, # stop after these many; None: all
-    device='cpu',
 ): # the model
-    "Estimate batch-norm statistics anew; all other weights stay, and so does the model's mode."
-    import torch
-    from torch.optim.swa_utils import update_bn as torch_update_bn
-    torch_update_bn(itertools.islice(loader, n_batches), model, device=torch.device(device))
+    "Estimate batch-norm statistics anew; all other weights stay, those of a frozen encoder too, and so does the model's mode."
+    from severstal_nb.training import estimate_norms
+    estimate_norms(model, itertools.islice(loader, n_batches))
     return model

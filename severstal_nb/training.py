@@ -292,12 +292,13 @@ def evaluate(
         if meter is not None: meter.update(logits, y)
     return dict(valid_loss=mean_loss(losses)) | figures(meter)
 
-# %% ../nbs/06_training.ipynb #85ac0d0d
+# %% ../nbs/06_training.ipynb #833f2034
 def estimate_norms(
     model:nn.Module,
     batches, # of images, or of (images, targets)
 ):
-    "Batch-norm statistics anew from one pass over `batches`; those of a frozen encoder stay."
+    "Batch-norm statistics anew from one pass over `batches`; those of a frozen encoder stay, and the model's mode."
+    was = model.training
     norms = [m for m in model.train().modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     kept = [m for m in norms if not m.training]
     for m in kept: m.reset_running_stats = lambda: None # torch sets them to 0 and 1, and in eval mode they stay so
@@ -305,6 +306,7 @@ def estimate_norms(
         with torch.no_grad(): update_bn(batches, model, next(model.parameters()).device)
     finally:
         for m in kept: del m.reset_running_stats
+        model.train(was)
 
 # %% ../nbs/06_training.ipynb #1c26e7a4
 def load_average(

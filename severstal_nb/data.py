@@ -192,16 +192,18 @@ def from_masks(cls:SteelData,
     offsets = np.concatenate([[0], np.cumsum([len(s) for s,_ in found])]).astype(np.int64)
     return cls(images, classes, cat(0), cat(1), offsets, **kw)
 
-# %% ../nbs/01_data.ipynb #ed6586ea
+# %% ../nbs/01_data.ipynb #82064509
 def concat(
     datas:list, # with the same classes and task
 )->SteelData:
-    "Several data as one. Raises `ValueError` when classes or tasks differ."
+    "Several data as one. Raises `ValueError` when classes, tasks or stores differ."
     if not datas: raise ValueError('nothing to concatenate')
     first,new = datas[0], copy.copy(datas[0])
     for d in datas[1:]:
         if d.classes != first.classes: raise ValueError(f'classes differ: {first.classes} and {d.classes}')
         if d.task != first.task: raise ValueError(f'tasks differ: {first.task} and {d.task}')
+        if getattr(d, 'store', None) is not getattr(first, 'store', None):
+            raise ValueError('some of these read a store of decoded images: put them together first, and precrop the whole')
     new.images = pd.concat([d.images for d in datas], ignore_index=True)
     new.starts,new.lengths = (np.concatenate([getattr(d, a) for d in datas]) for a in ('starts','lengths'))
     new.offsets = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(d.offsets) for d in datas]))]).astype(np.int64)

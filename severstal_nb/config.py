@@ -39,7 +39,7 @@ def list_presets()->list[str]:
     "Names of the built-in presets."
     return sorted(o.stem for o in preset_folder().glob('*.yaml'))
 
-# %% ../nbs/06a_config.ipynb #f137b83b
+# %% ../nbs/06a_config.ipynb #6ac58377
 def read_config_file(
     path, # YAML file, in sections or dotted keys
 )->dict: # dotted key → value
@@ -50,7 +50,8 @@ def read_config_file(
     if o is None: return {}
     if not isinstance(o, dict):
         raise ConfigError(f'config file {path}: expected keys with values, found a {type(o).__name__}')
-    return {k: _number(k, v) for k,v in flatten(o).items()}
+    empty = {k for k,v in o.items() if v is None and any(n.startswith(f'{k}.') for n in KEYS)}  # a section with no line in it
+    return {k: _number(k, v) for k,v in flatten(o).items() if k not in empty}
 
 # %% ../nbs/06a_config.ipynb #605e31bb
 def _number(k, v):

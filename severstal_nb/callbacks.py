@@ -9,8 +9,8 @@ __all__ = ['SteelLearner', 'make_learner', 'Step', 'Reseed', 'Rates', 'set_momen
            'norms_eval', 'Autocast', 'ScaleLoss', 'ScaledStep', 'ChannelsLast', 'Ranks', 'Measure', 'mean_loss',
            'figures', 'peak_memory', 'Bar', 'bar_visible']
 
-# %% ../nbs/05d_callbacks.ipynb #67871ee6
-import sys, time
+# %% ../nbs/05d_callbacks.ipynb #64348f5d
+import math, sys, time
 from functools import partial
 import torch
 from fastai.callback.core import (Callback, CancelBatchException, CancelEpochException, CancelStepException,
@@ -209,7 +209,7 @@ class Ranks(Step):
     def before_step(self): sum_gradients(self.learn.model.parameters())
     def before_validate(self): sync_tensors(self.learn.model.buffers())
 
-# %% ../nbs/05d_callbacks.ipynb #bcc4c8bb
+# %% ../nbs/05d_callbacks.ipynb #f98d8655
 class Measure(Step):
     "Losses, metrics, seconds and peak memory of an epoch in `row`; stops at a loss that is not finite."
     order = 40
@@ -227,12 +227,14 @@ class Measure(Step):
         self.losses, self.now = [], meter
         if meter is not None: meter.reset()
     def after_loss(self):
-        self.losses.append((self.learn.loss.detach(), find_bs(self.learn.xb)))
+        loss = self.learn.loss.detach()
+        if loss.device.type == 'cpu': loss = loss.item() # a GPU's is fetched later: fetching waits for the card
+        self.losses.append((loss, find_bs(self.learn.xb)))
         if len(self.losses) % self.check_every == 0 or self.learn.iter+1 == self.learn.n_iter: self._check()
     def _check(self):
         n = (len(self.losses)-1) % self.check_every + 1
         for j,(loss,_) in enumerate(self.losses[-n:]):
-            if not torch.isfinite(loss):
+            if not math.isfinite(loss):
                 raise TrainingError(_not_finite(self.learn, float(loss), self.learn.iter-n+1+j))
     def after_batch(self):
         if self.now is not None: self.now.update(self.learn.pred, self.learn.yb[0])

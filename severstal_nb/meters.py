@@ -23,7 +23,7 @@ def logit_cutoff(
     with np.errstate(divide='ignore', invalid='ignore'):
         return torch.tensor(np.where(p <= 0, -np.inf, np.where(p >= 1, np.inf, np.log(p/(1-p)))), dtype=torch.float32)
 
-# %% ../nbs/04c_meters.ipynb #b8d6dc9b
+# %% ../nbs/04c_meters.ipynb #bb2e8ff1
 class Meter:
     "Keeps a tuple of arrays with one row per image for every batch; a subclass says which, and what follows from them."
     def __init__(self, classes:list): self.classes = list(classes); self.reset()
@@ -33,27 +33,37 @@ class Meter:
     def parts(self)->list:
         "The meters whose batches make up the state of this one."
         return [self]
+    def keep(self, *fields):
+        "Keep the arrays or tensors of a batch, one row per image, as plain numbers."
+        arrays = [np.asarray(f.cpu() if isinstance(f, torch.Tensor) else f) for f in fields]
+        self.batches.append([(a.tolist(), a.dtype.str, a.shape) for a in arrays])
     def rows(self)->list:
         "Every kept array over all batches."
-        return [np.concatenate(o) for o in zip(*self.batches)]
+        return [np.concatenate(o) for o in zip(*map(_arrays, self.batches))]
     def merge(self, ranks:list):
         "Take over the batches of several processes, each of which saw every R-th image of every batch."
         n = max(map(len, ranks))
-        self.batches = [_deal_back([r[j] for r in ranks if j < len(r)]) for j in range(n)]
+        whole = [_deal_back([_arrays(r[j]) for r in ranks if j < len(r)]) for j in range(n)]
+        self.reset()
+        for batch in whole: self.keep(*batch)
     @property
     def names(self)->list:
         "The keys that `compute` returns."
         empty = type(self)(self.classes)
-        empty.batches = [self._nothing()]
+        empty.keep(*self._nothing())
         return list(empty.compute())
 
-# %% ../nbs/04c_meters.ipynb #5b064adf
+# %% ../nbs/04c_meters.ipynb #cf4d9dbd
+def _arrays(batch):
+    "A kept batch as arrays again."
+    return [np.array(values, kind).reshape(shape) for values,kind,shape in batch]
+
 def _deal_back(parts):
     "One batch from the parts of several processes: rows 0 of all, rows 1 of all, …"
     order = np.argsort(np.concatenate([np.arange(len(p[0]))*len(parts)+r for r,p in enumerate(parts)]))
     return tuple(np.concatenate(field)[order] for field in zip(*parts))
 
-# %% ../nbs/04c_meters.ipynb #56e783ca
+# %% ../nbs/04c_meters.ipynb #990cbc9a
 class SegmentationMeter(Meter):
     "`seg_metrics` of mask logits `[B,K,H,W]` against masks `[B,K,H,W]`: three counts per (image, class) pair."
     monitor = 'dice'
@@ -65,11 +75,11 @@ class SegmentationMeter(Meter):
         self.cutoff = logit_cutoff(threshold).reshape(-1, 1, 1)
     def update(self, logits, targ):
         on = logits.detach().float() >= self.cutoff.to(logits.device)
-        self.batches.append((pair_counts(on, targ.bool()),))
+        self.keep(pair_counts(on, targ.bool()))
     def compute(self)->dict: return seg_metrics(self.rows()[0], self.classes)
     def _nothing(self): return (np.zeros((1, len(self.classes), 3), np.int64),)
 
-# %% ../nbs/04c_meters.ipynb #9b4d7a21
+# %% ../nbs/04c_meters.ipynb #7a84d651
 class PresenceMeter(Meter):
     "`presence_metrics` of label logits `[B,K]` against 0/1 labels `[B,K]`."
     monitor = 'f1_macro'
@@ -80,16 +90,16 @@ class PresenceMeter(Meter):
         super().__init__(classes)
         self.threshold = threshold
     def update(self, logits, targ):
-        self.batches.append((logits.detach().float().sigmoid().cpu().numpy(), targ.bool().cpu().numpy()))
+        self.keep(logits.detach().float().sigmoid(), targ.bool())
     def compute(self)->dict: return presence_metrics(*self.rows(), self.classes, threshold=self.threshold)
     def _nothing(self): return np.zeros((1, len(self.classes)), np.float32), np.zeros((1, len(self.classes)), bool)
 
-# %% ../nbs/04c_meters.ipynb #836ee448
+# %% ../nbs/04c_meters.ipynb #9b4a3678
 class SingleLabelMeter(Meter):
     "`single_label_metrics` of logits `[B,K]` against class indices `[B]`."
     monitor = 'accuracy'
     def update(self, logits, targ):
-        self.batches.append((logits.detach().float().softmax(1).cpu().numpy(), targ.long().cpu().numpy()))
+        self.keep(logits.detach().float().softmax(1), targ.long())
     def compute(self)->dict: return single_label_metrics(*self.rows(), self.classes)
     def _nothing(self): return np.full((1, len(self.classes)), 1/len(self.classes), np.float32), np.zeros(1, np.int64)
 
@@ -115,7 +125,7 @@ class TwoHeadMeter:
     def compute(self)->dict:
         return self.masks.compute() | {f'label_{k}': v for k,v in self.labels.compute().items()}
 
-# %% ../nbs/04c_meters.ipynb #f71bbf2e
+# %% ../nbs/04c_meters.ipynb #fc137a31
 class AccuracyMeter(Meter):
     "Share of right answers: class indices `[B]` by the largest logit, 0/1 targets by its sign; labels, of two heads."
     monitor = 'accuracy'
@@ -124,6 +134,6 @@ class AccuracyMeter(Meter):
         if isinstance(logits, (tuple, list)): logits, targ = logits[-1], targ[-1]
         single = targ.ndim == logits.ndim-1
         right = (logits.detach().argmax(1) == targ) if single else ((logits.detach() >= 0) == targ.bool())
-        self.batches.append((right.reshape(len(right), -1).float().mean(1).double().cpu().numpy(),))
+        self.keep(right.reshape(len(right), -1).float().mean(1).double())
     def compute(self)->dict: return dict(accuracy=float(self.rows()[0].mean()))
     def _nothing(self): return (np.zeros(1),)

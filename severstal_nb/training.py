@@ -273,7 +273,7 @@ def average_weights(
     return {k: torch.stack([s[k].double() for s in states]).mean(0).to(v.dtype) if v.is_floating_point() else v
             for k,v in states[0].items()}
 
-# %% ../nbs/06_training.ipynb #2ea9a28b
+# %% ../nbs/06_training.ipynb #e1b57db2
 @torch.no_grad()
 def evaluate(
     model:nn.Module,
@@ -288,7 +288,7 @@ def evaluate(
     for x,y in loader:
         x, y = x.to(device), tuple(t.to(device) for t in y) if isinstance(y, (tuple, list)) else y.to(device)
         logits = to_float(model(x))
-        losses.append((loss(logits, y), len(x)))
+        losses.append((float(loss(logits, y)), len(x)))
         if meter is not None: meter.update(logits, y)
     return dict(valid_loss=mean_loss(losses)) | figures(meter)
 

@@ -70,10 +70,11 @@ def _walk(folder):
         seen.add(real)
         yield from (os.path.relpath(os.path.join(d, f), folder).replace(os.sep, '/') for f in files)
 
-# %% ../nbs/00a_images.ipynb #4dee5e2d
+# %% ../nbs/00a_images.ipynb #878ead3d
 class Place:
     "A folder, or a folder inside a zip archive: lists and names what is in it."
     def __init__(self, path):
+        if not str(path): raise FileNotFoundError('the name of the folder is empty: an unset variable?')
         self.path = str(path).rstrip('/\\') or os.sep
         self.archive,inside = split_member(self.path)
         is_file = os.path.isfile(self.archive)

@@ -7,11 +7,11 @@ Docs: https://severstal-nb.github.io/severstal_nb/kaggle_csv.html.md"""
 # %% auto #0
 __all__ = ['KAGGLE_CLASSES', 'read_table', 'find_columns', 'parse_row', 'class_number', 'kaggle_classes', 'ImageNames']
 
-# %% ../nbs/00b_kaggle_csv.ipynb #9bcf663a
-import csv, io, re
+# %% ../nbs/00b_kaggle_csv.ipynb #921c41b3
+import csv, io, os, re
 from pathlib import PurePosixPath
 
-from .images import ImageError, Place, read_bytes
+from .images import EXTENSIONS, ImageError, Place, read_bytes
 
 # %% ../nbs/00b_kaggle_csv.ipynb #74cd2756
 def read_table(
@@ -98,17 +98,23 @@ def kaggle_classes(
         except ValueError: pass
     return [str(k+1) for k in range(max(ids))]
 
-# %% ../nbs/00b_kaggle_csv.ipynb #a275689b
+# %% ../nbs/00b_kaggle_csv.ipynb #38a70eb5
+def _stem(name):
+    "The name without folders and without the ending of an image file; a dot elsewhere is part of the name."
+    last = PurePosixPath(name.replace('\\', '/')).name
+    stem,ext = os.path.splitext(last)
+    return (stem if ext.lower() in EXTENSIONS else last).casefold()
+
 class ImageNames:
     "Finds image files by the names of a CSV."
     def __init__(self,
         names, # of the image files that are there
     ):
         self.names,self.stems,self.loose = set(names),{},{}
-        for n in names: self.stems.setdefault(PurePosixPath(n).stem.casefold(), []).append(n)
+        for n in names: self.stems.setdefault(_stem(n), []).append(n)
     def __call__(self, name):
         "The file's name, or None; loose matches are kept in `loose`."
         if name in self.names: return name
-        like = self.stems.get(PurePosixPath(name).stem.casefold(), [])
+        like = self.stems.get(_stem(name), [])
         if len(like) == 1: self.loose[name] = like[0]
         return self.loose.get(name)

@@ -77,7 +77,7 @@ def index_runs(
         problems.add(name, None, f'unknown class {which}: {size} pixels taken as background (known are 1 to {n})')
     return {v-1:mask_runs(a == v) for v in values if v <= n}
 
-# %% ../nbs/00c_mask_files.ipynb #c79152a5
+# %% ../nbs/00c_mask_files.ipynb #55f4b361
 def bitmap(
     obj:dict, # an object as Supervisely writes it
 )->tuple[int,int,np.ndarray]: # x and y of the top-left corner; bool [h,w]
@@ -89,7 +89,8 @@ def bitmap(
         with Image.open(io.BytesIO(raw)) as im: a = np.asarray(im)
         x,y = (int(v) for v in obj['bitmap']['origin'])
     except Exception as e: raise ValueError(f'bitmap cannot be read ({type(e).__name__})') from None
-    return x, y, (a[...,-1] if a.ndim == 3 else a) > 0
+    if a.ndim == 3: a = a[...,-1] if a.shape[2] in (2,4) else a.max(2)      # alpha, else any colour
+    return x, y, a > 0
 
 # %% ../nbs/00c_mask_files.ipynb #4779d7c3
 def object_masks(

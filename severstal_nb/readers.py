@@ -196,7 +196,7 @@ def _count_classes(files, sizes, msk):
         if top[-1] > 64: return 1
     return max(top)
 
-# %% ../nbs/01a_readers.ipynb #36fd3750
+# %% ../nbs/01a_readers.ipynb #9fb26a9e
 def _keys(names, full=False):
     "{name without ending: name}; with the folders when `full`."
     return {str(PurePosixPath(n).with_suffix('')) if full else PurePosixPath(n).stem:n for n in names}
@@ -210,7 +210,10 @@ def _mask_files(msk, classes, full):
             return {}, {f:{k:f'{f}/{n}' for k,n in _keys(v).items()} for f,v in inner.items() if v}
         files = msk.images(deep=True)
     files = _keys(files, full)
-    ends = {c:{k[:-len(c)-1]:n for k,n in files.items() if k.endswith(f'_{c}')} for c in classes or []}
+    ends = {c:{} for c in classes or []}
+    for k,n in files.items():
+        fits = [c for c in ends if k.endswith(f'_{c}')]
+        if fits: ends[c := max(fits, key=len)][k[:-len(c)-1]] = n              # 'edge_crack' before 'crack'
     return ({}, ends) if files and sum(map(len, ends.values())) == len(files) else (files, {})
 
 # %% ../nbs/01a_readers.ipynb #b6cfe700

@@ -28,7 +28,7 @@ def seed_augment(
     "Let all transforms of `aug` draw from one pair of generators started at `seed`."
     aug.set_random_state(np.random.default_rng(seed), random.Random(seed))
 
-# %% ../nbs/01c_augment.ipynb #980bede4
+# %% ../nbs/01c_augment.ipynb #e2779a92
 def pack_masks(
     mask:np.ndarray, # uint8 0/1 [K,h,w], K at most 8
 )->np.ndarray: # uint8 [h,w]
@@ -37,6 +37,8 @@ def pack_masks(
     if len(mask) == 1: return mask[0]  # the usual case costs nothing
     out = np.array(mask[0], order='C')
     for k in range(1, len(mask)): out |= mask[k] << k
+    if out.max(initial=0) >> len(mask) or len(mask) == 8 and mask.max(initial=0) > 1:
+        raise ValueError(f'masks are 0 or 1, found {mask.max()}')
     return out
 
 def unpack_masks(
@@ -49,15 +51,16 @@ def unpack_masks(
     for k in range(n_classes): np.bitwise_and(plane if k == 0 else plane >> k, 1, out=out[k])
     return out
 
-# %% ../nbs/01c_augment.ipynb #70b7c229
+# %% ../nbs/01c_augment.ipynb #27a592d8
 def apply_augment(
     aug, # an albumentations `Compose`: from `make_augment`, or the user's own
     image:np.ndarray, # uint8 [h,w] or [h,w,3]
-    mask:np.ndarray|None=None, # uint8 0/1 [K,h,w]
+    mask:np.ndarray|None=None, # uint8 0/1 or bool [K,h,w]
     seed:int=0,
 )->tuple: # image uint8, and mask uint8 0/1 [K,h,w] or None
     "Augment an image and its masks; the result depends on the arguments only. Raises `TypeError` when it is not uint8."
     seed_augment(aug, seed)
+    if mask is not None and mask.dtype == bool: mask = mask.view(np.uint8)
     if mask is None: return _uint8(aug(image=image)['image']), None
     if getattr(aug, 'packs_masks', False) and len(mask) <= 8:
         out = aug(image=image, mask=pack_masks(mask))

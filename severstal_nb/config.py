@@ -53,9 +53,10 @@ def read_config_file(
     empty = {k for k,v in o.items() if v is None and any(n.startswith(f'{k}.') for n in KEYS)}  # a section with no line in it
     return {k: _number(k, v) for k,v in flatten(o).items() if k not in empty}
 
-# %% ../nbs/06a_config.ipynb #605e31bb
+# %% ../nbs/06a_config.ipynb #1e48b173
 def _number(k, v):
     "YAML reads `1e-3` as text (it wants `1.0e-3`); here it is a number where the key holds one."
+    if isinstance(v, list): return [_number(k, o) for o in v]
     holds = KEYS[k].type if k in KEYS else str
     if not isinstance(v, str) or 'float' not in type_name(holds): return v
     try: return float(v)
@@ -233,14 +234,14 @@ def load_config(
         setattr(getattr(cfg, section[0]) if section else cfg, leaf, v)
     return check_config(_fill(cfg))
 
-# %% ../nbs/06a_config.ipynb #878fc26a
+# %% ../nbs/06a_config.ipynb #f3427179
 def check_paths(
     cfg:Config,
     weights:bool=True, # a run that is continued has its weights already
 )->Config:
     "Are the folders and files named in `cfg` there? Raises `ConfigError`."
     d, w = cfg.data, cfg.model.weights
-    if d.root not in (None, 'synthetic') and not Path(d.root).exists():
+    if d.root not in (None, 'synthetic') and not (d.root and Path(d.root).exists()):
         raise ConfigError(f'data.root={d.root}: no such folder or file')
     if d.duplicates not in ('find', 'none') and not Path(d.duplicates).is_file():
         raise ConfigError(f'data.duplicates={d.duplicates}: expected find, none, or a CSV file')

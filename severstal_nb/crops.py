@@ -194,10 +194,13 @@ def _source_bytes(path):
     try: return os.stat(archive).st_size if member is None else open_zip(archive).getinfo(member).file_size
     except (OSError, KeyError): return None
 
-# %% ../nbs/07_crops.ipynb #c3f03fc8
+# %% ../nbs/07_crops.ipynb #34666cf4
 def _plan(data):
     "What a store of `data` holds: colour and, per image, name, height, width and size of the source file."
     t = data.images
+    one = t[['image_id', 'path']].drop_duplicates()
+    if (twice := one.image_id.duplicated()).any():
+        raise ValueError(f'two images are called {one.image_id[twice].iat[0]}: a store finds them by name, so give them names of their own')
     rows = [[n, int(h), int(w), _source_bytes(p)] for n,p,h,w in zip(t.image_id, t.path, t.height, t.width)]
     return dict(format=1, color=data.color, images=rows)
 

@@ -7,8 +7,8 @@ Docs: https://severstal-nb.github.io/severstal_nb/download.html.md"""
 # %% auto #0
 __all__ = ['SOURCES', 'Source', 'missing_files', 'DownloadError', 'kaggle_client', 'explain', 'unpack', 'download', 'fetch']
 
-# %% ../nbs/14_download.ipynb #a004c3f0
-import contextlib, io, os, re, shutil, zipfile
+# %% ../nbs/14_download.ipynb #6e5dcc7e
+import contextlib, io, os, re, shutil, zipfile, zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def explain(
         return f'no connection to Kaggle ({type(e).__name__}): start again when there is one; what was fetched is kept'
     return f'{type(e).__name__}: {" ".join(str(e).split())[:200]}'
 
-# %% ../nbs/14_download.ipynb #69b6b233
+# %% ../nbs/14_download.ipynb #d07934bf
 def unpack(
     archive, # zip
     folder,
@@ -108,7 +108,7 @@ def unpack(
                 if to.is_file() and to.stat().st_size == info.file_size: continue
                 with atomic_path(to) as part, z.open(info) as src, open(part, 'wb') as dst: shutil.copyfileobj(src, dst, 1 << 20)
                 n += 1
-    except zipfile.BadZipFile as e: raise DownloadError(f'{archive} is damaged ({e}): delete it and start again') from None
+    except (zipfile.BadZipFile, zlib.error, EOFError) as e: raise DownloadError(f'{archive} is damaged ({e}): delete it and start again') from None
     return n
 
 # %% ../nbs/14_download.ipynb #1a696faa

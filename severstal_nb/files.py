@@ -107,9 +107,15 @@ def read_json(
     except json.JSONDecodeError as e: raise ValueError(f'{path} line {e.lineno}: not JSON: {e.msg}') from e
     except (RecursionError, ValueError) as e: raise ValueError(f'{path}: not JSON this program reads: {e}') from e
 
-# %% ../nbs/05a_files.ipynb #033d524b
+# %% ../nbs/05a_files.ipynb #e682b6af
 class _PlainLoader(yaml.SafeLoader):
-    "YAML's safe loader, without aliases."
+    "YAML's safe loader, without aliases and without keys that stand twice."
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key,_ in node.value:
+            if key.value in seen: raise yaml.YAMLError(f'line {key.start_mark.line+1}: {key.value} stands here again')
+            if isinstance(key.value, str): seen.add(key.value)
+        return super().construct_mapping(node, deep)
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError(f'line {self.peek_event().start_mark.line+1}: aliases are not read')

@@ -109,13 +109,16 @@ def _alts(t)->tuple:
     "The alternatives of an annotation: `int|None` → (int, NoneType)."
     return get_args(t) if isinstance(t, UnionType) else (t,)
 
-# %% ../nbs/05e_keys.ipynb #15170889
+# %% ../nbs/05e_keys.ipynb #7d0b9685
 def _fit(value, t):
     "`value` as type `t`, or `MISSING` where it is not one."
+    if hasattr(value, 'tolist'): value = value.tolist() # NumPy's
     if isinstance(t, UnionType): return next((o for a in _alts(t) if (o := _fit(value, a)) is not MISSING), MISSING)
     if get_origin(t) is list:
+        if isinstance(value, (str, int, float)): value = [value] # of one
         if not isinstance(value, (list, tuple)): return MISSING
-        out = [_fit(o, get_args(t)[0]) for o in value]
+        kind = get_args(t)[0]
+        out = [_fit(str(o) if kind is str and type(o) is int else o, kind) for o in value] # a class may be called 1
         return MISSING if any(o is MISSING for o in out) else out
     if isinstance(value, bool) and t is not bool: return MISSING
     if t is float and isinstance(value, (int, float)): return float(value) if math.isfinite(value) else MISSING

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# %% ../nbs/06c_opening.ipynb #26235902
+# %% ../nbs/06c_opening.ipynb #f274b49f
 from .config import Config, ConfigError
 from .data import SteelData
 from .readers import read_data
-from .splits import find_duplicates, group_ids, make_folds, make_holdout
+from .splits import find_duplicates, group_ids, make_folds, make_holdout, read_pairs
 from .synthetic import synthetic_data
 
 # %% ../nbs/06c_opening.ipynb #e086998f
@@ -55,12 +55,16 @@ def data_line(data:SteelData)->str:
 # %% ../nbs/06c_opening.ipynb #f79be4e7
 FRACTIONS = {'stratified_70_15_15': (.7, .15, .15), 'stratified_80_10_10': (.8, .1, .1)}
 
-# %% ../nbs/06c_opening.ipynb #72906988
+# %% ../nbs/06c_opening.ipynb #0e94154e
 def _groups(cfg, data):
     "A group number for each image: duplicates share one."
     d = cfg.data
     if d.duplicates == 'none': return None
-    if d.duplicates != 'find': return group_ids(data, d.duplicates)
+    if d.duplicates != 'find':
+        pairs, names = read_pairs(d.duplicates), set(data.images.image_id)
+        known = sum(a in names and b in names for a, b in pairs)
+        data.info['duplicates'] = f'{known} of {len(pairs)} pairs in {d.duplicates} name two of these images'
+        return group_ids(data, pairs)
     pairs = find_duplicates(data)
     groups, n = group_ids(len(data), pairs), len(pairs)
     data.info['duplicates'] = f'{n} pairs of duplicate images, the largest group has {np.bincount(groups).max()}'

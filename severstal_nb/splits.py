@@ -258,20 +258,23 @@ def _cover(part, has, keys, n_parts, classes):
         count[part[g]] -= has[g]; count[f] += has[g]; part[g] = f
     raise SplitError(f'no dealing into {n_parts} parts found with class {classes[k]!r} in each: ask for fewer parts')
 
-# %% ../nbs/05_splits.ipynb #83e3f54a
+# %% ../nbs/05_splits.ipynb #9dacb6bc
 def _labels_of(data):
     "bool [N,K], class names and image names of a SteelData, of bool [N,K] labels or of class indices [N]."
     if hasattr(data, 'images'): return np.asarray(data.labels, bool), list(data.classes), list(data.images['image_id'])
     y = np.asarray(data)
+    if y.ndim == 1 and y.dtype.kind in 'iu' and y.min(initial=0) < 0: raise SplitError(f'class indices start at 0, found {y.min()}')
     if y.ndim == 1 and y.dtype.kind in 'iu': y = np.eye(y.max(initial=-1) + 1, dtype=bool)[y]
     if y.ndim != 2: raise SplitError(f'labels are {y.dtype} {y.shape}: give bool [N,K] or class indices [N]')
     return y.astype(bool), [str(k) for k in range(y.shape[1])], range(len(y))
 
-# %% ../nbs/05_splits.ipynb #7faeb6ca
+# %% ../nbs/05_splits.ipynb #0909e458
 def _split(data, fractions, groups, seed, stratify):
     "int64 [N]: part of every image, groups whole, in the given fractions."
     y, classes, names = _labels_of(data)
     if groups is None and hasattr(data, 'images') and 'group' in data.images: groups = data.images['group']
+    if groups is not None and (none := pd.isna(np.asarray(groups))).any():
+        raise SplitError(f'{none.sum()} images have no group, such as {names[none.argmax()]}: one without a twin is a group of its own')
     group = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     if len(group) != len(y): raise SplitError(f'{len(group)} groups for {len(y)} images')
     G = group.max(initial=-1) + 1

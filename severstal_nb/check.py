@@ -57,7 +57,7 @@ def free_memory()->float|None: # GB
     try: return int(re.search(r'MemAvailable:\s+(\d+)', Path('/proc/meminfo').read_text())[1])/2**20
     except (OSError, TypeError): return None
 
-# %% ../nbs/12_check.ipynb #01fe8ffd
+# %% ../nbs/12_check.ipynb #e4ee3175
 def check_machine(root='runs'):
     "Device, memory, and room on the disk that runs are written to."
     import torch
@@ -70,7 +70,8 @@ def check_machine(root='runs'):
     folder = next(p for p in (Path(root).absolute(), *Path(root).absolute().parents) if p.exists())
     free = shutil.disk_usage(folder).free/2**30
     yield Line(free > 2, 'disk', f'{free:.1f} GB free for {root}', 'make room, or choose another run.root')
-    yield Line(os.access(folder, os.W_OK), 'run.root', f'{root} can be written', 'choose a folder you may write to')
+    good = folder.is_dir() and os.access(folder, os.W_OK)
+    yield Line(good, 'run.root', f"{root} can{'' if good else 'not'} be written", 'choose a folder you may write to')
 
 # %% ../nbs/12_check.ipynb #ea2bb1ec
 def problem_line(what:str, problems, todo:str, show:int=3)->Line:
@@ -97,7 +98,7 @@ def brightness(data)->np.ndarray: # [N] mean grey value, nan where an image cann
     images = decode_ahead(data, range(len(data)), 2)
     return np.array([np.nan if isinstance(im, Exception) else im.mean() for _, im in images])
 
-# %% ../nbs/12_check.ipynb #d08805d0
+# %% ../nbs/12_check.ipynb #dcf382a7
 def check_looks(data):
     "Sizes, brightness, and images that occur twice."
     from severstal_nb.splits import find_duplicates, group_ids
@@ -111,7 +112,7 @@ def check_looks(data):
     yield Line(not odd, 'brightness', found, 'look at these images')
     pairs = find_duplicates(data)
     largest = np.bincount(group_ids(len(data), pairs)).max()
-    yield Line(True, 'duplicates', f'{len(pairs)} pairs, largest group {largest}; they never straddle a split')
+    yield Line(True, 'duplicates', f'{len(pairs)} pairs, largest group {largest}; they never straddle a split made here')
 
 # %% ../nbs/12_check.ipynb #80f4c7a8
 def check_data(

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# %% ../nbs/12a_comparing.ipynb #8fb4f818
+# %% ../nbs/12a_comparing.ipynb #10e71dda
+from .data import plain_label
 from .files import atomic_path
 from .figures import new_figure, save_figure
 from .metrics import counts_dice, paired_bootstrap
@@ -62,17 +63,19 @@ def deciding(
     right = columns(table, run.classes, 'prob').argmax(1) == columns(table, run.classes, 'true').argmax(1)
     return 'accuracy', right.astype(float), None
 
-# %% ../nbs/12a_comparing.ipynb #8a5fec95
+# %% ../nbs/12a_comparing.ipynb #3816f219
 def paired(
     run:Run,
     other:Run, # what it is compared with
 )->dict: # diff, diff_low, diff_high, paired: number of images both predicted
-    "How much better `run` is than `other` on the images both predicted; empty where that cannot be said."
+    "How much better `run` is than `other` on the images both predicted; empty where that cannot be said, as of other masks."
     one, two = per_image(run), per_image(other)
     if one is None or two is None or (run.task, run.classes) != (other.task, other.classes): return {}
     same = one.index.intersection(two.index)
-    (_, x, fn), (_, y, _) = (deciding(r, t.loc[same]) for r, t in ((run, one), (other, two)))
-    if not len(same): return {}
+    one, two = one.loc[same], two.loc[same]
+    truth = [columns(o, run.classes, 'true') for o in (one, two)]
+    if not len(same) or not np.array_equal(*truth): return {}
+    (_, x, fn), (_, y, _) = (deciding(r, t) for r, t in ((run, one), (other, two)))
     return dict(zip(('diff', 'diff_low', 'diff_high'), paired_bootstrap(x, y, fn))) | dict(paired=len(same))
 
 # %% ../nbs/12a_comparing.ipynb #480f53d9
@@ -110,14 +113,14 @@ def monitored(run:Run)->str:
     "The metric that decides which epoch is kept."
     return (run.config.get('training') or {}).get('monitor') or HEADLINES[run.task][0]
 
-# %% ../nbs/12a_comparing.ipynb #b85c9d5a
+# %% ../nbs/12a_comparing.ipynb #0c3bdff5
 def _plot_run(axes, run, color):
     "The folds of one run, the first of them with its name."
     monitor, label = monitored(run), run.name
     for h in map(run.history, started_folds(run)):
         for name, style in (('train_loss', '-'), ('valid_loss', '--')):
             if name in h: axes[0].plot(h.epoch, h[name], style, color=color, lw=1)
-        if monitor in h: axes[1].plot(h.epoch, h[monitor], '.-', color=color, lw=1, label=f'{label}: {monitor}' if label else None)
+        if monitor in h: axes[1].plot(h.epoch, h[monitor], '.-', color=color, lw=1, label=plain_label(f'{label}: {monitor}') if label else None)
         label = None
 
 # %% ../nbs/12a_comparing.ipynb #9327ec83

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# %% ../nbs/06c_opening.ipynb #f274b49f
+# %% ../nbs/06c_opening.ipynb #d46b5ff2
 from .config import Config, ConfigError
 from .data import SteelData
 from .readers import read_data
-from .splits import find_duplicates, group_ids, make_folds, make_holdout, read_pairs
+from .splits import find_duplicates, group_ids, make_folds, make_holdout, read_pairs, straddling
 from .synthetic import synthetic_data
 
 # %% ../nbs/06c_opening.ipynb #e086998f
@@ -75,7 +75,7 @@ def _given_parts(part, labels, kw):
     "Parts of the images that are not test images: as given, or a validation part taken from training."
     return part if (part == 'valid').any() else make_holdout(labels, (.85, .15), **kw)
 
-# %% ../nbs/06c_opening.ipynb #e5f93245
+# %% ../nbs/06c_opening.ipynb #04600193
 def split_data(
     cfg:Config,
     data:SteelData,
@@ -94,6 +94,8 @@ def split_data(
     if d.split_strategy == 'kfold': out[own] = make_folds(labels, d.num_folds, **kw).astype(str)
     elif d.split_strategy == 'given': out[own] = _given_parts(given[own], labels, kw)
     else: out[own] = make_holdout(labels, FRACTIONS[d.split_strategy], **kw)
+    if groups is not None and (torn := len(straddling(out, groups))):
+        data.info['duplicates'] += f'; {torn} of the groups straddle the split that the data came with'
     return data.assign(part=out)
 
 # %% ../nbs/06c_opening.ipynb #04e3a864

@@ -10,10 +10,11 @@ __all__ = ['ranked_hits', 'auroc', 'average_precision', 'presence_metrics', 'tun
            'plot_pr', 'confusion_matrix', 'presence_counts', 'plot_confusion', 'most_confident_mistakes',
            'plot_predictions']
 
-# %% ../nbs/04b_presence.ipynb #b0717cde
+# %% ../nbs/04b_presence.ipynb #888d803a
 import matplotlib.pyplot as plt
 import numpy as np
 
+from .data import plain_label
 from .metrics import interval, nan_mean, resamples
 
 # %% ../nbs/04b_presence.ipynb #1138493c
@@ -211,13 +212,13 @@ def _titled(ax, x, y, title):
     ax.set(xlabel=x, ylabel=y, title=title)
     return ax
 
-# %% ../nbs/04b_presence.ipynb #faca8a23
+# %% ../nbs/04b_presence.ipynb #6c922d05
 def _curves(probs, targ, classes, ax, curve, area, style):
     "One line per class, with its area in the legend."
     probs, targ = _checked(probs, one_hot(targ, len(classes)), classes)
     ax = ax or plt.subplots(figsize=(3.2, 3))[1]
     for s, t, c in zip(probs.T, targ.T, classes):
-        ax.plot(*curve(*ranked_hits(s, t)[1:]), drawstyle=style, label=f'{c} {area(s, t):.3f}')
+        ax.plot(*curve(*ranked_hits(s, t)[1:]), drawstyle=style, label=plain_label(f'{c} {area(s, t):.3f}'))
     ax.legend(fontsize=7)
     return ax
 
@@ -270,7 +271,7 @@ def presence_counts(
     on, targ = np.asarray(probs) >= np.asarray(threshold), np.asarray(targ, bool)
     return np.stack([(on & targ).sum(0), (~on & targ).sum(0), (on & ~targ).sum(0), (~on & ~targ).sum(0)], 1)
 
-# %% ../nbs/04b_presence.ipynb #80f1b23c
+# %% ../nbs/04b_presence.ipynb #783d68e3
 def plot_confusion(
     probs, # float [N,K], or predicted class index [N]
     targ, # class index [N], or 0/1 [N,K]
@@ -287,8 +288,8 @@ def plot_confusion(
     ax.imshow(share, cmap='Blues', vmin=0, vmax=1, aspect='auto')
     for (r, c), v in np.ndenumerate(m):
         ax.text(c, r, v, ha='center', va='center', color='w' if share[r, c] > .5 else 'k')
-    ax.set_xticks(range(len(columns)), columns, rotation=30, ha='right')
-    ax.set_yticks(range(len(classes)), classes)
+    ax.set_xticks(range(len(columns)), map(plain_label, columns), rotation=30, ha='right')
+    ax.set_yticks(range(len(classes)), map(plain_label, classes))
     return _titled(ax, 'predicted' if single else '', 'true', '')
 
 # %% ../nbs/04b_presence.ipynb #16ad479f
@@ -307,7 +308,7 @@ def most_confident_mistakes(
     order = np.argsort(-how, kind='stable')
     return order[how[order] >= 0][:n]
 
-# %% ../nbs/04b_presence.ipynb #5f2d39e9
+# %% ../nbs/04b_presence.ipynb #931ec3e0
 def plot_predictions(
     images, # SteelData, or a list of uint8 [h,w] or [h,w,3]
     probs, # float [N,K]
@@ -333,7 +334,7 @@ def plot_predictions(
         ax.imshow(image, cmap='gray', vmin=0, vmax=255)
         wrong = true is not None and (on[i] != true[i]).any()
         said = _said(classes, probs[i], on[i], true[i] if wrong else None)
-        ax.set_title(said, fontsize=8, color='crimson' if wrong else 'k')
+        ax.set_title(plain_label(said), fontsize=8, color='crimson' if wrong else 'k')
     return axs
 
 # %% ../nbs/04b_presence.ipynb #ce779b64

@@ -147,7 +147,7 @@ def given(self:Place,
         return self.join(archive)
     raise FileNotFoundError(f'{path}: no such {what} (looked in {self} too)')
 
-# %% ../nbs/00a_images.ipynb #6f2f307f
+# %% ../nbs/00a_images.ipynb #975a9ebf
 def read_image(
     path, # a file, or 'archive.zip::member'
     color:str='grey', # 'grey' | 'rgb'
@@ -156,7 +156,7 @@ def read_image(
     if color not in ('grey','rgb'): raise ValueError(f"color is 'grey' or 'rgb', found {color!r}")
     raw = read_bytes(path)
     if not raw: raise ImageError(f'{path}: empty file (0 bytes)')
-    if raw[:2] == b'\xff\xd8' and b'\xff\xd9' not in raw[-1024:]:
+    if raw[:2] == b'\xff\xd8' and b'\xff\xd9' not in raw[-1024:] and b'\xff\xd9' not in raw.rstrip(b'\0')[-1024:]:
         raise ImageError(f'{path}: truncated (no JPEG end marker)')
     flag = cv2.IMREAD_GRAYSCALE if color == 'grey' else cv2.IMREAD_COLOR
     try: image = cv2.imdecode(np.frombuffer(raw, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -221,7 +221,14 @@ def _header_size(head, tail, size, rest):
     except Exception:
         raise ImageError('unreadable: not an image of a known format') from None  # Pillow raises nearly anything
 
-# %% ../nbs/00a_images.ipynb #cf1b976e
+# %% ../nbs/00a_images.ipynb #0c2ffbeb
+def _unpadded(f):
+    "The last bytes, and the size, of a file that some camera has filled up with zeros."
+    f.seek(0)
+    raw = f.read().rstrip(b'\0')
+    return raw[-1024:], len(raw)
+
+# %% ../nbs/00a_images.ipynb #feb47744
 def image_size(
     path, # a file, or 'archive.zip::member'
 )->tuple[int,int]: # height, width
@@ -231,9 +238,11 @@ def image_size(
             with open(path, 'rb', buffering=0) as f:
                 head,size = f.read(4096), os.fstat(f.fileno()).st_size
                 f.seek(max(0, size-1024)); tail = f.read()
+                if head[:2] == b'\xff\xd8' and not tail.strip(b'\0'): tail,size = _unpadded(f)
             h,w = _header_size(head, tail, size, lambda: path)
         else:
             raw = read_bytes(path)
+            if raw[:2] == b'\xff\xd8': raw = raw.rstrip(b'\0')
             h,w = _header_size(raw, raw[-1024:], len(raw), lambda: io.BytesIO(raw))
         if h < 1 or w < 1: raise ImageError(f'unreadable: its size is {h}×{w}')
     except FileNotFoundError: raise ImageError(f'{path}: no such file') from None

@@ -29,13 +29,16 @@ def split_seed(cfg:Config)->int:
     "The seed of everything that says which image is where; the net has `training.seed`."
     return cfg.training.seed if cfg.data.split_seed is None else cfg.data.split_seed
 
-# %% ../nbs/06c_opening.ipynb #ca7321de
+# %% ../nbs/06c_opening.ipynb #905bc03e
 def open_data(
     cfg:Config,
 )->SteelData:
     "The data that `cfg.data` describes, cut down as it says. Raises `ConfigError` when nothing is left."
     d, seed = cfg.data, split_seed(cfg)
-    if d.root in (None, 'synthetic'): data = synthetic_data(d.n_train, d.height, d.width, seed, d.balanced)
+    if d.root in (None, 'synthetic'):
+        data = synthetic_data(d.n_train, d.height, d.width, seed, d.balanced)
+        if d.classes and len(d.classes) != data.K: raise ConfigError(f'data.classes: {len(d.classes)} names, but synthetic strips have {data.K} classes')
+        data.classes = list(d.classes or data.classes)
     else:
         kw = {k: getattr(d, k) for k in ('images', 'masks', 'classes') if getattr(d, k) is not None}
         data = read_data(d.root, reader=d.reader, color=d.color, **kw)

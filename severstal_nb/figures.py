@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# %% ../nbs/09a_figures.ipynb #26f013fa
-from .data import overlay
+# %% ../nbs/09a_figures.ipynb #67cafa2f
+from .data import overlay, plain_label
 from .presence import plot_confusion, plot_pr, plot_predictions, plot_reliability, plot_roc
 
 # %% ../nbs/09a_figures.ipynb #8c92c4ba
@@ -40,7 +40,7 @@ def save_figure(
     fig.savefig(path)
     return path
 
-# %% ../nbs/09a_figures.ipynb #f421f3fe
+# %% ../nbs/09a_figures.ipynb #1b774526
 def plot_history(
     history:pd.DataFrame, # epoch, train_loss, valid_loss, metrics
     monitor:str, # the metric that decides
@@ -52,11 +52,11 @@ def plot_history(
     fig, axes = new_figure(1, 3 if recalls else 2, (4.2, 2.8))
     for c in ('train_loss', 'valid_loss'):
         if c in history: axes[0, 0].plot(history.epoch, history[c], label=c.replace('_', ' '))
-    axes[0, 1].plot(history.epoch, history[monitor], color='C2', label=monitor)
+    axes[0, 1].plot(history.epoch, history[monitor], color='C2', label=plain_label(monitor))
     if history[monitor].notna().any():
         at = history[monitor].idxmin() if lower_is_better else history[monitor].idxmax()
         axes[0, 1].plot(history.epoch[at], history[monitor][at], 'o', color='C2', label=f'best {history[monitor][at]:.3f}')
-    for r in recalls: axes[0, 2].plot(history.epoch, history[r], label=r.replace('_', ' '))
+    for r in recalls: axes[0, 2].plot(history.epoch, history[r], label=plain_label(r.replace('_', ' ')))
     for ax in axes[0]: ax.set_xlabel('epoch'); ax.legend(fontsize=8)
     return fig
 
@@ -73,7 +73,7 @@ def pick_cases(
     loud = np.argsort(-alarm, kind='stable')
     return dict(worst=order[:n].tolist(), best=order[::-1][:n].tolist(), false_alarms=loud[alarm[loud] > 0][:n].tolist())
 
-# %% ../nbs/09a_figures.ipynb #e95c4af5
+# %% ../nbs/09a_figures.ipynb #5609dd18
 def plot_cases(
     data, # SteelData
     rows, # which images
@@ -88,7 +88,8 @@ def plot_cases(
     for j, i in enumerate(rows):
         for ax, m, what in zip(axes.flat[2*j:2*j+2], (data.mask(i), masks(i)), ('truth', 'prediction')):
             ax.imshow(overlay(data.image(i), m), aspect='auto')
-            ax.set_title(f'{data.images.image_id[i]} {what}: {_found(m, data.classes)}', fontsize=8, loc='left')
+            title = f'{data.images.image_id[i]} {what}: {_found(m, data.classes)}'
+            ax.set_title(plain_label(title), fontsize=8, loc='left')
     return fig
 
 # %% ../nbs/09a_figures.ipynb #71e7de88

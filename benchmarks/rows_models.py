@@ -54,7 +54,7 @@ def step_times(name, task, loss, size, batch, n=7, rounds=3, device='cpu', **fit
             if k == 'peer': bare_loop(model, data, make_loss(), tick=loader.tick)
             else:
                 with temp() as folder:
-                    fit(model, (loader, Batches([])), make_loss(), folder=folder, epochs=1, schedule='constant', lr=1e-3,
+                    fit(model, (loader, Batches(data[:1])), make_loss(), folder=folder, epochs=1, schedule='constant', lr=1e-3,
                         monitor='train_loss', progress=False, device=device, **fit_kw)
             w, c = loader.steps()
             got[k]['raw']['wall'].append(float(np.median(w))); got[k]['raw']['cpu'].append(float(np.median(c)))
@@ -155,6 +155,7 @@ for n in sizes:
 @lru_cache(maxsize=3)
 def memory_peaks(codes, sizes):
     "Peak memory of a process after each of several jobs, over more and more strips; processes for several codes run side by side."
+    from severstal_nb.cli import TUNABLES  # the environment of a `severstal` command
     from severstal_nb.synthetic import make_kaggle
     with temp() as folder, ThreadPoolExecutor(2) as pool:
         folder = Path(folder)
@@ -164,7 +165,7 @@ def memory_peaks(codes, sizes):
         for n in sizes:
             many_files(folder/str(n)/'train_images', n, files)
             copy_table(few, files, n)(folder/str(n)/'train.csv')
-        return list(pool.map(lambda code: child(code, run.path, folder, *sizes, timeout=3600), codes))
+        return list(pool.map(lambda code: child(code, run.path, folder, *sizes, env=dict(GLIBC_TUNABLES=TUNABLES), timeout=3600), codes))
 
 
 def memory_row(code, codes, sizes):
@@ -196,7 +197,7 @@ def memory_oof_row(least): return memory_row(OOF, BOTH, MANY)
 
 
 @row('memory_train', 'peak memory of training, three epochs of one fold of two', 'itself with fewer strips', 'flat within 5 %', heavy=True)
-def memory_train_row(least): return memory_row(TRAIN, (TRAIN,), (60, 600))
+def memory_train_row(least): return memory_row(TRAIN, (TRAIN,), (100, 1000))
 
 
 def no_gpu(command):

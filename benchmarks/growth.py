@@ -44,6 +44,7 @@ result = dict(part=time.process_time() - c)
 
 def grow(sizes=(100, 1000, 12568), keep=print):
     "Each job over more and more strips, in fresh processes: rows of job, strips, processor seconds, peak MB, given to `keep`."
+    from severstal_nb.cli import TUNABLES  # the environment of a `severstal` command
     from severstal_nb.synthetic import make_kaggle
     with temp() as folder:
         folder = Path(folder)
@@ -56,5 +57,5 @@ def grow(sizes=(100, 1000, 12568), keep=print):
             jobs = dict(read=(READ, root), split=(SPLIT, root), load=(LOAD, root), search=(SEARCH, root),
                         predict=(PREDICT, run.path, images, folder/'out.csv'))
             for job, (code, *args) in jobs.items():
-                got = child(code, *args, timeout=7200)
+                got = child(code, *args, env=dict(GLIBC_TUNABLES=TUNABLES), timeout=7200)
                 keep(dict(job=job, strips=n, seconds=round(got.get('part', got['cpu']), 3), peak_mb=round(got['peak_mb'], 1)))

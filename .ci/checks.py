@@ -35,7 +35,7 @@ def command(word):
 def demo(folder):
     "What `severstal demo` leaves: a valid submission, and pictures with something in them."
     from PIL import Image
-    from severstal_nb.submission import validate_submission
+    from severstal_nb.decide.submission import validate_submission
     folder, wrong = Path(folder), []
     files = sorted(folder.rglob('submission.csv'))
     if not files: return [f'{folder}: no submission.csv']
@@ -91,7 +91,7 @@ def books():
         if f'- {name}\n' not in text: wrong.append(f'{name} is not in the sidebar (_quarto.yml)')
         code = [''.join(c['source']) for c in json.loads(o.read_text())['cells'] if c['cell_type'] == 'code']
         wrong += [f'{name}: a cell mixes imports and code: {c.splitlines()[0]}' for c in code if mixed(c)]
-        if name[:2].isdigit() and not any('nbdev_export' in c for c in code[-1:]): wrong.append(f'{name}: last cell')
+        if o.name[:2].isdigit() and not any('nbdev_export' in c for c in code[-1:]): wrong.append(f'{name}: last cell')
     for o in re.findall(r'- ([\w/.-]+\.ipynb)\n', text):
         if not (ROOT/'nbs'/o).exists(): wrong.append(f'_quarto.yml names {o}, which is not there')
     return wrong

@@ -146,7 +146,7 @@ def environment():
 def one_thread():
     "Nothing runs on more than one core, and freed memory is kept, as in every `severstal` command: for us and for the peers."
     import cv2, torch
-    from severstal_nb.dataset import keep_memory
+    from severstal_nb.learn.dataset import keep_memory
     keep_memory()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

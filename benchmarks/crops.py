@@ -20,13 +20,13 @@ import numpy as np
 import torch
 
 from severstal_nb.crops import DecodedStore, data_boxes
-from severstal_nb.dataset import SteelDataset
-from severstal_nb.demo import score_submission
+from severstal_nb.learn.dataset import SteelDataset
+from severstal_nb.commands.demo import score_submission
 from severstal_nb.experiment import predict, train
-from severstal_nb.metrics import counts_dice, interval, resamples
+from severstal_nb.metrics.masks import counts_dice, interval, resamples
 from severstal_nb.readers import read_kaggle
 from severstal_nb.rle import rle_decode
-from severstal_nb.runs import load_run
+from severstal_nb.runs.folder import load_run
 from severstal_nb.synthetic import make_kaggle
 
 RESULTS = Path(__file__).resolve().parent/'results'/'crops.json'

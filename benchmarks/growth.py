@@ -19,8 +19,8 @@ result = dict(part=time.process_time() - c)
 LOAD = READ + '''
 import time, cv2, torch
 cv2.setNumThreads(0); torch.set_num_threads(1)
-from severstal_nb.augment import make_augment
-from severstal_nb.dataset import SteelDataset, StepLoader
+from severstal_nb.learn.augment import make_augment
+from severstal_nb.learn.dataset import SteelDataset, StepLoader
 c = time.process_time()
 for batch in StepLoader(SteelDataset(data, augment=make_augment(256, 1600, hflip=.5, vflip=.5, brightness_contrast=.5)), 8, shuffle=True): pass
 result = dict(part=time.process_time() - c)

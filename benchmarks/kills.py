@@ -63,7 +63,7 @@ def in_fork(f, *args):
 
 def begin(preset, keys, root):
     "Train from the start."
-    from severstal_nb.config import load_config
+    from severstal_nb.runs.config import load_config
     from severstal_nb.experiment import train
     train(load_config(preset, overrides={**keys, 'run.root': str(root), 'training.device': 'cpu'}), verbose=False)
 
@@ -163,7 +163,7 @@ def main():
     a.add_argument('--out', default=str(Path(__file__).with_name('kills.json')))
     a = a.parse_args()
     import torch
-    import severstal_nb.check, severstal_nb.experiment  # noqa: F401 loaded once, before forking
+    import severstal_nb.commands.check, severstal_nb.experiment  # noqa: F401 loaded once, before forking
     torch.set_num_threads(1)
     rng, runs, start = random.Random(a.seed), [], time.monotonic()
     with tempfile.TemporaryDirectory() as tmp:

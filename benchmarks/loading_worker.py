@@ -12,9 +12,9 @@ import torch
 
 import peers
 from common import strips
-from severstal_nb.augment import make_augment
+from severstal_nb.learn.augment import make_augment
 from severstal_nb.crops import DecodedStore
-from severstal_nb.dataset import SteelDataset
+from severstal_nb.learn.dataset import SteelDataset
 from severstal_nb.models import create_model
 
 CROP = (256, 512)

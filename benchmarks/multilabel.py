@@ -15,9 +15,9 @@ import pandas as pd
 import torch
 
 from severstal_nb.experiment import train
-from severstal_nb.metrics import interval, resamples
-from severstal_nb.presence import presence_metrics
-from severstal_nb.runs import load_run
+from severstal_nb.metrics.masks import interval, resamples
+from severstal_nb.metrics.labels import presence_metrics
+from severstal_nb.runs.folder import load_run
 
 BACKBONES = 'resnet18,efficientnet_b0,convnext_atto'
 

@@ -165,8 +165,8 @@ def help_row(least):
 FIRST = '''
 import sys, time
 from severstal_nb.readers import read_kaggle
-from severstal_nb.augment import make_augment
-from severstal_nb.dataset import SteelDataset, StepLoader
+from severstal_nb.learn.augment import make_augment
+from severstal_nb.learn.dataset import SteelDataset, StepLoader
 data = read_kaggle(sys.argv[1])
 batch = StepLoader(SteelDataset(data, augment=make_augment(256, 1600, hflip=.5)), 8, shuffle=True).one_batch()
 result = dict(shape=list(batch[0].shape))

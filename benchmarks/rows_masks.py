@@ -78,7 +78,7 @@ def speckled(n=24, seed=0):
 @row('small_components', 'removing small components (8-connected, 600 pixels)', 'the fastest of scipy.ndimage, cv2, connected-components-3d',
      '≤ 1.1× the time of the fastest', 1/1.1)
 def small_components_row(least):
-    from severstal_nb.postprocess import remove_small
+    from severstal_nb.decide.postprocess import remove_small
     masks, kind = speckled()
     ways = dict(ours=remove_small, scipy=peers.small_by_scipy, cv2_loop=peers.small_by_cv2, cv2_stats=peers.small_by_cv2_stats,
                 cc3d=peers.small_by_cc3d)
@@ -109,7 +109,7 @@ def fake_probs(n, seed=0):
      '≥ 100×', 100, heavy=True)
 def threshold_search_row(least):
     from severstal_nb.ensembling import count_pairs, score_grid
-    from severstal_nb.postprocess import pixel_cut
+    from severstal_nb.decide.postprocess import pixel_cut
     data, probs, masks, kind = fake_probs(20)
     areas, pixels = np.arange(20)*200, np.round(np.arange(1, 100)/100, 2)
     items = list(enumerate(probs))

@@ -96,7 +96,7 @@ def predict_row(least, name='linknet-mobilenet_v2', n=16, device='cpu', **kw):
     import torch
     from severstal_nb.data import read_image
     from severstal_nb.experiment import predict
-    from severstal_nb.postprocess import Thresholds
+    from severstal_nb.decide.postprocess import Thresholds
     data, kind = strips()
     with temp() as folder:
         folder = Path(folder)
@@ -129,12 +129,12 @@ for n in sizes:
     result[n] = peak_mb()
 '''
 OOF = HEAD + '''
-from severstal_nb.config import load_config
+from severstal_nb.runs.config import load_config
 from severstal_nb.ensembling import count_pairs
-from severstal_nb.opening import predict_options
+from severstal_nb.runs.build import predict_options
 from severstal_nb.readers import read_kaggle
-from severstal_nb.results import store_masks
-from severstal_nb.runs import load_run
+from severstal_nb.runs.evaluate import store_masks
+from severstal_nb.runs.folder import load_run
 run = load_run(run)
 cfg, model = load_config(file=run.path/'config.yaml'), run.model(0)
 with torch.no_grad(): model.net[0].weight *= .02  # as sure as trained nets are: noise would fill the disk
@@ -214,8 +214,8 @@ def cuda():
 def gpu_feed_row(least):
     if not cuda(): return no_gpu('python benchmarks/run.py --only gpu_feed')
     import os, torch
-    from severstal_nb.augment import make_augment
-    from severstal_nb.dataset import SteelDataset, StepLoader
+    from severstal_nb.learn.augment import make_augment
+    from severstal_nb.learn.dataset import SteelDataset, StepLoader
     from severstal_nb.losses import create_loss
     from severstal_nb.models import create_model
     from severstal_nb.synthetic import synthetic_data

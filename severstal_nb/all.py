@@ -3,23 +3,23 @@ from severstal_nb.rle import *
 from severstal_nb.data import *
 from severstal_nb.readers import *
 from severstal_nb.synthetic import make_kaggle, make_strip, synth_labels, synthetic_data
-from severstal_nb.augment import *
-from severstal_nb.dataset import *
+from severstal_nb.learn.augment import *
+from severstal_nb.learn.dataset import *
 from severstal_nb.cbam import *
 from severstal_nb.models import *
 from severstal_nb.losses import *
-from severstal_nb.metrics import *
-from severstal_nb.presence import *
-from severstal_nb.meters import *
+from severstal_nb.metrics.masks import *
+from severstal_nb.metrics.labels import *
+from severstal_nb.metrics.meters import *
 from severstal_nb.splits import *
 from severstal_nb.training import *
-from severstal_nb.config import (Config, ConfigError, as_config, check_config, config_help, list_presets, load_config,
+from severstal_nb.runs.config import (Config, ConfigError, as_config, check_config, config_help, list_presets, load_config,
                                  model_name, to_yaml)
-from severstal_nb.runs import *
+from severstal_nb.runs.folder import *
 from severstal_nb.crops import *
 from severstal_nb.inference import *
-from severstal_nb.postprocess import *
-from severstal_nb.submission import *
+from severstal_nb.decide.postprocess import *
+from severstal_nb.decide.submission import *
 from severstal_nb.ensembling import *
-from severstal_nb.figures import *
+from severstal_nb.reports.figures import *
 from severstal_nb.experiment import predict, train

@@ -15,17 +15,17 @@ import numpy as np
 import torch
 
 # %% ../nbs/09b_building.ipynb #53583314
-from .augment import make_augment
-from .config import Config, ConfigError, model_name
+from .learn.augment import make_augment
+from .runs.config import Config, ConfigError, model_name
 from .crops import DecodedStore, data_boxes
 from .data import SteelData
-from .dataset import SteelDataset, make_loaders
-from .distributed import from_rank0, rank_world
+from .learn.dataset import SteelDataset, make_loaders
+from .core.distributed import from_rank0, rank_world
 from .keys import unknown
 from .losses import create_loss
-from .meters import AccuracyMeter, PresenceMeter, SegmentationMeter, SingleLabelMeter, TwoHeadMeter
+from .metrics.meters import AccuracyMeter, PresenceMeter, SegmentationMeter, SingleLabelMeter, TwoHeadMeter
 from .models import create_model, freeze_encoder
-from .opening import FoldRows
+from .runs.build import FoldRows
 
 # %% ../nbs/09b_building.ipynb #98cad385
 @torch.no_grad()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # %% ../nbs/11_cli.ipynb #ee9feaad
-from .config import ConfigError, check_paths, config_help, differing, load_config, nearest, sweep, to_yaml
+from .runs.config import ConfigError, check_paths, config_help, differing, load_config, nearest, sweep, to_yaml
 
 # %% ../nbs/11_cli.ipynb #a7b25a5f
 @dataclass
@@ -111,7 +111,7 @@ def start_tuned():
          arg('--seed', type=int, default=0, help='of strips and training (0)'))
 def demo(args):
     "`severstal demo`"
-    from severstal_nb.demo import demo
+    from severstal_nb.commands.demo import demo
     demo(args.folder, seed=args.seed)
 
 # %% ../nbs/11_cli.ipynb #269fb573
@@ -144,7 +144,7 @@ def _at_least(name, value, low):
          arg('overrides', nargs='*', default=[], metavar='key=value', help='data.root=DIR and other keys'))
 def check(args):
     "`severstal check`"
-    from severstal_nb.check import check
+    from severstal_nb.commands.check import check
     return check(args.overrides)
 
 # %% ../nbs/11_cli.ipynb #a82a34db
@@ -250,10 +250,10 @@ def parse_tta(
 @command('Runs side by side: results, what differs in their configs, paired differences where predictions are stored.',
          arg('runs', nargs='+', metavar='RUN', help='run folders; the first is what the others are compared with'),
          arg('--out', default=None, metavar='FILE', help='.csv or .md to write, with the curves as .png beside it'),
-         needs='severstal_nb.comparing')
+         needs='severstal_nb.reports.compare')
 def compare(args):
     "`severstal compare`"
-    from severstal_nb.comparing import compare
+    from severstal_nb.reports.compare import compare
     print(compare(args.runs, args.out).T.to_string(header=False))
 
 # %% ../nbs/11_cli.ipynb #79bacbcb
@@ -261,10 +261,10 @@ def compare(args):
          arg('run', metavar='RUN', help='run folder'),
          arg('--out', default=None, metavar='FILE', help='.html to write (report.html in the run folder)'),
          arg('--data', default=None, metavar='DIR', help='where the images are now (where the run had them)'),
-         needs='severstal_nb.report')
+         needs='severstal_nb.reports.page')
 def report(args):
     "`severstal report`"
-    from severstal_nb.report import report
+    from severstal_nb.reports.page import report
     print(report(args.run, args.out, args.data))
 
 # %% ../nbs/11_cli.ipynb #0debd3b9
@@ -272,10 +272,10 @@ def report(args):
          arg('name', choices=('severstal', 'neu'), help='which data set'),
          arg('folder', nargs='?', default=None, metavar='DIR', help='where to (data/NAME)'),
          arg('--keep', action='store_true', help='keep the archive'),
-         needs='severstal_nb.download')
+         needs='severstal_nb.commands.download')
 def download(args):
     "`severstal download`"
-    from severstal_nb.download import download
+    from severstal_nb.commands.download import download
     print(download(args.name, args.folder, keep=args.keep, quiet=not sys.stderr.isatty()))
 
 # %% ../nbs/11_cli.ipynb #1d99c213

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from .data import ImageError, SteelData, open_zip, split_member
-from .files import sync_file, write_json
+from .core.files import sync_file, write_json
 
 # %% ../nbs/07_crops.ipynb #5c592a6d
 def _starts(size, crop, stride):

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 
-from .images import ImageError, Problems, open_zip, read_bytes, read_image, split_member
+from .core.images import ImageError, Problems, open_zip, read_bytes, read_image, split_member
 from .rle import _check_box, fill_runs, format_runs, mask_runs
 
 # %% ../nbs/01_data.ipynb #a846031a

@@ -23,8 +23,8 @@ from fastcore.basics import patch
 from scipy import ndimage
 from zarr.codecs import BloscCodec
 
-from .metrics import bootstrap_ci, paired_bootstrap
-from .postprocess import Thresholds, _components, pixel_cut, postprocess
+from .metrics.masks import bootstrap_ci, paired_bootstrap
+from .decide.postprocess import Thresholds, _components, pixel_cut, postprocess
 
 # %% ../nbs/09_ensembling.ipynb #c82bf0ec
 class Journal:

@@ -18,21 +18,21 @@ import pandas as pd
 # %% ../nbs/10_experiment.ipynb #6fbab5c1
 from .building import (build_loaders, build_loss, build_meter, build_model, build_train_meter, check_monitor,
                                    rank0_first)
-from .config import Config, ConfigError, as_config, differing, fit_to_data, load_config, run_name
+from .runs.config import Config, ConfigError, as_config, differing, fit_to_data, load_config, run_name
 from .data import SteelData
-from .dataset import keep_memory
-from .distributed import from_rank0, rank_world, setup_distributed
-from .figures import plot_history, save_figure
-from .files import read_json, write_json
+from .learn.dataset import keep_memory
+from .core.distributed import from_rank0, rank_world, setup_distributed
+from .reports.figures import plot_history, save_figure
+from .core.files import read_json, write_json
 from .models import load_model
-from .opening import LOG, data_line, fold_rows, folds_to_train, open_data, predict_options, split_data
-from .postprocess import Thresholds
-from .predicting import (as_runs, check_one_kind, follow_sample, gate_options, mean_thresholds, merge_parts,
+from .runs.build import LOG, data_line, fold_rows, folds_to_train, open_data, predict_options, split_data
+from .decide.postprocess import Thresholds
+from .runs.predictor import (as_runs, check_one_kind, follow_sample, gate_options, mean_thresholds, merge_parts,
                                      model_files, open_writer, rank_share, run_thresholds, with_unopened, write_all)
 from .readers import read_images
-from .results import (draw_labels, draw_masks, finished_folds, hyper_parameters, image_table, label_results,
+from .runs.evaluate import (draw_labels, draw_masks, finished_folds, hyper_parameters, image_table, label_results,
                                   mask_results, predict_table, result_line, store_masks, test_results)
-from .runs import Run, create_run, event_writer, init_run, load_run, run_logger
+from .runs.folder import Run, create_run, event_writer, init_run, load_run, run_logger
 from .training import fit
 
 # %% ../nbs/10_experiment.ipynb #ef9d35b4

@@ -12,7 +12,7 @@ import re
 
 # %% ../nbs/05g_former.ipynb #5a570f83
 from .keys import ConfigError
-from .settings import ARCHS, KEYS, LOSSES
+from .runs.settings import ARCHS, KEYS, LOSSES
 
 # %% ../nbs/05g_former.ipynb #f8f086c6
 FORMER = {

@@ -22,7 +22,7 @@ from torch import nn
 
 from .crops import Stitcher, crop_boxes, decode_ahead
 from .data import read_image
-from .dataset import resize
+from .learn.dataset import resize
 
 # %% ../nbs/08_inference.ipynb #bdfbb8c1
 def quantise(

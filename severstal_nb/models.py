@@ -22,10 +22,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn, tensor, Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from .inputs import IMAGENET, GreyConv, adapt_grey, normalise, pad_to, to_float
-from .nets import (ARCHS, READY, build_net, classifier, list_models, register_model, segmenter, tiny_cls,
+from .nets.inputs import IMAGENET, GreyConv, adapt_grey, normalise, pad_to, to_float
+from .nets.zoo import (ARCHS, READY, build_net, classifier, list_models, register_model, segmenter, tiny_cls,
                                tiny_seg, unknown_model)
-from .weights import (WeightsReport, check_report, hub_answers, hub_errors, is_file, is_head, load_tensors,
+from .nets.weights import (WeightsReport, check_report, hub_answers, hub_errors, is_file, is_head, load_tensors,
                                   match_names, read_tensors)
 
 # %% ../nbs/03_models.ipynb #4c9c5c68

@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 
 from .data import SteelData
-from .images import (EXTENSIONS, ImageError, Place, Problems, guess_color, image_size, open_images,
+from .core.images import (EXTENSIONS, ImageError, Place, Problems, guess_color, image_size, open_images,
                                  read_bytes)
-from .kaggle_csv import (KAGGLE_CLASSES, ImageNames, class_number, find_columns, kaggle_classes, parse_row,
+from .formats.kaggle import (KAGGLE_CLASSES, ImageNames, class_number, find_columns, kaggle_classes, parse_row,
                                      read_table)
-from .mask_files import BlackWhite, index_runs, object_masks, read_mask
+from .formats.masks import BlackWhite, index_runs, object_masks, read_mask
 from .rle import RLEError, mask_runs, parse_runs
 
 # %% ../nbs/01a_readers.ipynb #238e9793

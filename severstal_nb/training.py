@@ -21,13 +21,13 @@ from fastai.torch_core import to_float
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.optim.swa_utils import update_bn
-from .callbacks import (Accumulate, Autocast, Bar, ChannelsLast, ClipNorm, FreezeEncoder, Measure, Ranks,
+from .learn.callbacks import (Accumulate, Autocast, Bar, ChannelsLast, ClipNorm, FreezeEncoder, Measure, Ranks,
                                     Rates, Reseed, ScaledStep, ScaleLoss, Step, bar_visible, figures, make_learner,
                                     mean_loss)
-from .distributed import rank_world, sync_tensors
-from .files import atomic_path, write_json
-from .meters import AccuracyMeter, PresenceMeter, SegmentationMeter, SingleLabelMeter, TwoHeadMeter
-from .metrics import silent_classes
+from .core.distributed import rank_world, sync_tensors
+from .core.files import atomic_path, write_json
+from .metrics.meters import AccuracyMeter, PresenceMeter, SegmentationMeter, SingleLabelMeter, TwoHeadMeter
+from .metrics.masks import silent_classes
 from .models import SteelModel, save_model
 from .schedules import (TrainingError, new_plateau, own_random_numbers, pick, plateau_step, schedules,
                                     seed_everything)

@@ -1,0 +1,1 @@
+"What the `severstal` commands do."

@@ -1,0 +1,1 @@
+"Files, images, names, figures and processes: what every chapter stands on."

@@ -1,0 +1,1 @@
+"What training is made of: augmentation, loaders, callbacks, checkpoints."

@@ -1,0 +1,1 @@
+"What a net is made of: its input step, pretrained weights, the zoo of names."

@@ -13,7 +13,8 @@ from severstal_nb.metrics.labels import *
 from severstal_nb.metrics.meters import *
 from severstal_nb.splits import *
 from severstal_nb.training import *
-from severstal_nb.runs.config import (Config, ConfigError, as_config, check_config, config_help, list_presets, load_config,
+from severstal_nb.runs.settings import Config, ConfigError, config_help
+from severstal_nb.runs.config import (as_config, check_config, list_presets, load_config,
                                  model_name, to_yaml)
 from severstal_nb.runs.folder import *
 from severstal_nb.crops import *

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # %% ../nbs/11_cli.ipynb #ee9feaad
-from .runs.config import ConfigError, check_paths, config_help, differing, load_config, nearest, sweep, to_yaml
+from .core.names import nearest
+from .runs.config import check_paths, differing, load_config, sweep, to_yaml
+from .runs.settings import ConfigError, config_help
 
 # %% ../nbs/11_cli.ipynb #a7b25a5f
 @dataclass

@@ -16,23 +16,27 @@ import numpy as np
 import pandas as pd
 
 # %% ../nbs/10_experiment.ipynb #6fbab5c1
-from .building import (build_loaders, build_loss, build_meter, build_model, build_train_meter, check_monitor,
-                                   rank0_first)
-from .runs.config import Config, ConfigError, as_config, differing, fit_to_data, load_config, run_name
-from .data import SteelData
-from .learn.dataset import keep_memory
 from .core.distributed import from_rank0, rank_world, setup_distributed
-from .reports.figures import plot_history, save_figure
 from .core.files import read_json, write_json
-from .models import load_model
-from .runs.build import LOG, data_line, fold_rows, folds_to_train, open_data, predict_options, split_data
+from .core.plots import save_figure
+from .data import SteelData
 from .decide.postprocess import Thresholds
-from .runs.predictor import (as_runs, check_one_kind, follow_sample, gate_options, mean_thresholds, merge_parts,
-                                     model_files, open_writer, rank_share, run_thresholds, with_unopened, write_all)
-from .readers import read_images
-from .runs.evaluate import (draw_labels, draw_masks, finished_folds, hyper_parameters, image_table, label_results,
-                                  mask_results, predict_table, result_line, store_masks, test_results)
+from .learn.dataset import keep_memory
+from .models import load_model
+from .readers import read_images, with_unopened
+from .reports.figures import plot_history
+from .reports.run import draw_labels, draw_masks
+from .runs.build import (LOG, build_loaders, build_loss, build_meter, build_model, build_train_meter,
+                                     check_monitor, data_line, fold_rows, folds_to_train, open_data, predict_options,
+                                     rank0_first, split_data)
+from .runs.config import as_config, differing, fit_to_data, hyper_parameters, load_config, run_name
+from .runs.evaluate import (image_table, label_results, mask_results, predict_table, result_line,
+                                        store_masks, test_results)
 from .runs.folder import Run, create_run, event_writer, init_run, load_run, run_logger
+from .runs.predictor import (as_runs, check_one_kind, gate_options, mean_thresholds, model_files,
+                                         run_thresholds)
+from .runs.settings import Config, ConfigError
+from .runs.stream import follow_sample, merge_parts, open_writer, rank_share, write_all
 from .training import fit
 
 # %% ../nbs/10_experiment.ipynb #ef9d35b4
@@ -154,7 +158,7 @@ def check_same_images(data:SteelData, path):
 # %% ../nbs/10_experiment.ipynb #996bed1f
 def finish_run(path, cfg:Config, data:SteelData, device='cpu', log=LOG)->Run:
     "Thresholds, results and figures of the whole run."
-    run, done = Run(path), finished_folds(Run(path))
+    run, done = Run(path), Run(path).finished
     found = (mask_results if cfg.task == 'segmentation' else label_results)(run, cfg, data, done, log)
     per_image = found.pop('per_image')
     image_table(data, **per_image).to_csv(path/'per_image.csv', index=False)

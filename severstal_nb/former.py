@@ -11,8 +11,7 @@ __all__ = ['FORMER', 'FORMER_ANSWERS', 'FORMER_SWITCHES', 'SPELLINGS', 'modernis
 import re
 
 # %% ../nbs/05g_former.ipynb #5a570f83
-from .keys import ConfigError
-from .runs.settings import ARCHS, KEYS, LOSSES
+from .runs.settings import ARCHS, KEYS, LOSSES, ConfigError
 
 # %% ../nbs/05g_former.ipynb #f8f086c6
 FORMER = {

@@ -9,20 +9,17 @@ __all__ = ['quantise', 'flip_dims', 'fit_channels', 'forward_probs', 'evaluating
            'predict_probs', 'predict_labels', 'ImageList', 'predict_one']
 
 # %% ../nbs/08_inference.ipynb #d9a5313a
-from collections.abc import Callable
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
-
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-from .crops import Stitcher, crop_boxes, decode_ahead
-from .data import read_image
+from .core.images import read_image
+from .crops import Stitcher, crop_boxes
 from .learn.dataset import resize
+from .learn.store import decode_ahead
 
 # %% ../nbs/08_inference.ipynb #bdfbb8c1
 def quantise(

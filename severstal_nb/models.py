@@ -6,32 +6,24 @@ Docs: https://severstal-nb.github.io/severstal_nb/models.html.md"""
 
 # %% auto #0
 __all__ = ['SteelModel', 'param_groups', 'freeze_encoder', 'count_params', 'check_options', 'load_weights', 'create_model',
-           'save_model', 'read_info', 'load_model', 'model_cost', 'IMAGENET', 'GreyConv', 'adapt_grey', 'pad_to',
-           'to_float', 'ARCHS', 'READY', 'classifier', 'list_models', 'register_model', 'segmenter', 'tiny_cls',
-           'tiny_seg', 'unknown_model', 'WeightsReport', 'check_report', 'hub_answers', 'hub_errors', 'is_file',
-           'is_head', 'match_names', 'read_tensors']
+           'start_bias', 'save_model', 'read_info', 'load_model', 'model_cost']
 
 # %% ../nbs/03_models.ipynb #2c362f69
 import json
 from copy import deepcopy
 from pathlib import Path
-
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn, tensor, Tensor
 from torch.utils.flop_counter import FlopCounterMode
-
-from .nets.inputs import IMAGENET, GreyConv, adapt_grey, normalise, pad_to, to_float
-from .nets.zoo import (ARCHS, READY, build_net, classifier, list_models, register_model, segmenter, tiny_cls,
-                               tiny_seg, unknown_model)
-from .nets.weights import (WeightsReport, check_report, hub_answers, hub_errors, is_file, is_head, load_tensors,
-                                  match_names, read_tensors)
+from .data import SteelData
+from .nets.inputs import IMAGENET, adapt_grey, normalise, pad_to
+from .nets.weights import WeightsReport, is_file, is_head, load_tensors
+from .nets.zoo import READY, build_net
 
 # %% ../nbs/03_models.ipynb #4c9c5c68
-_all_ = ['IMAGENET', 'GreyConv', 'adapt_grey', 'pad_to', 'to_float', 'ARCHS', 'READY', 'classifier', 'list_models',
-         'register_model', 'segmenter', 'tiny_cls', 'tiny_seg', 'unknown_model', 'WeightsReport', 'check_report', 'hub_answers',
-         'hub_errors', 'is_file', 'is_head', 'match_names', 'read_tensors']  # found here too
+  # found here too
 
 # %% ../nbs/03_models.ipynb #b6af6359
 class SteelModel(nn.Module):
@@ -170,6 +162,23 @@ def _adapt(model):
     norm = [o.flatten().tolist() for o in (model.mean,model.std)]
     model.mean,model.std = (tensor(o).reshape(1,1,1,1) for o in adapt_grey(model.net, *norm))
     return model
+
+# %% ../nbs/03_models.ipynb #98cad385
+@torch.no_grad()
+def start_bias(
+    model, # `SteelModel`; changed in place
+    data:SteelData, # training images with masks
+    least:float=1e-4, most:float=.5, # bounds of a share
+)->bool: # whether the bias was set
+    "Start the mask head's last convolution at the log-odds of each class's share of pixels (Lin et al. 2017)."
+    convs = [(n, o) for n, o in model.net.named_modules()
+             if n.startswith('segmentation_head') and isinstance(o, torch.nn.Conv2d) and o.bias is not None]
+    if not convs or not data.areas.any(): return False
+    (name, conv), report = convs[-1], model.weights_report
+    if report and {f'{name}.weight', f'{name}.bias'} & set(report.loaded): return False
+    share = torch.tensor(data.areas.sum(0)/(data.images.height*data.images.width).sum())
+    conv.bias.copy_(share.clamp(least, most).logit())
+    return True
 
 # %% ../nbs/03_models.ipynb #e5610269
 def save_model(

@@ -6,28 +6,22 @@ Docs: https://severstal-nb.github.io/severstal_nb/readers.html.md"""
 
 # %% auto #0
 __all__ = ['SPLITS', 'read_images', 'read_kaggle', 'read_folders', 'read_masks', 'read_supervisely', 'guess_reader', 'read_data',
-           'check_images', 'shared_data', 'EXTENSIONS', 'KAGGLE_CLASSES', 'Place', 'guess_color', 'image_size',
-           'open_images', 'read_table']
+           'with_unopened', 'check_images', 'shared_data']
 
 # %% ../nbs/01a_readers.ipynb #ae4a137a
-import base64, io, json, os, re, zlib
+import json, os, re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-
 import numpy as np
 import pandas as pd
-
+from .core.images import EXTENSIONS, ImageError, Place, Problems, guess_color, open_images, read_bytes
 from .data import SteelData
-from .core.images import (EXTENSIONS, ImageError, Place, Problems, guess_color, image_size, open_images,
-                                 read_bytes)
-from .formats.kaggle import (KAGGLE_CLASSES, ImageNames, class_number, find_columns, kaggle_classes, parse_row,
-                                     read_table)
+from .formats.kaggle import ImageNames, class_number, find_columns, kaggle_classes, parse_row, read_table
 from .formats.masks import BlackWhite, index_runs, object_masks, read_mask
 from .rle import RLEError, mask_runs, parse_runs
 
 # %% ../nbs/01a_readers.ipynb #238e9793
-_all_ = ['EXTENSIONS', 'KAGGLE_CLASSES', 'Place', 'guess_color', 'image_size', 'open_images',
-         'read_table']  # found here too
+  # found here too
 
 # %% ../nbs/01a_readers.ipynb #48ffc2e0
 def _open_all(where, names, paths, problems, color):
@@ -368,6 +362,17 @@ def _only_folder(place):
     inner = place.folders()
     alone = place.is_zip and len(inner) == len(place.names()) == 1 and inner[0].lower() not in SPLITS
     return place.join(inner[0]) if alone else place.path
+
+# %% ../nbs/01a_readers.ipynb #3515ec02
+def with_unopened(
+    data:SteelData, # from `read_images`
+)->SteelData:
+    "The images with those that could not be opened, in the order of names; reading one of these fails."
+    lost = [f for f in dict.fromkeys(data.problems.file) if f not in set(data.images.image_id)]
+    if not lost: return data
+    table = pd.concat([data.images, pd.DataFrame(dict(image_id=lost, path=lost, height=0, width=0))])
+    return SteelData(table.sort_values('image_id'), data.classes, task=data.task, problems=data.problems, color=data.color,
+                     root=data.root, info=data.info)
 
 # %% ../nbs/01a_readers.ipynb #f02ea51e
 def check_images(

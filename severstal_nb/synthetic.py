@@ -14,12 +14,10 @@ __all__ = ['class_sets', 'balanced_sets', 'area_logs', 'draw_class', 'version', 
 import hashlib, os, shutil, tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
 import cv2
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
-
 from .rle import rle_encode
 
 # %% ../nbs/01b_synthetic.ipynb #7309f89c

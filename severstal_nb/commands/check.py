@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 # %% ../../nbs/commands/11b_check.ipynb #e07556fc
-from ..runs.config import Config, as_config, fit_to_data, list_presets, load_config, model_name
+from ..runs.config import as_config, fit_to_data, list_presets, load_config, model_name
+from ..runs.settings import Config
 
 # %% ../../nbs/commands/11b_check.ipynb #fbe960e4
 class Line(NamedTuple):
@@ -94,14 +95,14 @@ def check_balance(data):
 # %% ../../nbs/commands/11b_check.ipynb #86c9d3bf
 def brightness(data)->np.ndarray: # [N] mean grey value, nan where an image cannot be read
     "Mean brightness of every image."
-    from severstal_nb.inference import decode_ahead
+    from severstal_nb.learn.store import decode_ahead
     images = decode_ahead(data, range(len(data)), 2)
     return np.array([np.nan if isinstance(im, Exception) else im.mean() for _, im in images])
 
 # %% ../../nbs/commands/11b_check.ipynb #dcf382a7
 def check_looks(data):
     "Sizes, brightness, and images that occur twice."
-    from severstal_nb.splits import find_duplicates, group_ids
+    from severstal_nb.duplicates import find_duplicates, group_ids
     sizes = data.images.value_counts(['height', 'width'])
     yield Line(len(sizes) == 1, 'sizes', ', '.join(f'{h}×{w}: {n}' for (h, w), n in sizes.head(4).items()),
                'mixed sizes train in batches of one: set data.image_size (labels) or data.mode=crops (masks)')
@@ -130,8 +131,9 @@ def check_data(
 # %% ../../nbs/commands/11b_check.ipynb #4679e2a8
 def check_round_trips(data):
     "Stitching, decoded store and submission give back what went in."
-    from severstal_nb.crops import DecodedStore, crop_boxes, stitch
-    from severstal_nb.commands.demo import score_submission
+    from severstal_nb.crops import crop_boxes, stitch
+    from severstal_nb.learn.store import DecodedStore
+    from severstal_nb.decide.submission import score_submission
     from severstal_nb.decide.submission import write_submission
     few = data.subset(np.arange(min(6, len(data))))
     h, w = few.shape(0)
@@ -157,7 +159,7 @@ def check_preset(
 )->Line:
     "One line: the preset's net builds and takes a finite step."
     import torch
-    from severstal_nb.building import build_loss, build_model
+    from severstal_nb.runs.build import build_loss, build_model
     from severstal_nb.data import SteelData
     cfg = load_config(name, overrides={'model.pretrained': False})
     K = 6 if cfg.task == 'singlelabel' else 4

@@ -8,11 +8,9 @@ Docs: https://severstal-nb.github.io/severstal_nb/commands/download.html.md"""
 __all__ = ['SOURCES', 'Source', 'missing_files', 'DownloadError', 'kaggle_client', 'explain', 'unpack', 'download', 'fetch']
 
 # %% ../../nbs/commands/11c_download.ipynb #6e5dcc7e
-import contextlib, io, os, re, shutil, zipfile, zlib
+import contextlib, io, re, shutil, zipfile, zlib
 from dataclasses import dataclass
 from pathlib import Path
-
-# %% ../../nbs/commands/11c_download.ipynb #dd2c2ac0
 from ..core.files import atomic_path
 
 # %% ../../nbs/commands/11c_download.ipynb #12ac5726

@@ -6,7 +6,8 @@ Docs: https://severstal-nb.github.io/severstal_nb/decide/submission.html.md"""
 
 # %% auto #0
 __all__ = ['HEADERS', 'submission_rows', 'submission_form', 'whole_images', 'ResumableCSV', 'SubmissionWriter',
-           'write_submission', 'PredictionsWriter', 'read_submission', 'validate_submission']
+           'write_submission', 'PredictionsWriter', 'read_submission', 'validate_submission', 'submitted_mask',
+           'score_submission']
 
 # %% ../../nbs/decide/08b_submission.ipynb #8b04602c
 import csv
@@ -14,13 +15,12 @@ import io
 import json
 import os
 from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-
 from ..core.files import sync_file, write_json
-from ..rle import RLEError, parse_runs, rle_encode
+from ..metrics.masks import pair_counts
+from ..rle import RLEError, parse_runs, rle_decode, rle_encode
 
 # %% ../../nbs/decide/08b_submission.ipynb #ab1ca943
 csv.field_size_limit(1<<30)
@@ -306,3 +306,27 @@ def validate_submission(
     seen = _check_rows(t, form, shapes, shape, n_classes, None if names is None else set(names), note)
     _check_images(seen, form, n_classes, names, note)
     return pd.DataFrame(found, columns=columns).astype({'row': 'Int64'})
+
+# %% ../../nbs/decide/08b_submission.ipynb #7bdcfa7c
+def submitted_mask(
+    rows:pd.DataFrame, # of one image, from `read_submission`
+    shape:tuple, # (height, width)
+    n_classes:int,
+)->np.ndarray: # uint8 [K,h,w]
+    "The masks that a submission holds for one image."
+    mask = np.zeros((n_classes, *shape), np.uint8)
+    for k, rle in zip(rows.class_id, rows.rle):
+        if rle and int(k): mask[int(k)-1] = rle_decode(rle, shape)
+    return mask
+
+# %% ../../nbs/decide/08b_submission.ipynb #65a4159d
+def score_submission(
+    path, # of a submission, either form
+    data, # `SteelData` with the true masks of the same images
+)->np.ndarray: # int64 [N,K,3]: intersection, predicted, true pixels
+    "Pixel counts of every (image, class) pair, in the order of `data`. Raises `ValueError` on an invalid submission."
+    bad = validate_submission(path, data, n_classes=data.n_classes)
+    if len(bad): raise ValueError(f'{path}: {len(bad)} problems, first: {bad.iloc[0].problem}')
+    rows = dict(tuple(read_submission(path).groupby('image_id')))
+    return np.stack([pair_counts(submitted_mask(rows[name], data.shape(i), data.n_classes)[None] > 0, data.mask(i)[None] > 0)[0]
+                     for i, name in enumerate(data.images.image_id)])

@@ -10,7 +10,6 @@ __all__ = ['KAGGLE_CLASSES', 'read_table', 'find_columns', 'parse_row', 'class_n
 # %% ../../nbs/formats/01c_kaggle.ipynb #921c41b3
 import csv, io, os, re
 from pathlib import PurePosixPath
-
 from ..core.images import EXTENSIONS, ImageError, Place, read_bytes
 
 # %% ../../nbs/formats/01c_kaggle.ipynb #74cd2756

@@ -9,9 +9,7 @@ __all__ = ['read_mask', 'BlackWhite', 'index_runs', 'bitmap', 'object_masks']
 
 # %% ../../nbs/formats/01d_masks.ipynb #fea04000
 import base64, io, zlib
-
 import numpy as np
-
 from ..core.images import ImageError, Problems, read_bytes
 from ..rle import mask_runs
 

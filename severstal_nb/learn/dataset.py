@@ -11,13 +11,11 @@ __all__ = ['mix_seed', 'keep_memory', 'random_defect_pixel', 'random_box', 'resi
 # %% ../../nbs/learn/06b_dataset.ipynb #e1ce3b2b
 import ctypes, hashlib, os
 from functools import lru_cache
-
 import cv2
 import numpy as np
 import torch
 from fastcore.basics import patch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
-
 from ..rle import _box_runs, _check_box, _fill
 
 # %% ../../nbs/learn/06b_dataset.ipynb #0b3ea578

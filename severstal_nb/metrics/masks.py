@@ -6,12 +6,14 @@ Docs: https://severstal-nb.github.io/severstal_nb/metrics/masks.html.md"""
 
 # %% auto #0
 __all__ = ['pair_counts', 'counts_dice', 'dice_per_pair', 'kaggle_dice', 'nan_mean', 'class_figure', 'seg_metrics', 'SegMeter',
-           'silent_classes', 'resamples', 'interval', 'bootstrap_ci', 'seg_ci', 'Paired', 'paired_bootstrap']
+           'silent_classes', 'resamples', 'interval', 'bootstrap_ci', 'seg_ci', 'Paired', 'paired_bootstrap',
+           'pick_cases', 'recall_by_size', 'pixel_cut']
 
 # %% ../../nbs/metrics/04a_masks.ipynb #f6adf814
 from typing import Callable, Iterator, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 # %% ../../nbs/metrics/04a_masks.ipynb #26171ba2
 def _checked(pred, targ):
@@ -229,3 +231,40 @@ def paired_bootstrap(
     def diff(rows): return fn(rows[:, 0]) - fn(rows[:, 1])
     both = np.stack([a, b], 1)
     return Paired(float(diff(both)) if len(a) else float('nan'), *bootstrap_ci(both, diff, n, seed, level))
+
+# %% ../../nbs/metrics/04a_masks.ipynb #bdaed532
+def pick_cases(
+    counts, # int [N,K,3]: intersection, predicted, true pixels
+    n:int=3, # of each kind
+)->dict: # kind → rows
+    "Rows of the worst and best strips with a defect, and of the loudest false alarms."
+    inter, pred, targ = np.moveaxis(np.asarray(counts, float), -1, 0)
+    dice = np.where(pred + targ > 0, 2*inter/np.maximum(pred + targ, 1), 1.).mean(1)
+    defect, alarm = targ.any(1), pred.sum(1)*~targ.any(1)
+    order = np.argsort(np.where(defect, dice, np.inf), kind='stable')[:defect.sum()]
+    loud = np.argsort(-alarm, kind='stable')
+    return dict(worst=order[:n].tolist(), best=order[::-1][:n].tolist(), false_alarms=loud[alarm[loud] > 0][:n].tolist())
+
+# %% ../../nbs/metrics/04a_masks.ipynb #66b239f0
+def recall_by_size(
+    counts, # int [N,K,3]
+    bins:int=5, # of equal numbers of defects
+)->pd.DataFrame: # from, to (pixels), defects, found (share met by at least one pixel), dice (mean)
+    "How well defects of each size are found; a defect is one (image, class) pair."
+    inter, pred, targ = np.moveaxis(np.asarray(counts, float), -1, 0)
+    has = targ > 0
+    t = pd.DataFrame(dict(size=targ[has], found=inter[has] > 0, dice=2*inter[has]/(pred + targ)[has]))
+    if not len(t): return pd.DataFrame(columns=['from', 'to', 'defects', 'found', 'dice'])
+    t['bin'] = pd.qcut(t['size'].rank(method='first'), min(bins, len(t)), labels=False)
+    g = t.groupby('bin')
+    return pd.DataFrame({'from': g['size'].min().astype(int), 'to': g['size'].max().astype(int), 'defects': g.size(),
+                         'found': g['found'].mean(), 'dice': g['dice'].mean()}).reset_index(drop=True)
+
+# %% ../../nbs/metrics/04a_masks.ipynb #cfbc4bfd
+_LEVELS = np.arange(256, dtype=np.float32)/np.float32(255)
+
+def pixel_cut(
+    threshold:float, # 0..1
+)->int: # 0..256; 256 means that no byte is high enough
+    "The smallest byte `q` with `q/255 >= threshold`, compared in float32 as a map of probabilities would be."
+    return int(np.searchsorted(_LEVELS, np.float32(threshold)))

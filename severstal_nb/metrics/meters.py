@@ -10,8 +10,8 @@ __all__ = ['logit_cutoff', 'Meter', 'SegmentationMeter', 'PresenceMeter', 'Singl
 # %% ../../nbs/metrics/04c_meters.ipynb #ab67a742
 import numpy as np
 import torch
-from .masks import pair_counts, seg_metrics
 from .labels import presence_metrics, single_label_metrics
+from .masks import pair_counts, seg_metrics
 
 # %% ../../nbs/metrics/04c_meters.ipynb #2e6ab1b0
 def logit_cutoff(

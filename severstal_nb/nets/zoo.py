@@ -14,11 +14,9 @@ from collections import OrderedDict
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from functools import partial
-
 import timm
 import segmentation_models_pytorch as smp
 from torch import nn
-
 from ..cbam import add_cbam
 from .inputs import IMAGENET
 from .weights import hub_errors

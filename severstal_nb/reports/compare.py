@@ -16,9 +16,8 @@ import numpy as np
 import pandas as pd
 
 # %% ../../nbs/reports/10i_compare.ipynb #10e71dda
-from ..data import plain_label
 from ..core.files import atomic_path
-from .figures import new_figure, save_figure
+from ..core.plots import new_figure, plain_label, save_figure
 from ..metrics.masks import counts_dice, paired_bootstrap
 from ..runs.folder import HEADLINES, Run, RunError, load_run
 

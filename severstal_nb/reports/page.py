@@ -13,12 +13,10 @@ import base64, contextlib, html, importlib.util, io, json, os, re, subprocess, s
 from pathlib import Path
 
 # %% ../../nbs/reports/10k_page.ipynb #a3a0e8a7
-from .compare import (changed_keys, columns, compare, deciding, f1_macro, flat, markdown, paired, per_image,
-                                    plot_runs, run_row, started_folds, write_table)
 from ..core.files import atomic_path
+from .compare import markdown, per_image, started_folds
+from .run import case_figure, case_rows, missed, run_data
 from ..runs.folder import Run, load_run
-from .run import (case_figure, case_rows, class_table, data_table, environment_table, fold_figure, headline,
-                                label_figure, metric_table, missed, run_data, setting_table, size_figure, threshold_table)
 
 # %% ../../nbs/reports/10k_page.ipynb #8ed6d7ba
 SECTIONS = dict(

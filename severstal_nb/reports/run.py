@@ -6,7 +6,8 @@ Docs: https://severstal-nb.github.io/severstal_nb/reports/run.html.md"""
 
 # %% auto #0
 __all__ = ['headline', 'run_data', 'data_table', 'metric_table', 'class_table', 'fold_figure', 'label_figure', 'missed',
-           'case_rows', 'case_figure', 'size_figure', 'setting_table', 'threshold_table', 'environment_table']
+           'case_rows', 'case_figure', 'size_figure', 'setting_table', 'threshold_table', 'environment_table',
+           'draw_masks', 'draw_labels']
 
 # %% ../../nbs/reports/10j_run.ipynb #b19cb88c
 import json
@@ -16,12 +17,17 @@ import numpy as np
 import pandas as pd
 
 # %% ../../nbs/reports/10j_run.ipynb #7bd62169
+from ..core.plots import new_figure, save_figure
+from ..data import SteelData
+from ..metrics.labels import most_confident_mistakes, presence_ci
+from ..metrics.masks import class_figure, pick_cases, recall_by_size, seg_ci
 from .compare import columns, flat, monitored, per_image, run_row
-from ..runs.config import KEYS, load_config
-from .figures import new_figure, pick_cases, plot_cases, plot_history, plot_label_cases, recall_by_size
-from ..metrics.masks import class_figure, seg_ci
-from ..metrics.labels import most_confident_mistakes, plot_confusion, plot_pr, plot_reliability, plot_roc, presence_ci
+from .figures import (plot_cases, plot_confusion, plot_history, plot_label_cases, plot_labels,
+                                          plot_pr, plot_reliability, plot_roc)
+from ..runs.config import load_config
+from ..runs.evaluate import oof_mask
 from ..runs.folder import HEADLINES, Run
+from ..runs.settings import KEYS
 
 # %% ../../nbs/reports/10j_run.ipynb #76812c27
 def headline(run:Run)->str:
@@ -215,3 +221,33 @@ def environment_table(run:Run)->pd.DataFrame:
     "Machine, versions, revision and command line."
     found = flat(run.environment)
     return _named(pd.DataFrame({'value': [str(v) for v in found.values()]}, index=[k.removeprefix('packages.') for k in found]), 'what')
+
+# %% ../../nbs/reports/10j_run.ipynb #1b7fba36
+def draw_masks(
+    folder, # where the figures go
+    run:Run,
+    data:SteelData, # with the column `part`
+    rows, counts, # images of `data`; int [n,K,3]
+):
+    "`worst.png`, `best.png`, `false_alarms.png` if there are any; `recall_by_size.csv` in the run's folder."
+    for kind, picks in pick_cases(counts).items():
+        cases = rows[picks].tolist()
+        if picks: save_figure(plot_cases(data, cases, lambda i: oof_mask(run, data, i)), Path(folder)/f'{kind}.png')
+    recall_by_size(counts).to_csv(run.path/'recall_by_size.csv', index=False)
+
+# %% ../../nbs/reports/10j_run.ipynb #cff846c2
+def draw_labels(
+    folder, # where the figures go
+    data:SteelData,
+    rows, probs, targ, threshold, # images of `data`; float and bool [n,K]; one number, K, or [n,K]
+    single:bool=False, # classes exclude one another
+    n:int=15, # images in a grid
+):
+    "`labels.png` (confusion, ROC, precision and recall, reliability), `predictions.png`, `mistakes.png`."
+    rows, threshold = np.asarray(rows), np.broadcast_to(threshold, probs.shape)
+    truth = targ.argmax(1) if single else targ
+    save_figure(plot_labels(probs, truth, data.classes, threshold), Path(folder)/'labels.png')
+    some = np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int)
+    for name, at in dict(predictions=some, mistakes=most_confident_mistakes(probs, truth, n, threshold)).items():
+        if not len(at): continue
+        save_figure(plot_label_cases(data, probs[at], truth[at], rows[at], threshold[at]), Path(folder)/f'{name}.png')

@@ -6,19 +6,28 @@ Docs: https://severstal-nb.github.io/severstal_nb/runs/build.html.md"""
 
 # %% auto #0
 __all__ = ['LOG', 'FRACTIONS', 'split_seed', 'open_data', 'data_line', 'split_data', 'FoldRows', 'fold_rows', 'folds_to_train',
-           'predict_options']
+           'build_model', 'build_loss', 'build_augment', 'balance_weights', 'rank0_first', 'build_loaders',
+           'build_meter', 'build_train_meter', 'check_monitor', 'predict_options']
 
 # %% ../../nbs/runs/10d_build.ipynb #7f067d78
-import logging
+import dataclasses, logging
 from dataclasses import dataclass
-
 import numpy as np
-
-# %% ../../nbs/runs/10d_build.ipynb #d46b5ff2
-from .config import Config, ConfigError
+import torch
+from ..core.distributed import from_rank0, rank_world
+from ..crops import data_boxes
 from ..data import SteelData
+from ..duplicates import find_duplicates, group_ids, read_duplicates
+from ..learn.augment import make_augment
+from ..learn.dataset import SteelDataset, make_loaders
+from ..learn.store import DecodedStore
+from ..losses import create_loss
+from ..metrics.meters import AccuracyMeter, PresenceMeter, SegmentationMeter, SingleLabelMeter, TwoHeadMeter
+from ..models import create_model, freeze_encoder, start_bias
 from ..readers import read_data
-from ..splits import find_duplicates, group_ids, make_folds, make_holdout, read_pairs, straddling
+from .config import model_name
+from .settings import Config, ConfigError, unknown
+from ..splits import make_folds, make_holdout, straddling
 from ..synthetic import synthetic_data
 
 # %% ../../nbs/runs/10d_build.ipynb #e086998f
@@ -64,7 +73,7 @@ def _groups(cfg, data):
     d = cfg.data
     if d.duplicates == 'none': return None
     if d.duplicates != 'find':
-        pairs, names = read_pairs(d.duplicates), set(data.images.image_id)
+        pairs, names = read_duplicates(d.duplicates), set(data.images.image_id)
         known = sum(a in names and b in names for a, b in pairs)
         data.info['duplicates'] = f'{known} of {len(pairs)} pairs in {d.duplicates} name two of these images'
         return group_ids(data, pairs)
@@ -127,6 +136,120 @@ def folds_to_train(cfg:Config)->list[int]:
     "The folds that this config trains."
     if cfg.data.split_strategy != 'kfold': return [0]
     return list(range(cfg.data.num_folds)) if cfg.data.fold == 'all' else [cfg.data.fold]
+
+# %% ../../nbs/runs/10d_build.ipynb #3dad9818
+def build_model(
+    cfg:Config,
+    data:SteelData, # the images it will learn from
+    seed:int=0, # of the weights that are not loaded
+):
+    "The net that `cfg.model` describes, for the classes and channels of `data`."
+    m = cfg.model
+    torch.manual_seed(seed)
+    extra = {} if m.cbam_stages is None else dict(cbam_stages=tuple(m.cbam_stages))
+    model = create_model(model_name(cfg), data.n_classes, 1 if data.color == 'grey' else 3,
+                         weights=m.weights or ('imagenet' if m.pretrained else None), classes=data.classes,
+                         dropout=m.dropout, two_head=m.two_head, grey=m.grey, **extra)
+    if cfg.task == 'segmentation': start_bias(model, data)
+    if m.freeze_backbone: freeze_encoder(model)
+    return model
+
+# %% ../../nbs/runs/10d_build.ipynb #75c948c6
+def build_loss(
+    cfg:Config,
+    labels:np.ndarray, # bool [N,K] of the training images
+):
+    "The loss that `cfg.loss` describes; class weights come from the training labels only."
+    l = cfg.loss
+    kw = dict(gamma=l.gamma, alpha=l.alpha, pos_weight=l.pos_weight, label_smoothing=l.label_smoothing, labels=labels)
+    if l.type == 'joint': kw['label_weight'] = l.label_weight
+    return create_loss(l.type, task='segmentation' if cfg.task == 'segmentation' else 'classification', **kw)
+
+# %% ../../nbs/runs/10d_build.ipynb #60e63146
+def build_augment(cfg:Config, height:int, width:int):
+    "The training augmentation, or None when every switch is off."
+    made = make_augment(height, width, **dataclasses.asdict(cfg.augment))
+    return made if len(made.transforms) else None
+
+# %% ../../nbs/runs/10d_build.ipynb #d7836aca
+def _train_items(cfg, data):
+    "Boxes and crop settings of the training set, by `data.mode`."
+    d = cfg.data
+    if d.mode == 'full': return dict(boxes=None)
+    size = (d.crop_height, d.crop_width)
+    grid = data_boxes(data, size, d.crop_stride)
+    if not d.crop_to_defect: return dict(boxes=grid)
+    whole = [(i, 0, 0, w, h) for i in range(len(data)) for h, w in [data.shape(i)]]
+    return dict(boxes=np.repeat(whole, round(len(grid)/len(data)), 0), crop=size, crop_defect=d.crop_to_defect)
+
+# %% ../../nbs/runs/10d_build.ipynb #3efc071d
+def balance_weights(
+    labels:np.ndarray, # bool [N,K] of the images
+    rows=None, # image of each item; None: one item per image
+)->np.ndarray: # [items]
+    "Sampling weights that give every class, and 'clean', an equal draw: an image counts by its rarest class."
+    kinds = np.column_stack([labels, ~labels.any(1)])
+    weight = np.where(kinds, 1/np.maximum(kinds.sum(0), 1), 0).max(1)
+    return weight if rows is None else weight[np.asarray(rows)]
+
+# %% ../../nbs/runs/10d_build.ipynb #dd45559c
+def rank0_first(f, *args):
+    "`f(*args)` on every process, on the first one before the others."
+    rank, _ = rank_world()
+    if rank: from_rank0(None)
+    made = f(*args)
+    if not rank: from_rank0(None)
+    return made
+
+# %% ../../nbs/runs/10d_build.ipynb #a5d7f949
+def build_loaders(
+    cfg:Config,
+    data:SteelData,
+    rows:FoldRows,
+    device='cpu',
+    rank:int=0, world:int=1,
+    store_folder=None, # where `data.mode=precropped` keeps its decoded images
+):
+    "fastai `DataLoaders` of one fold: training boxes, and whole validation images."
+    d, seed = cfg.data, cfg.training.seed
+    target = {'multilabel': 'labels', 'singlelabel': 'class'}.get(cfg.task, 'both' if cfg.model.two_head else 'masks')
+    if d.mode == 'precropped': data = rank0_first(DecodedStore.build, data, store_folder).attach(data)
+    train, valid = data.subset(rows.train), data.subset(rows.valid)
+    size = tuple(d.image_size) if d.image_size else None
+    h, w = (d.crop_height, d.crop_width) if d.mode != 'full' else size or data.shape(0)
+    kw = dict(target=target, seed=seed, size=size)
+    train_ds = SteelDataset(train, augment=build_augment(cfg, h, w), **kw, **_train_items(cfg, train))
+    valid_ds = SteelDataset(valid, **kw)
+    boxes = train_ds.boxes
+    weights = balance_weights(train.labels, None if boxes is None else boxes[:, 0]) if d.sampler == 'balanced' else None
+    return make_loaders(train_ds, valid_ds, d.batch_size, d.valid_batch_size, d.num_workers, seed, device, weights,
+                        rank, world)
+
+# %% ../../nbs/runs/10d_build.ipynb #3dc31405
+def build_meter(cfg:Config, classes:list):
+    "What is measured on the validation images after each epoch."
+    t = cfg.predict.threshold
+    threshold = .5 if t == 'tuned' else t
+    if cfg.task == 'singlelabel': return SingleLabelMeter(classes)
+    if cfg.task == 'multilabel': return PresenceMeter(classes, threshold)
+    return (TwoHeadMeter if cfg.model.two_head else SegmentationMeter)(classes, threshold)
+
+# %% ../../nbs/runs/10d_build.ipynb #1f6c5f1d
+def build_train_meter(cfg:Config):
+    "What is measured on the training batches: the accuracy of a classifier, and nothing of masks."
+    return AccuracyMeter() if cfg.task != 'segmentation' else None
+
+# %% ../../nbs/runs/10d_build.ipynb #eebb247b
+def check_monitor(
+    cfg:Config, # fitted to the data
+    classes:list,
+)->list: # columns that can decide
+    "Raise `ConfigError` naming the nearest columns when `training.monitor` is not one of the history's."
+    meters = dict(valid=build_meter(cfg, classes), train=build_train_meter(cfg))
+    names = ['valid_loss', 'train_loss', *meters['valid'].names]
+    if meters['train']: names += [f'train_{n}' for n in meters['train'].names]
+    if cfg.training.monitor not in names: raise unknown('value of training.monitor', cfg.training.monitor, names)
+    return names
 
 # %% ../../nbs/runs/10d_build.ipynb #d499a5a7
 def predict_options(

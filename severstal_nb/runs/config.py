@@ -7,26 +7,19 @@ Docs: https://severstal-nb.github.io/severstal_nb/runs/config.html.md"""
 # %% auto #0
 __all__ = ['USUAL', 'FILLED', 'preset_folder', 'list_presets', 'read_config_file', 'read_preset', 'read_overrides', 'segments',
            'default_loss', 'check_config', 'load_config', 'check_paths', 'fit_to_data', 'to_yaml', 'model_name',
-           'run_name', 'as_config', 'differing', 'sweep', 'ConfigError', 'SEG_LOSSES', 'CLS_LOSSES', 'LOSSES', 'ARCHS',
-           'READY', 'TASKS', 'DataConfig', 'AugmentConfig', 'ModelConfig', 'LossConfig', 'TrainingConfig',
-           'PredictConfig', 'RunConfig', 'Config', 'KEYS', 'config_help', 'FORMER', 'FORMER_ANSWERS', 'FORMER_SWITCHES',
-           'SPELLINGS', 'modernise', 'respell']
+           'run_name', 'as_config', 'differing', 'hyper_parameters', 'sweep']
 
 # %% ../../nbs/runs/10b_config.ipynb #8142887e
 import math, re, sys
 from pathlib import Path
 
 # %% ../../nbs/runs/10b_config.ipynb #236c1206
-from ..former import FORMER, FORMER_ANSWERS, FORMER_SWITCHES, SPELLINGS, modernise, respell
-from ..keys import ConfigError, check_value, combinations, flatten, nearest, parse_value, show, type_name, unknown
-from .settings import (ARCHS, CLS_LOSSES, KEYS, LOSSES, READY, SEG_LOSSES, TASKS, AugmentConfig, Config, DataConfig,
-                                   LossConfig, ModelConfig, PredictConfig, RunConfig, TrainingConfig, config_help)
+from ..former import FORMER, modernise, respell
+from .settings import (ARCHS, CLS_LOSSES, KEYS, LOSSES, READY, SEG_LOSSES, Config, ConfigError,
+                                        check_value, combinations, flatten, parse_value, show, type_name, unknown)
 
 # %% ../../nbs/runs/10b_config.ipynb #96281ea4
-_all_ = ['ConfigError', 'SEG_LOSSES', 'CLS_LOSSES', 'LOSSES', 'ARCHS', 'READY', 'TASKS', 'DataConfig',
-         'AugmentConfig', 'ModelConfig', 'LossConfig', 'TrainingConfig', 'PredictConfig', 'RunConfig',
-         'Config', 'KEYS', 'config_help', 'FORMER', 'FORMER_ANSWERS', 'FORMER_SWITCHES', 'SPELLINGS',
-         'modernise', 'respell']  # found here too
+  # found here too
 
 # %% ../../nbs/runs/10b_config.ipynb #dfaa22c6
 def preset_folder()->Path:
@@ -321,6 +314,12 @@ def differing(
     "Keys in which two configs differ; a key that `new` leaves to the data is not one."
     a, b = old.flat(), new.flat()
     return [k for k in b if a[k] != b[k] and k not in ignore and not (b[k] is None and k in FILLED)]
+
+# %% ../../nbs/runs/10b_config.ipynb #92e0b4df
+def hyper_parameters(cfg:Config)->dict:
+    "The settings that differ from the defaults, dotted."
+    default = Config().flat()
+    return {k: v for k, v in cfg.flat().items() if v != default[k]}
 
 # %% ../../nbs/runs/10b_config.ipynb #09012f37
 def sweep(

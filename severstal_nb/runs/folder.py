@@ -10,7 +10,7 @@ __all__ = ['RUN_FORMAT', 'HEADLINES', 'create_run', 'package_versions', 'git_rev
            'predict_images']
 
 # %% ../../nbs/runs/10c_folder.ipynb #63fd1c5a
-import importlib.metadata, json, logging, os, platform, re, subprocess, sys, time
+import importlib.metadata, logging, os, platform, re, subprocess, sys, time
 from pathlib import Path
 import numpy as np
 import pandas as pd

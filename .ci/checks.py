@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -311,10 +312,9 @@ def shown(cell):
 
 def doors():
     "What users import loads in a process of its own."
-    wrong = []
-    for line in FACES:
-        done = subprocess.run([sys.executable, '-W', 'ignore', '-c', line], capture_output=True, text=True)
-        if done.returncode: wrong.append(f'{line}: {done.stderr.strip().splitlines()[-1]}')
+    run = lambda line: subprocess.run([sys.executable, '-W', 'ignore', '-c', line], capture_output=True, text=True)
+    with ThreadPoolExecutor(2) as pool: done = list(pool.map(run, FACES))
+    wrong = [f'{line}: {o.stderr.strip().splitlines()[-1]}' for line,o in zip(FACES, done) if o.returncode]
     print(f'{len(FACES) - len(wrong)} of {len(FACES)} imports')
     return wrong
 

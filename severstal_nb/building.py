@@ -1,4 +1,4 @@
-"""From the words of a config to the pieces they mean: net, loss, loaders, meter
+"""Build net, loss, loaders and metrics from a config
 
 Docs: https://severstal-nb.github.io/severstal_nb/building.html.md"""
 

@@ -1,4 +1,4 @@
-"""Typed settings: one field holds type, default, meaning and bounds, and help, checks and the command line read it
+"""Typed settings: one field holds type, default, meaning and bounds; help, checks and the command line read it
 
 Docs: https://severstal-nb.github.io/severstal_nb/keys.html.md"""
 

@@ -1,4 +1,4 @@
-"""What a training run would have to remember, made into functions so that it need not
+"""Learning-rate schedules as functions of the position in the run; seeds and optimisers
 
 Docs: https://severstal-nb.github.io/severstal_nb/schedules.html.md"""
 

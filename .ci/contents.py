@@ -70,7 +70,7 @@ def sidebar():
     for k, names in known.items():
         names = [o for o in names if o not in START]
         if not names: continue
-        out += [f'      - section: "{k}"', '        contents:'] + [f'          - {o}.ipynb' for o in names]
+        out += [f'      - section: {json.dumps(k, ensure_ascii=False)}', '        contents:'] + [f'          - {o}.ipynb' for o in names]
         if k == 'Reference' and (NBS/REPORT).exists(): out += ['          - text: A finished report', f'            href: {REPORT}']
     return out
 

@@ -1,7 +1,7 @@
-"""README.md from nbs/index.ipynb by nbconvert, the same everywhere (Quarto is not needed).
+"""README.md from nbs/index.ipynb by nbconvert, the same everywhere (Quarto is not needed); before it the contents (contents.py).
 
-    python .ci/make_readme.py           writes README.md and its pictures (index_files/)
-    python .ci/make_readme.py --check   changes nothing; exit code 1 when they differ from what the notebook gives
+    python .ci/make_readme.py           writes the sidebar, the table in nbs/index.ipynb, README.md and its pictures (index_files/)
+    python .ci/make_readme.py --check   changes nothing; exit code 1 when they differ from what the notebooks give
 """
 import re
 import sys
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import nbformat
 from nbconvert import MarkdownExporter
+
+import contents
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = '<!-- Made from nbs/index.ipynb by .ci/make_readme.py; edit the notebook. -->\n\n'
@@ -52,13 +54,14 @@ def make():
 
 def main():
     "Write, or compare with what is there."
+    wrong_contents = contents.update('--check' in sys.argv)
     text, pictures = make()
     files = {ROOT/'README.md': text.encode()} | {ROOT/k: v for k,v in pictures.items()}
     stray = set((ROOT/'index_files').glob('*')) - set(files)
     if '--check' in sys.argv:
         wrong = [o for o,v in files.items() if not o.exists() or o.read_bytes() != v] + list(stray)
         for o in wrong: print(f'{o.relative_to(ROOT)} is not what nbs/index.ipynb gives: run python .ci/make_readme.py')
-        return int(bool(wrong))
+        return int(bool(wrong) or wrong_contents)
     for o in stray: o.unlink()
     for o,v in files.items():
         o.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Channel attention, then spatial attention: from the idea to a module, and from the module into a backbone that keeps what it knows.
+"""Channel and spatial attention: the idea, the module, and how it joins a pretrained backbone without harm
 
 Docs: https://severstal-nb.github.io/severstal_nb/cbam.html.md"""
 

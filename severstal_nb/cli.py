@@ -1,4 +1,4 @@
-"""The package from a terminal: `severstal demo | synth | check | train | predict | compare | report | download`
+"""The package from a terminal: `severstal demo`, `train`, `predict`, `report` and the other commands
 
 Docs: https://severstal-nb.github.io/severstal_nb/cli.html.md"""
 

@@ -1,4 +1,4 @@
-"""Boxes over an image, which of them to train on, the way back to one map, and images decoded once
+"""Boxes over an image, which of them to train on, and stitching their predictions together
 
 Docs: https://severstal-nb.github.io/severstal_nb/crops.html.md"""
 

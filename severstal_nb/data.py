@@ -1,4 +1,4 @@
-"""SteelData: a table of images, the runs of their masks, class names, problems; draws itself.
+"""`SteelData`: a table of images, the run lengths of their masks, class names and problems; it draws itself
 
 Docs: https://severstal-nb.github.io/severstal_nb/data.html.md"""
 

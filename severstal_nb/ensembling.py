@@ -1,4 +1,4 @@
-"""Out-of-fold probabilities on disk, averages of models and of weights, and thresholds that are fitted honestly
+"""Out-of-fold probabilities on disk, and the average of several models
 
 Docs: https://severstal-nb.github.io/severstal_nb/ensembling.html.md"""
 

@@ -1,4 +1,4 @@
-"""`train(config)` and `predict(runs, images)`: the one notebook that knows all the others
+"""`train(config)` and `predict(runs, images)`: a whole experiment in one call
 
 Docs: https://severstal-nb.github.io/severstal_nb/experiment.html.md"""
 

@@ -1,4 +1,4 @@
-"""Keys and values as the users of four older systems typed them, and what they are called today
+"""Keys and values of four older systems, and what they are called today
 
 Docs: https://severstal-nb.github.io/severstal_nb/former.html.md"""
 

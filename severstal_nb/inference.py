@@ -1,4 +1,4 @@
-"""Streaming probabilities: decode ahead, boxes, flips, several models, label gates, in bounded memory
+"""Probabilities as a stream: crops, flips, several models and label gates, in bounded memory
 
 Docs: https://severstal-nb.github.io/severstal_nb/inference.html.md"""
 

@@ -1,4 +1,4 @@
-"""A registry of losses for masks and for labels, computed in float32 whatever the precision of the net.
+"""Losses for masks and for labels, by name, computed in float32 whatever the precision of the net
 
 Docs: https://severstal-nb.github.io/severstal_nb/losses.html.md"""
 

@@ -1,4 +1,4 @@
-"""`create_model`: a net with its input step, its weights and its class names; saved to one file, found again in it.
+"""`create_model`: any timm or segmentation-models-pytorch net with its input step, weights and class names, in one file
 
 Docs: https://severstal-nb.github.io/severstal_nb/models.html.md"""
 

@@ -1,4 +1,4 @@
-"""Every source → SteelData.
+"""Any folder, table or archive of images and masks becomes a `SteelData`
 
 Docs: https://severstal-nb.github.io/severstal_nb/readers.html.md"""
 

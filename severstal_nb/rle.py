@@ -1,4 +1,4 @@
-"""Mask ⇄ run-length string: Kaggle's column-major, 1-based form.
+"""Masks as Kaggle's run-length strings, and back: column by column, counted from 1
 
 Docs: https://severstal-nb.github.io/severstal_nb/rle.html.md"""
 

@@ -1,4 +1,4 @@
-"""Ready DataLoaders in, checkpoints out: a run that can be stopped anywhere and goes on as if it had not been
+"""A fastai Learner for steel strips: train, stop anywhere, and resume exactly
 
 Docs: https://severstal-nb.github.io/severstal_nb/training.html.md"""
 

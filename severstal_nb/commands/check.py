@@ -1,4 +1,4 @@
-"""Health of environment, data and models: each line ok, or a problem and what to do
+"""Environment, data and models: each line is ok, or names a problem and what to do
 
 Docs: https://severstal-nb.github.io/severstal_nb/commands/check.html.md"""
 

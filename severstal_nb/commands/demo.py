@@ -1,4 +1,4 @@
-"""Five minutes on a CPU: synthetic strips, two folds, thresholds, an ensemble, `submission.csv`, pictures
+"""Five minutes on a CPU: synthetic strips, two folds, thresholds, an ensemble, `submission.csv` and pictures
 
 Docs: https://severstal-nb.github.io/severstal_nb/commands/demo.html.md"""
 

@@ -1,4 +1,4 @@
-"""Severstal and NEU through Kaggle's own client: resumed where it stopped, unpacked, counted
+"""Severstal and NEU through Kaggle's own client: resumed, unpacked and counted
 
 Docs: https://severstal-nb.github.io/severstal_nb/commands/download.html.md"""
 

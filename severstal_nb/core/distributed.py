@@ -1,4 +1,4 @@
-"""The few collective operations that training and prediction over several devices need
+"""The few collective operations that training and prediction over several processes need
 
 Docs: https://severstal-nb.github.io/severstal_nb/core/distributed.html.md"""
 

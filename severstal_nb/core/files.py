@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all, and reading one that somebody else wrote
+"""Write a file whole or not at all, and read other people's files safely
 
 Docs: https://severstal-nb.github.io/severstal_nb/core/files.html.md"""
 

@@ -1,4 +1,4 @@
-"""Image files in folders and zip archives: found, decoded, measured, and what is wrong with them noted.
+"""Images in folders and zip archives: found, decoded, measured, and their faults noted
 
 Docs: https://severstal-nb.github.io/severstal_nb/core/images.html.md"""
 

@@ -1,4 +1,4 @@
-"""From probabilities to masks: label gate, pixel threshold, small components, holes, masks too small to be true
+"""From probabilities to masks: label gate, pixel threshold, small components, holes, minimum area
 
 Docs: https://severstal-nb.github.io/severstal_nb/decide/postprocess.html.md"""
 

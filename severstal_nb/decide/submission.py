@@ -1,4 +1,4 @@
-"""Masks to CSV in both of Kaggle's forms, written so that a killed run goes on to the same bytes, and a validator
+"""Masks to CSV in both of Kaggle's forms, continued after a stop to the same bytes; and a validator
 
 Docs: https://severstal-nb.github.io/severstal_nb/decide/submission.html.md"""
 

@@ -1,4 +1,4 @@
-"""Rows of the competition's table, in both its forms: image, class, runs. A bad row spoils only itself.
+"""Rows of the competition's table in both its forms: image, class, run lengths; a bad row spoils only itself
 
 Docs: https://severstal-nb.github.io/severstal_nb/formats/kaggle.html.md"""
 

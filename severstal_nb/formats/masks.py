@@ -1,4 +1,4 @@
-"""Masks as people store them, image files of class numbers or of black and white and an annotation tool's bitmaps, as runs or pixels.
+"""Mask images and annotation bitmaps, read as run lengths or as pixels
 
 Docs: https://severstal-nb.github.io/severstal_nb/formats/masks.html.md"""
 

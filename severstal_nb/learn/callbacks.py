@@ -1,4 +1,4 @@
-"""What happens around a training step, one idea at a time, in fastai's loop
+"""What fastai's loop lacks: reseeding, exact gradient accumulation, a watch on the loss, several processes
 
 Docs: https://severstal-nb.github.io/severstal_nb/learn/callbacks.html.md"""
 

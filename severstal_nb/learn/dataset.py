@@ -1,4 +1,4 @@
-"""Boxes of images become uint8 batches, in an order and with an augmentation that only (seed, epoch) decide
+"""Boxes of images become uint8 batches; order and augmentation depend on nothing but seed and epoch
 
 Docs: https://severstal-nb.github.io/severstal_nb/learn/dataset.html.md"""
 

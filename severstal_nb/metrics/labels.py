@@ -1,4 +1,4 @@
-"""Which defects does an image show? Figures for several labels and for one, with intervals and pictures
+"""Which defects does an image show? Metrics for several labels and for one, with confidence intervals
 
 Docs: https://severstal-nb.github.io/severstal_nb/metrics/labels.html.md"""
 

@@ -1,4 +1,4 @@
-"""The competition's Dice, exactly, and the figures that have to stand beside it
+"""The competition's Dice, exactly, and the scores that have to stand beside it
 
 Docs: https://severstal-nb.github.io/severstal_nb/metrics/masks.html.md"""
 

@@ -1,4 +1,4 @@
-"""From the logits of a batch to the metrics of a set
+"""Metrics of a whole set from the logits of its batches
 
 Docs: https://severstal-nb.github.io/severstal_nb/metrics/meters.html.md"""
 

@@ -1,4 +1,4 @@
-"""From a grey `uint8` image of any size to what a pretrained net expects: normalised, padded, in three channels or in one.
+"""From a grey `uint8` image of any size to what a pretrained net expects: normalised, padded, in three channels or one
 
 Docs: https://severstal-nb.github.io/severstal_nb/nets/inputs.html.md"""
 

@@ -1,4 +1,4 @@
-"""Pretrained weights for a net: from a hub, or from a file where no network is near; whole or refused, never a random start in silence.
+"""Weights from a hub or from a file: loaded whole or refused, never a silent random start
 
 Docs: https://severstal-nb.github.io/severstal_nb/nets/weights.html.md"""
 

@@ -1,4 +1,4 @@
-"""Segmenters (segmentation-models-pytorch), classifiers (timm) and one's own, by name.
+"""Segmenters (segmentation-models-pytorch), classifiers (timm) and your own nets, by name
 
 Docs: https://severstal-nb.github.io/severstal_nb/nets/zoo.html.md"""
 

@@ -1,4 +1,4 @@
-"""Which of several runs is better, by how much, and is that more than luck: `severstal compare`
+"""Which of several runs is better, by how much, and is that more than chance: `severstal compare`
 
 Docs: https://severstal-nb.github.io/severstal_nb/reports/compare.html.md"""
 

@@ -1,4 +1,4 @@
-"""Training curves, and what is worth looking at: strips worst and best, misses by size, a classifier's mistakes
+"""Training curves, best and worst strips, recall by defect size, and a classifier's mistakes
 
 Docs: https://severstal-nb.github.io/severstal_nb/reports/figures.html.md"""
 

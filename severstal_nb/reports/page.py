@@ -1,4 +1,4 @@
-"""One run as an executed notebook, and as one page that needs nothing beside it: `severstal report`
+"""One run as an executed notebook, and as a single page with everything inside: `severstal report`
 
 Docs: https://severstal-nb.github.io/severstal_nb/reports/page.html.md"""
 

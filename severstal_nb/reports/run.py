@@ -1,4 +1,4 @@
-"""The tables and figures that say how good a run is and where it fails, each by one call
+"""Tables and figures that say how good a run is and where it fails, each by one call
 
 Docs: https://severstal-nb.github.io/severstal_nb/reports/run.html.md"""
 

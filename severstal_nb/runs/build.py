@@ -1,4 +1,4 @@
-"""From a config to its data: read, cut down, split into parts; and how it is to be predicted
+"""Build data, split, loaders, model, loss and metrics from a config
 
 Docs: https://severstal-nb.github.io/severstal_nb/runs/build.html.md"""
 

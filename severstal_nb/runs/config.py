@@ -1,4 +1,4 @@
-"""Typed keys, presets, and errors that name the nearest valid key before any data is read
+"""Presets, config files and `key=value`, checked before any data is read
 
 Docs: https://severstal-nb.github.io/severstal_nb/runs/config.html.md"""
 

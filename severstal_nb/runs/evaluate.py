@@ -1,4 +1,4 @@
-"""From out-of-fold probabilities to thresholds, scores, tables and figures that can be believed
+"""From out-of-fold predictions to thresholds and scores that can be believed
 
 Docs: https://severstal-nb.github.io/severstal_nb/runs/evaluate.html.md"""
 

@@ -1,4 +1,4 @@
-"""The folder that a training run leaves behind: making it, reading it, and predicting with it
+"""The folder that a training run leaves: how it is made, read, and predicted with
 
 Docs: https://severstal-nb.github.io/severstal_nb/runs/folder.html.md"""
 

@@ -1,4 +1,4 @@
-"""What lies between some run folders and one CSV: models, rules, shares, and a file that can be continued
+"""One or several runs as one predictor, with the options and thresholds they were evaluated with
 
 Docs: https://severstal-nb.github.io/severstal_nb/runs/predictor.html.md"""
 

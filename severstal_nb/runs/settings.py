@@ -1,4 +1,4 @@
-"""Every key of an experiment: type, default, bounds and meaning, in seven sections
+"""Every setting of an experiment: type, default, bounds and meaning, in seven sections
 
 Docs: https://severstal-nb.github.io/severstal_nb/runs/settings.html.md"""
 

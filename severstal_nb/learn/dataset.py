@@ -6,11 +6,13 @@ Docs: https://severstal-nb.github.io/severstal_nb/learn/dataset.html.md"""
 
 # %% auto #0
 __all__ = ['mix_seed', 'keep_memory', 'random_defect_pixel', 'random_box', 'resize', 'SteelDataset', 'draw_runs', 'epoch_order',
-           'KeySampler', 'StepLoader', 'make_loaders', 'check_sizes']
+           'KeySampler', 'StepLoader', 'make_loaders', 'check_sizes', 'steel_dls']
 
 # %% ../../nbs/learn/06b_dataset.ipynb #e1ce3b2b
-import ctypes, hashlib, os
+import copy, ctypes, hashlib, os
+from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 import cv2
 import numpy as np
 import torch
@@ -98,12 +100,14 @@ class SteelDataset(Dataset):
         crop:tuple|None=None, # read a random box of this (height, width) out of each item, another one each epoch
         crop_defect:float=0., # probability that the random box is one with a defect in it
         store=None, # a `DecodedStore` of these images, to read instead of their files
+        floats:bool=False, # batches for other people's nets: images float 0..1 in three channels, masks and labels float
+        train_augment=None, # of a validation set: what `Learner.tta` augments with
     ):
         keep_memory()
         self.data = data if store is None else store.attach(data)
         self.boxes = None if boxes is None else np.asarray(boxes, dtype=np.int64).reshape(-1, 5)
         self.augment, self.target, self.seed, self.size = augment, target, seed, size
-        self.crop, self.crop_defect = crop, crop_defect
+        self.crop, self.crop_defect, self.floats, self.train_augment = crop, crop_defect, floats, train_augment
         self.classes, self.has_masks = data.classes, data.task == 'segmentation'
         self.labels = None if data.task == 'unlabelled' else np.asarray(data.labels)
         need = dict(masks='segmentation', both='segmentation', **{'class': 'singlelabel'}).get(target, data.task)
@@ -113,6 +117,17 @@ class SteelDataset(Dataset):
             raise ValueError(f'target {target!r} cannot be had from {data.task} data')
 
     def __len__(self): return len(self.data) if self.boxes is None else len(self.boxes)
+
+    def over(self, data, **kw)->'SteelDataset':
+        "The same settings over whole images of other data."
+        keep = {k: getattr(self, k) for k in ('augment', 'target', 'seed', 'size', 'floats', 'train_augment')}
+        return SteelDataset(data, **keep | kw)
+
+    def training(self)->'SteelDataset':
+        "This set, augmented with `train_augment` where it has one."
+        new = copy.copy(self)
+        new.augment = self.train_augment or self.augment
+        return new
 
     def image_id(self, j:int)->str:
         "Name of the image that item `j` is cut from."
@@ -203,6 +218,9 @@ def _new_batch(zeros, *shape):
     out = torch.empty(0, dtype=torch.uint8)
     return out.set_(out.untyped_storage()._new_shared(int(np.prod(shape))), 0, shape)  # fresh pages are zero
 
+# %% ../../nbs/learn/06b_dataset.ipynb #4181ee6c
+def _three(x): return (x.float()/255).expand(-1, 3, -1, -1).contiguous() # float 0..1 [B,3,h,w] of uint8 [B,1|3,h,w]
+
 # %% ../../nbs/learn/06b_dataset.ipynb #4c7b45f8
 class _Batch:
     "The tensors of a batch, made when the first image shows its size."
@@ -229,8 +247,10 @@ class _Batch:
 
     def tensors(self)->tuple: # (x,) or (x, y)
         "What the loader passes on."
+        if self.ds.floats: self.x, self.mask = _three(self.x), None if self.mask is None else self.mask.float()
         if self.ds.target is None: return (self.x,)
         labels = torch.from_numpy(self.labels)
+        if self.ds.floats: labels = labels.float()
         y = {'masks': self.mask, 'labels': labels, 'both': (self.mask, labels), 'class': labels.long().argmax(-1)}
         return self.x, y[self.ds.target]
 
@@ -288,7 +308,7 @@ def _fill_quick(self:SteelDataset, batch):
 
 # %% ../../nbs/learn/06b_dataset.ipynb #846de703
 @patch
-def __getitems__(self:SteelDataset, keys:list)->tuple: # (x,) or (x, y)
+def batch(self:SteelDataset, keys:list)->tuple: # (x,) or (x, y)
     "The batch of `keys`, each an item or `(epoch, item)`. Raises `ValueError` naming two images of different size."
     batch = _Batch(self, [k if isinstance(k, tuple) else (0, k) for k in keys])
     quick = self.size is None and (self.augment is None or getattr(self.augment, 'quick', False))
@@ -299,7 +319,7 @@ def __getitems__(self:SteelDataset, keys:list)->tuple: # (x,) or (x, y)
 def __getitem__(self:SteelDataset, key):
     "One item: `ds[j]`, or `ds[epoch, j]`."
     first = lambda t: tuple(map(first, t)) if isinstance(t, tuple) else t[0]
-    return first(self.__getitems__([key]))
+    return first(self.batch([key]))
 
 # %% ../../nbs/learn/06b_dataset.ipynb #d91eaacd
 def epoch_order(
@@ -329,7 +349,7 @@ class KeySampler:
     ):
         if batch_size < 1: raise ValueError(f'batch size {batch_size}: at least 1')
         self.n, self.batch_size, self.shuffle, self.seed, self.weights = n, batch_size, shuffle, seed, weights
-        self.rank, self.world, self.drop_last, self.epoch = rank, world, drop_last and n >= batch_size, 0
+        self.rank, self.world, self.drop_last, self.epoch, self.train = rank, world, drop_last and n >= batch_size, 0, False
         if shuffle and not n: raise ValueError('there is nothing to train on: the training set is empty')
         small = batch_size if self.drop_last else min(batch_size, n)
         if shuffle and small < world: raise ValueError(f'a batch of {small} cannot be shared by {world} processes')
@@ -347,9 +367,31 @@ class KeySampler:
             part = order[b:b + self.batch_size]
             if self.drop_last and len(part) < self.batch_size: return
             mine = part[self.rank::self.world].tolist()
-            if mine: yield [(epoch, j) for j in mine]
+            if mine: yield [(self.epoch, j, True) if self.train else (epoch, j) for j in mine]
 
 # %% ../../nbs/learn/06b_dataset.ipynb #5065e66f
+class _Batches:
+    "What PyTorch's loader asks for batches of `ds`: its `__getitems__` gives a finished batch, which `ds` itself must not."
+    def __init__(self, ds, keys): self.ds, self.keys = ds, keys
+    def __len__(self): return len(self.ds)
+    def __getitems__(self, keys):
+        if isinstance(keys[0], tuple) and len(keys[0]) == 3: # as in training: (epoch, item, True)
+            return self.ds.training().batch([k[:2] for k in keys])
+        return self.ds.batch(keys)
+    def __getattr__(self, name):
+        if name.startswith('__') or name == 'ds': raise AttributeError(name)
+        return getattr(self.ds, name)
+    @contextmanager
+    def set_split_idx(self, i):
+        "fastai's word for augmenting as in training (0) or not (1), for as long as the context lasts."
+        self.keys.train = i == 0
+        try: yield self
+        finally: self.keys.train = False
+    def new_empty(self)->'SteelDataset':
+        "No images, the same classes: what fastai's `export` keeps."
+        return self.ds.over(self.ds.data.subset([]))
+
+# %% ../../nbs/learn/06b_dataset.ipynb #6b844f8f
 class StepLoader(DataLoader):
     "A PyTorch loader of `SteelDataset` batches on `device`, in an order that (seed, epoch) decide."
     n_inp = 1
@@ -368,9 +410,12 @@ class StepLoader(DataLoader):
                             seed=seed, weights=weights, rank=rank, world=world)
         self.device = torch.device(device)
         self.keys = KeySampler(len(dataset), batch_size, shuffle, drop_last, seed, weights, rank, world)
-        super().__init__(dataset, batch_sampler=self.keys, num_workers=num_workers, persistent_workers=num_workers > 0,
-                         collate_fn=_as_it_is, worker_init_fn=_start_worker, pin_memory=self.device.type == 'cuda',
+        super().__init__(_Batches(dataset, self.keys), batch_sampler=self.keys, num_workers=num_workers, collate_fn=_as_it_is,
+                         worker_init_fn=_start_worker, persistent_workers=num_workers > 0, pin_memory=self.device.type == 'cuda',
                          generator=torch.Generator())  # its own: the number of workers must not move the global one
+    def __reduce__(self): return _loader, (self.ds, self.options | dict(device=str(self.device)))
+    @property
+    def ds(self): return self.dataset.ds
     def set_epoch(self, epoch:int):
         "Choose the order and augmentation of the passes to come."
         self.keys.epoch = int(epoch)
@@ -379,8 +424,12 @@ class StepLoader(DataLoader):
         self.device = torch.device(device)
         return self
     def new(self, dataset=None, **kwargs):
-        "The same loader over another data set, or with other arguments."
-        return StepLoader(dataset or self.dataset, **{**self.options, 'device': self.device, **kwargs})
+        "The same loader over another data set, or with other arguments; fastai's `bs`, `shuffled` and hooks are understood or passed over."
+        names = {'bs': 'batch_size', 'shuffled': 'shuffle'}
+        given = {names.get(k, k): v for k, v in kwargs.items() if names.get(k, k) in self.options or k == 'device'}
+        if not given.get('shuffle', True): given['weights'] = None
+        dataset = self.ds if dataset is None else dataset.ds if isinstance(dataset, _Batches) else dataset
+        return StepLoader(dataset, **self.options | dict(device=self.device) | given)
     def one_batch(self):
         "The first batch of the epoch."
         return next(iter(self))
@@ -391,6 +440,10 @@ class StepLoader(DataLoader):
 
 # %% ../../nbs/learn/06b_dataset.ipynb #5f027b1b
 def _as_it_is(batch): return batch
+
+def _loader(ds, options):
+    if not len(ds): options |= dict(shuffle=False)
+    return StepLoader(ds, **options)
 
 def _start_worker(_):
     "One thread a worker: threads of workers would fight for the same cores."
@@ -415,21 +468,56 @@ def make_loaders(
     rank:int=0, world:int=1,
 ): # fastai `DataLoaders`
     "Training and validation loaders for fastai's `Learner`. Raises `ValueError` where a batch would mix sizes."
-    from fastai.data.core import DataLoaders
+    from severstal_nb.learn.loaders import SteelLoaders  # imports fastai: not for who only reads images
     kw = dict(num_workers=num_workers, seed=seed, device=device, rank=rank, world=world)
     loaders = [StepLoader(train_ds, batch_size, shuffle=True, drop_last=True, weights=weights, **kw)]
     if valid_ds is not None: loaders.append(StepLoader(valid_ds, valid_batch_size or batch_size, **kw))
     for dl in loaders: check_sizes(dl)
-    return DataLoaders(*loaders, device=torch.device(device))
+    return SteelLoaders(*loaders, device=torch.device(device))
 
 # %% ../../nbs/learn/06b_dataset.ipynb #36a4047b
 def check_sizes(
     loader, # `StepLoader`
 ):
     "Raise `ValueError`, naming two images, when batches of `loader` would mix sizes; nothing is decoded."
-    ds = loader.dataset
+    ds = loader.ds
     if ds.size or ds.crop or ds.augment is not None or loader.keys.batch_size == 1: return  # augmentation may crop
     if ds.boxes is not None: sizes = np.column_stack([ds.boxes[:, 4] - ds.boxes[:, 2], ds.boxes[:, 3] - ds.boxes[:, 1]])
     else: sizes = ds.data.images[['height', 'width']].to_numpy()
     other = np.flatnonzero((sizes != sizes[:1]).any(1))
     if len(other): raise ValueError(ds.mixed(0, int(other[0]), sizes[0], sizes[other[0]]))
+
+# %% ../../nbs/learn/06b_dataset.ipynb #87d7ac22
+def steel_dls(
+    data, # `SteelData`
+    valid=0, # validation images: a fold of the column `fold` (made by `make_folds` where there is none), rows, or bool [N]
+    bs:int=8, # images in a batch
+    *,
+    val_bs:int|None=None, # the same for validation; None: `bs`
+    crop:tuple|None=None, # train on random boxes of this (height, width); validation sees whole images
+    size:tuple|None=None, # resize to (height, width)
+    augment=None, # an albumentations `Compose` or list of transforms, for training
+    target:str|None=None, # 'masks', 'labels', 'both' or 'class'; None: what the data have
+    floats:bool=False, # for MixUp, CutMix and other people's nets: images float 0..1 in three channels, targets float
+    num_workers:int=0, seed:int=0, device='cpu',
+    path='.', # where a `Learner` puts its files
+): # fastai `DataLoaders`
+    "Training and validation loaders for a fastai `Learner`."
+    held = np.zeros(len(data), bool)
+    if isinstance(valid, (int, np.integer)) and not isinstance(valid, bool):
+        from severstal_nb.splits import make_folds
+        held = (data.images['fold'].to_numpy() if 'fold' in data.images else make_folds(data, seed=seed)) == valid
+    else:
+        rows = np.asarray(valid)
+        if rows.dtype == bool and rows.shape != held.shape: raise ValueError(f'valid has {len(rows)} entries for {len(data)} images')
+        held[rows if rows.dtype == bool else rows.astype(int)] = True
+    if not held.any() or held.all(): raise ValueError(f'valid={valid!r} holds {held.sum()} of {len(data)} images back')
+    if isinstance(augment, (list, tuple)):
+        import albumentations as A
+        augment = A.Compose(augment)
+    kw = dict(target=target or dict(multilabel='labels', singlelabel='class').get(data.task, 'masks'), seed=seed, size=size, floats=floats)
+    train = SteelDataset(data.subset(np.flatnonzero(~held)), augment=augment, crop=crop, **kw)
+    dls = make_loaders(train, SteelDataset(data.subset(np.flatnonzero(held)), train_augment=augment, **kw), bs, val_bs, num_workers,
+                       seed, device)
+    dls.path = Path(path)
+    return dls

@@ -264,7 +264,8 @@ def recall_by_size(
 _LEVELS = np.arange(256, dtype=np.float32)/np.float32(255)
 
 def pixel_cut(
-    threshold:float, # 0..1
-)->int: # 0..256; 256 means that no byte is high enough
+    threshold, # 0..1, or an array of thresholds
+): # 0..256, an int or an array of them; 256 means that no byte is high enough
     "The smallest byte `q` with `q/255 >= threshold`, compared in float32 as a map of probabilities would be."
-    return int(np.searchsorted(_LEVELS, np.float32(threshold)))
+    cut = np.searchsorted(_LEVELS, np.asarray(threshold, np.float32))
+    return cut if np.ndim(threshold) else int(cut)

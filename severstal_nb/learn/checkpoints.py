@@ -22,14 +22,14 @@ from torch import nn
 # %% ../../nbs/learn/06e_checkpoints.ipynb #01383e50
 from ..core.distributed import rank_world
 from ..core.files import atomic_path
-from .callbacks import Step, TrainingError, new_plateau, plateau_step
+from .callbacks import Plateau, Step, TrainingError
 from ..metrics.masks import silent_classes
 from ..models import SteelModel, save_model
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #f0af7ef8
 def new_state()->dict:
     "What a run remembers from epoch to epoch, apart from weights and optimiser: plain values only."
-    return dict(epoch=0, rows=[], best=None, best_epoch=None, bad=0, kept=[], stopped=None, plateau=new_plateau())
+    return dict(epoch=0, rows=[], best=None, best_epoch=None, bad=0, kept=[], stopped=None, plateau=None)
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #0752cd24
 def better(
@@ -153,16 +153,18 @@ class Keep(Step):
     def __init__(self, folder, state, settings, classes=(), scaler=None, log=None, writer=None):
         self.folder, self.state, self.settings, self.classes = Path(folder), state, settings, classes
         self.scaler, self.log, self.writer, self.first = scaler, as_logger(log), writer, rank_world()[0] == 0
+        self.plateau = Plateau(state['plateau'])
     def before_fit(self):
         if self.first:
             for p in [*self.folder.glob('.*.part'), *self.folder.glob('checkpoints/.*.part')]: p.unlink()
     def after_epoch(self):
+        if self.learn.epoch < self.state['epoch']: return # passed over: it is in the checkpoint
         s, row = self.settings, self.learn.measure.row
         won = note_score(self.state, row, s['monitor'], s['mode'], s['patience'])
         every = not s['save_best_only']
         k = s['average_best']
         gone = keep_epoch(self.state, k, s['monitor'], s['mode'], every) if every or k else []
-        if s['schedule'] == 'reduce_on_plateau': plateau_step(self.state['plateau'], row['valid_loss'])
+        if s['schedule'] == 'reduce_on_plateau': self.state['plateau'] = self.plateau.step(row['valid_loss'])
         if self.first:
             self.write(won, gone)
             self.tell(row, won)

@@ -33,7 +33,8 @@ def run_all(path):
         env = bare(folder)
         work = folder/'work'
         nb = nbformat.read(shutil.copy(path, work), as_version=4)
-        client = NotebookClient(nb, timeout=LIMIT, kernel_name='python3', resources={'metadata': {'path': str(work)}})
+        client = NotebookClient(nb, timeout=LIMIT, kernel_name='python3', extra_arguments=['--Application.log_level=ERROR'],
+                                resources={'metadata': {'path': str(work)}})
         try: client.execute(cwd=str(work), env=env)
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as e: return f'{type(e).__name__}: {e}'
 

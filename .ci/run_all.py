@@ -1,4 +1,4 @@
-"""Press "Run all" where a reader would: each notebook alone in an empty folder, a fresh kernel, no real data, no network.
+"""Press "Run all" as a reader would: each notebook alone in an empty folder, a fresh kernel, no real data, no network.
 python .ci/run_all.py NOTEBOOK… Every code cell is run, whatever its directives say, because Jupyter, Colab and Kaggle
 do not know them. The package must be importable as it is installed. Exit code 1 if a cell raises or runs too long."""
 import os
@@ -17,12 +17,14 @@ NOWHERE = 'http://127.0.0.1:9' # a proxy that does not answer, so that what asks
 
 def bare(folder):
     "Environment of a kernel that knows nothing of this machine but Python and its packages."
-    dropped = ('SEVERSTAL_', 'KAGGLE_', 'HF_', 'TORCH_HOME', 'XDG_', 'JUPYTER', 'IPYTHON', 'IN_TEST', 'NO_PROXY', 'PWD', 'OLDPWD')
+    dropped = ('SEVERSTAL_', 'KAGGLE_', 'HF_', 'TORCH_HOME', 'XDG_', 'JUPYTER', 'IPYTHON', 'IN_TEST', 'NO_PROXY', 'PWD')
     env = {k: v for k, v in os.environ.items() if not k.upper().startswith(dropped)}
-    if 'PYTHONPATH' in env: env['PYTHONPATH'] = os.pathsep.join(str(Path(o).resolve()) for o in env['PYTHONPATH'].split(os.pathsep) if o)
+    paths = [str(Path(o).resolve()) for o in env.get('PYTHONPATH', '').split(os.pathsep) if o]
+    if paths: env['PYTHONPATH'] = os.pathsep.join(paths)
     for o in ('home', 'tmp', 'work'): (folder/o).mkdir()
     env |= {k: str(folder/'home') for k in ('HOME', 'USERPROFILE')} | {'TMPDIR': str(folder/'tmp')}
-    return env | {o: NOWHERE for o in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY')} | {'PIP_RETRIES': '0', 'PIP_TIMEOUT': '2'}
+    env |= {o: NOWHERE for o in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY')}
+    return env | {'PIP_RETRIES': '0', 'PIP_TIMEOUT': '2'}
 
 
 def run_all(path):
@@ -32,8 +34,8 @@ def run_all(path):
         env = bare(folder)
         work = folder/'work'
         nb = nbformat.read(shutil.copy(path, work), as_version=4)
-        client = NotebookClient(nb, timeout=LIMIT, kernel_name='python3', extra_arguments=['--Application.log_level=ERROR'],
-                                resources={'metadata': {'path': str(work)}})
+        client = NotebookClient(nb, timeout=LIMIT, kernel_name='python3', resources={'metadata': {'path': str(work)}},
+                                extra_arguments=['--Application.log_level=ERROR'])
         try: client.execute(cwd=str(work), env=env)
         except Exception as e: return f'{type(e).__name__}: {e}' # a cell raised, ran too long, or killed its kernel
 

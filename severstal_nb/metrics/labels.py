@@ -202,7 +202,7 @@ def presence_counts(
     probs, # float [N,K]
     targ, # 0/1 [N,K]
     threshold=.5, # one, or one per class
-)->np.ndarray: # int [K,4]: found, missed, false alarm, rightly silent
+)->np.ndarray: # int [K,4]: true positives, false negatives, false positives, true negatives
     "What a confusion matrix is for several labels: four counts per class."
     on, targ = np.asarray(probs) >= np.asarray(threshold), np.asarray(targ, bool)
     return np.stack([(on & targ).sum(0), (~on & targ).sum(0), (on & ~targ).sum(0), (~on & ~targ).sum(0)], 1)

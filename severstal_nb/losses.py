@@ -138,9 +138,10 @@ def _as_index(
 )->Tensor: # int64 [B] or float [B,K], beside `logits`
     "`targ` as class indices or probabilities. Raises `ValueError` when it is neither."
     if targ.ndim==1 and logits.ndim==2 and len(targ)==len(logits): return targ.to(logits.device, torch.long)
-    if targ.shape==logits.shape and targ.is_floating_point() and (targ.sum(1)-1).abs().max()<1e-3: return targ.to(logits)
-    raise ValueError(f'logits are {list(logits.shape)} but targets {list(targ.shape)}: cross_entropy wants one class index per image '
-                     'or floats [B,K], the probabilities of the classes')
+    soft = targ.shape==logits.shape and targ.is_floating_point()
+    if soft and (targ.sum(1)-1).abs().max()<1e-3: return targ.to(logits)
+    raise ValueError(f'logits are {list(logits.shape)} but targets {list(targ.shape)}: cross_entropy wants '
+                     'one class index per image or floats [B,K], the probabilities of the classes')
 
 # %% ../nbs/04_losses.ipynb #9ed1c7c5
 def _wide(x): return x if x.dtype==torch.float64 else x.float()
@@ -171,7 +172,8 @@ class SteelLoss(nn.Module):
 
     def activation(self, logits): return _wide(logits).sigmoid() # probabilities
     def decodes(self, probs): return probs>=self.thresh # masks or labels, bool
-    def extra_repr(self): return ', '.join([self.func.__name__.strip('_')] + [f'{k}={v}' for k,v in self.params.items()])
+    def extra_repr(self):
+        return ', '.join([self.func.__name__.strip('_')] + [f'{k}={v}' for k,v in self.params.items()])
 
 # %% ../nbs/04_losses.ipynb #e4f59160
 _losses = {}
@@ -231,11 +233,12 @@ def _weighted(logits, targ, pos_weight=None, labels=None, label_smoothing=0.):
 class WeightedBCELoss(SteelLoss):
     "Cross-entropy in which positives count more."
     def __init__(self,
-        pos_weight=None, # K numbers; 'auto', from `labels`; None = 'auto' for labels; for masks the baseline's four, else ones
+        pos_weight=None, # K numbers; 'auto', from `labels`; None: 'auto' for labels, the baseline's for masks
         labels=None, # bool [N,K], of the training images
         label_smoothing:float=0.,
         reduction:str='mean', # see `SteelLoss`
-    ): super().__init__(_weighted, reduction=reduction, pos_weight=pos_weight, labels=labels, label_smoothing=label_smoothing)
+    ): super().__init__(_weighted, reduction=reduction, pos_weight=pos_weight, labels=labels,
+                        label_smoothing=label_smoothing)
 
 # %% ../nbs/04_losses.ipynb #bf2ddd6e
 @register_loss('focal', 'segmentation')
@@ -309,7 +312,8 @@ class BCEDiceLoss(SteelLoss):
         smooth:float=1., # see `soft_dice`
         empty:str='keep', # see `DiceLoss`
         reduction:str='mean', # see `SteelLoss`
-    ): super().__init__(_bce_dice, reduction=reduction, weight=.75, smooth=smooth, empty=empty, pos_weight=pos_weight, labels=labels)
+    ): super().__init__(_bce_dice, reduction=reduction, weight=.75, smooth=smooth, empty=empty,
+                        pos_weight=pos_weight, labels=labels)
 
 # %% ../nbs/04_losses.ipynb #7d7d7b4c
 @register_loss('lovasz', 'segmentation')
@@ -338,9 +342,8 @@ class CrossEntropyLoss(SteelLoss): # of logits [B,K] and class indices [B], or p
 @register_loss('joint', 'both')
 class JointLoss(nn.Module):
     "The loss of a two-headed net: `seg` on the masks plus `label_weight` times cross-entropy on the labels."
-    y_int = True
     def __init__(self,
-        seg:str|nn.Module='bce_dice_pos_weight', # the loss of the masks
+        seg:str|SteelLoss='bce_dice_pos_weight', # the loss of the masks
         label_weight:float=.5,
         label_smoothing:float=0., # of the labels
         reduction:str='mean', # see `SteelLoss`

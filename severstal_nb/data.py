@@ -8,18 +8,15 @@ Docs: https://severstal-nb.github.io/severstal_nb/data.html.md"""
 __all__ = ['SteelData', 'concat', 'overlay', 'show_mask']
 
 # %% ../nbs/01_data.ipynb #775cbae6
-import copy
+import copy, os
 from typing import Iterable
 import cv2
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from .core.images import ImageError, Problems, read_image
+from .core.images import ImageError, Problems, image_size, read_image
 from .core.plots import class_colors, plain_label
-from .rle import _check_box, fill_runs, format_runs, mask_runs
-
-# %% ../nbs/01_data.ipynb #a846031a
-  # found here too
+from .rle import _check_box, fill_runs, format_runs, mask_runs, parse_runs
 
 # %% ../nbs/01_data.ipynb #097cbdac
 class SteelData:
@@ -121,6 +118,21 @@ def image(self:SteelData,
     x0,y0,x1,y1 = _check_box(box, h, w)
     return image[y0:y1, x0:x1]
 
+# %% ../nbs/01_data.ipynb #e92fa8fa
+@patch
+def __getitem__(self:SteelData,
+    i, # one position, or what `subset` takes: a slice, a condition, positions, ids
+): # (image, mask [K,h,w]), labels [K] instead where there are no masks; a SteelData where several are selected
+    "Image `i` and what is known of it. Raises `IndexError` past the end."
+    if not isinstance(i, (int, np.integer)): return self.subset(i)
+    i = range(len(self))[i]
+    return self.image(i), self.mask(i) if self.task == 'segmentation' else self.labels[i]
+
+# %% ../nbs/01_data.ipynb #8304b72b
+@patch
+def __iter__(self:SteelData):
+    return (self[i] for i in range(len(self)))
+
 # %% ../nbs/01_data.ipynb #0cdede53
 @patch(as_prop=True)
 def labels(self:SteelData)->np.ndarray: # bool [N,K]
@@ -191,6 +203,53 @@ def from_masks(cls:SteelData,
     cat = lambda j: np.concatenate([none, *(np.asarray(f[j], np.int32) for f in found)])
     offsets = np.concatenate([[0], np.cumsum([len(s) for s,_ in found])]).astype(np.int64)
     return cls(images, classes, cat(0), cat(1), offsets, **kw)
+
+# %% ../nbs/01_data.ipynb #7143ef78
+def _with_sizes(images):
+    "a table of paths with image_id, height and width, which are read where they are not there"
+    table = images.copy() if isinstance(images, pd.DataFrame) else pd.DataFrame(dict(path=list(images)))
+    if 'path' not in table: raise ValueError(f"a column path is wanted (the table has {', '.join(map(str, table))})")
+    table['path'] = table['path'].astype(str)
+    if 'image_id' not in table: table.insert(0, 'image_id', [os.path.basename(p) for p in table['path']])
+    if {'height','width'} - set(table): table['height'],table['width'] = zip(*map(image_size, table['path'])) if len(table) else ([], [])
+    return table
+
+# %% ../nbs/01_data.ipynb #3b29ace3
+@patch(cls_method=True)
+def from_frame(cls:SteelData,
+    images, # a table with `path` (and image_id, height, width, further columns), or a list of paths
+    masks=None, # [K,h,w] per image; or [h,w] with class numbers, 0 is none
+    labels=None, # bool [N,K], or per image a class name or a list of them
+    rles:list|None=None, # columns of the table with Kaggle's strings, a class each
+    classes:list|None=None, # names; None: those in labels or rles, or numbers from 1
+    **kw, # further arguments of SteelData
+)->SteelData:
+    "Data from a table (or paths) and masks, labels or strings. Raises `ValueError` when they do not fit, `ImageError` for a file."
+    table = _with_sizes(images)
+    if rles is not None:
+        runs = [[parse_runs(r, h*w) for r in row] for *row,h,w in table[[*rles,'height','width']].itertuples(index=False)]
+        return cls.from_masks(table.drop(columns=rles), classes or rles, runs, **kw)
+    if labels is not None:
+        names = None if isinstance(labels, np.ndarray) and labels.ndim == 2 else [[o] if isinstance(o, str) else [] if o is None else list(o) for o in labels]
+        if names is None: return cls(table, classes or [str(k+1) for k in range(labels.shape[1])], labels=labels, **kw)
+        classes = list(classes or sorted({o for row in names for o in row}))
+        if odd := {o for row in names for o in row} - set(classes): raise ValueError(f'labels name {sorted(odd)[0]!r}, which is none of the classes {classes}')
+        one = dict(task='singlelabel') if all(len(row) == 1 for row in names) and all(isinstance(o, str) for o in labels) else {}
+        return cls(table, classes, labels=[[c in row for c in classes] for row in names], **one | kw)
+    if masks is None: return cls(table, classes or [], **kw)
+    masks = list(masks)
+    K = len(classes) if classes else max((len(m) if m.ndim == 3 else int(m.max()) for m in masks), default=0)
+    whole = [m if m.ndim == 3 else m == np.arange(1, K+1)[:,None,None] for m in masks]
+    return cls.from_masks(table, classes or [str(k+1) for k in range(K)], whole, **kw)
+
+# %% ../nbs/01_data.ipynb #8430aa63
+@patch
+def to_frame(self:SteelData)->pd.DataFrame:
+    "The table of images with a column for each class: Kaggle's string of its mask, or whether it is there where there are no masks."
+    clash = [c for c in self.classes if c in self.images]
+    if clash: raise ValueError(f'class {clash[0]!r} is also a column of the table: rename it')
+    if self.task == 'segmentation': return self.images.assign(**{c:[self.rle(i, k) for i in range(len(self))] for k,c in enumerate(self.classes)})
+    return self.images.assign(**dict(zip(self.classes, self.labels.T)))
 
 # %% ../nbs/01_data.ipynb #82064509
 def concat(

@@ -213,7 +213,7 @@ SEG_LOSSES = ('bce_with_logits', 'dice', 'combo', 'bce_pos_weight', 'bce_dice_po
 CLS_LOSSES = ('focal_loss', 'bce_with_logits', 'bce_pos_weight', 'cross_entropy')
 LOSSES = tuple(dict.fromkeys(SEG_LOSSES + CLS_LOSSES + ('joint',)))
 ARCHS = ('unet', 'unetplusplus', 'fpn', 'linknet', 'pspnet', 'deeplabv3', 'deeplabv3plus', 'manet', 'pan', 'upernet',
-         'segformer')
+         'segformer', 'dpt')
 READY = dict(best_accuracy='unetplusplus-efficientnet-b3', fast='unet-resnet18', small_memory='linknet-mobilenet_v2')
 TASKS = ('segmentation', 'multilabel', 'singlelabel')
 

@@ -9,7 +9,6 @@ __all__ = ['SteelLoaders', 'plot_top_losses']
 
 # %% ../../nbs/learn/06g_loaders.ipynb #30261fef
 from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch

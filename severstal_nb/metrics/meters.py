@@ -10,7 +10,6 @@ __all__ = ['LOWER_IS_BETTER', 'Meter', 'SegmentationMeter', 'PresenceMeter', 'Si
 
 # %% ../../nbs/metrics/04c_meters.ipynb #ab67a742
 import re
-
 import numpy as np
 import torch
 from fastai.learner import Metric

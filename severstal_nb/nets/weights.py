@@ -12,7 +12,6 @@ import argparse, re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
 import huggingface_hub, torch
 import numpy as np
 from fastcore.foundation import L

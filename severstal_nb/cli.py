@@ -82,7 +82,8 @@ def _unread(p, word):
     flag = word.split('=')[0]
     if flag in _HINTS: return UsageError(f'unknown argument {flag}: it is {_HINTS[flag]} here')
     near = nearest(flag, [o for a in p._actions for o in a.option_strings if len(o) > 2])
-    return UsageError(f'unknown argument {word}' + (f', did you mean {near[0]}?' if near else f' (see {p.prog} --help)'))
+    hint = f', did you mean {near[0]}?' if near else f' (see {p.prog} --help)'
+    return UsageError(f'unknown argument {word}{hint}')
 
 # %% ../nbs/11_cli.ipynb #0a9e2d26
 def _settle(debug:bool=False):
@@ -191,8 +192,8 @@ def _run_config(
 def _check_writable(run):
     "Raise `PermissionError` where a run folder cannot be written."
     if os.access(run, os.W_OK): return
-    raise PermissionError(f'resume={run}: a run is continued in its own folder, and this one is read-only: copy it to one '
-                          f'that can be written, as cp -r {run} runs/, and resume the copy')
+    raise PermissionError(f'resume={run}: a run is continued in its own folder, and this one is read-only: copy it to '
+                          f'one that can be written, as cp -r {run} runs/, and resume the copy')
 
 # %% ../nbs/11_cli.ipynb #4f43e944
 def _find_run(

@@ -38,8 +38,9 @@ def _read_config_file(
     if o is None: return {}
     if not isinstance(o, dict):
         raise ConfigError(f'config file {path}: expected keys with values, found a {type(o).__name__}')
-    empty = {k for k,v in o.items() if v is None and any(n.startswith(f'{k}.') for n in KEYS)}  # a section with no line in it
-    return {k: _number(k, v) for k,v in flatten(o).items() if k not in empty}
+    sections = {n.split('.')[0] for n in KEYS if '.' in n}
+    o = {k: {} if v is None and k in sections else v for k,v in o.items()}  # a section with no line in it
+    return {k: _number(k, v) for k,v in flatten(o).items()}
 
 # %% ../../nbs/runs/10b_config.ipynb #1e48b173
 def _number(k, v):
@@ -73,9 +74,9 @@ def _read_overrides(
 
 # %% ../../nbs/runs/10b_config.ipynb #72fb74ec
 _HINTS = {
-    'DATA_ROOT': 'data.root', 'MODEL_ARCH': 'model.name', 'ENCODER': 'model.encoder', 'ENCODER_WEIGHTS': 'model.weights',
-    'NUM_FOLDS': 'data.num_folds', 'NUM_EPOCHS': 'training.num_epochs', 'BATCH_SIZE_TRAIN': 'data.batch_size',
-    'BATCH_SIZE_VAL': 'data.valid_batch_size', 'LEARNING_RATE': 'training.learning_rate',
+    'DATA_ROOT': 'data.root', 'MODEL_ARCH': 'model.name', 'ENCODER': 'model.encoder',
+    'ENCODER_WEIGHTS': 'model.weights', 'NUM_FOLDS': 'data.num_folds', 'NUM_EPOCHS': 'training.num_epochs',
+    'BATCH_SIZE_TRAIN': 'data.batch_size', 'BATCH_SIZE_VAL': 'data.valid_batch_size', 'LEARNING_RATE': 'training.learning_rate',
     'OPTIMIZER': 'training.optimizer', 'SCHEDULER': 'training.schedule', 'LOSS': 'loss.type',
     'USE_CROPS': 'data.mode=crops', 'USE_PRECROPPED': 'data.mode=precropped', 'CROP_HEIGHT': 'data.crop_height',
     'CROP_WIDTH': 'data.crop_width', 'CROP_STRIDE': 'data.crop_stride', 'THRESHOLD': 'predict.threshold',

@@ -62,7 +62,8 @@ class DataConfig:
                               choices=('kfold', 'stratified_70_15_15', 'stratified_80_10_10', 'given', 'none'))
     num_folds: int = key(5, 'number of folds (kfold)', lo=2)
     fold: int|str = key('all', 'fold to train, from 0, or all', choices=('all',), lo=0)
-    split_seed: int|None = key(None, 'seed of the split, of data.limit and of synthetic strips; null: training.seed', lo=0)
+    split_seed: int|None = key(None, 'seed of the split, of data.limit and of synthetic strips; null: training.seed',
+                              lo=0)
     stratify: str = key('class_set', 'what folds keep in proportion; none: classes are not looked at',
                         choices=('class_set', 'n_defects', 'none'))
     duplicates: str = key('find', 'find, none, or a CSV of pairs that may not straddle a split', path=True)

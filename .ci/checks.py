@@ -77,13 +77,13 @@ def metadata():
 
 
 def stray():
-    "Nothing large, no data beside README's pictures and the stored old runs that tests read, no machine paths."
+    "Nothing large, no data beside README's pictures, no machine paths."
     wrong, paths = [], re.compile(MACHINE.pattern.encode())
     binary = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.npy', '.npz', '.pt', '.pth', '.safetensors', '.pkl', '.zip', '.csv'}
     for o in tracked():
         name, raw = o.relative_to(ROOT).as_posix(), o.read_bytes()
         if len(raw) > 300_000: wrong.append(f'{name}: {len(raw)//1000} kB')
-        allowed = name.startswith(('index_files/', 'nbs/old_runs/'))
+        allowed = name.startswith('index_files/')
         if o.suffix.lower() in binary and not allowed: wrong.append(f'{name}: data do not belong in the repository')
         if o.suffix.lower() not in binary and name not in ('.ci/checks.py', 'LICENSE') and paths.search(raw):
             wrong.append(f'{name}: machine path {paths.search(raw)[0].decode()}')

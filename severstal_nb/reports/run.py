@@ -21,13 +21,13 @@ from ..core.plots import new_figure, save_figure
 from ..data import SteelData
 from ..metrics.labels import most_confident_mistakes, presence_ci
 from ..metrics.masks import class_figure, pick_cases, recall_by_size, seg_ci
-from .compare import columns, flat, monitored, per_image, run_row
+from .compare import columns, monitored, per_image, run_row
 from .figures import (plot_cases, plot_confusion, plot_history, plot_label_cases, plot_labels,
                                           plot_pr, plot_reliability, plot_roc)
 from ..runs.config import load_config
 from ..runs.evaluate import oof_mask
 from ..runs.folder import HEADLINES, Run
-from ..runs.settings import KEYS
+from ..runs.settings import KEYS, flatten
 
 # %% ../../nbs/reports/10j_run.ipynb #76812c27
 def headline(run:Run)->str:
@@ -204,7 +204,7 @@ def size_figure(run:Run):
 # %% ../../nbs/reports/10j_run.ipynb #3a8883a7
 def setting_table(run:Run)->pd.DataFrame:
     "The settings that differ from the defaults; of whole paths the last part."
-    found = run.results.get('hyper_parameters') or flat(run.config)
+    found = run.results.get('hyper_parameters') or flatten(run.config)
     places = [k for k in found if k in KEYS and KEYS[k].metadata['path'] and isinstance(found[k], str)]
     found |= {k: Path(found[k]).name for k in places if Path(found[k]).is_absolute()} # no place of the user's
     return _named(pd.DataFrame({'value': [str(v) for v in found.values()]}, index=list(found)), 'key')
@@ -219,7 +219,7 @@ def threshold_table(run:Run)->pd.DataFrame|None:
 # %% ../../nbs/reports/10j_run.ipynb #1579e386
 def environment_table(run:Run)->pd.DataFrame:
     "Machine, versions, revision and command line."
-    found = flat(run.environment)
+    found = flatten(run.environment)
     return _named(pd.DataFrame({'value': [str(v) for v in found.values()]}, index=[k.removeprefix('packages.') for k in found]), 'what')
 
 # %% ../../nbs/reports/10j_run.ipynb #1b7fba36

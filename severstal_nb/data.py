@@ -16,7 +16,7 @@ import pandas as pd
 from fastcore.basics import patch
 from .core.images import ImageError, Problems, image_size, read_image
 from .core.plots import class_colors, plain_label
-from .rle import _check_box, fill_runs, format_runs, mask_runs, parse_runs
+from .rle import check_box, fill_runs, format_runs, mask_runs, parse_runs
 
 # %% ../nbs/01_data.ipynb #097cbdac
 class SteelData:
@@ -95,7 +95,7 @@ def mask(self:SteelData,
 )->np.ndarray: # uint8 [K,h,w], 0/1; column-major in memory
     "Masks of image `i`, a class each; all zero where the data has none. Raises `ValueError` for a box outside."
     h,w = self.shape(i)
-    x0,y0,x1,y1 = _check_box(box, h, w)
+    x0,y0,x1,y1 = check_box(box, h, w)
     masks = np.zeros((self.K, x1-x0, y1-y0), np.uint8).transpose(0, 2, 1)
     for k in range(self.K):
         starts,lengths = self.runs(i, k)
@@ -115,7 +115,7 @@ def image(self:SteelData,
         now = '{}×{}'.format(*image.shape)
         raise ImageError(f'{self._paths[i]}: {now} pixels, but {h}×{w} when the data was read')
     if box is None: return image
-    x0,y0,x1,y1 = _check_box(box, h, w)
+    x0,y0,x1,y1 = check_box(box, h, w)
     return image[y0:y1, x0:x1]
 
 # %% ../nbs/01_data.ipynb #e92fa8fa

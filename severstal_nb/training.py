@@ -23,15 +23,15 @@ from .core.distributed import rank_world
 from .core.files import write_json
 from .learn.averaging import finish_average
 from .learn.callbacks import (Accumulate, Autocast, FreezeEncoder, Measure, Ranks, Reseed, ScaleLoss,
-                                          ScaledStep, SteelOptim, Step, TrainingError, encoder_split, make_schedule,
-                                          optimizers, own_random_numbers, pick, schedules)
+                                          ScaledStep, SteelOptim, Step, TrainingError, make_schedule, optimizers,
+                                          own_random_numbers, pick, schedules)
 from .learn.checkpoints import (Keep, as_logger, bring_files, find_checkpoint, new_state, restore,
                                             save_weights)
 from .losses import create_loss
 from .metrics.masks import silent_classes
 from .metrics.meters import (PresenceMeter, SegmentationMeter, SingleLabelMeter, TwoHeadMeter,
                                          fastai_metrics, higher_is_better)
-from .models import create_model, start_bias
+from .models import create_model, param_groups, start_bias
 
 # %% ../nbs/06_training.ipynb #26a56dec
 def make_learner(
@@ -54,7 +54,7 @@ def make_learner(
     if not any(p.requires_grad for p in model.parameters()):
         raise TrainingError('the model has no trainable parameter: everything is frozen')
     opt_func = partial(SteelOptim, opt=pick(optimizer, optimizers, 'optimizer'), weight_decay=weight_decay)
-    learn = Learner(dls, model.to(device), loss, opt_func=opt_func, lr=lr, splitter=encoder_split, train_bn=False, **kw)
+    learn = Learner(dls, model.to(device), loss, opt_func=opt_func, lr=lr, splitter=param_groups, train_bn=False, **kw)
     learn.create_opt()
     return learn
 

@@ -6,8 +6,8 @@ Docs: https://severstal-nb.github.io/severstal_nb/learn/callbacks.html.md"""
 
 # %% auto #0
 __all__ = ['schedules', 'optimizers', 'TrainingError', 'seed_everything', 'own_random_numbers', 'make_schedule', 'Plateau',
-           'pick', 'encoder_split', 'SteelOptim', 'Step', 'Reseed', 'Accumulate', 'FreezeEncoder', 'norms_eval',
-           'Autocast', 'ScaleLoss', 'ScaledStep', 'Ranks', 'Measure', 'mean_loss', 'figures', 'peak_memory']
+           'pick', 'SteelOptim', 'Step', 'Reseed', 'Accumulate', 'FreezeEncoder', 'Autocast', 'ScaleLoss', 'ScaledStep',
+           'Ranks', 'Measure', 'mean_loss', 'figures', 'peak_memory']
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #64348f5d
 import contextlib, math, random, sys, time
@@ -21,7 +21,7 @@ from fastai.torch_core import find_bs, to_float
 from torch import nn
 from ..core.distributed import (batch_share, from_rank0, gather_objects, rank_world, sum_gradients,
                                            sync_tensors)
-from ..models import SteelModel, param_groups
+from ..models import freeze_norms, param_groups
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #3f655bec
 class TrainingError(ValueError):
@@ -96,13 +96,6 @@ def pick(
     if name not in known: raise TrainingError(f'unknown {what} {name!r}; there are: {", ".join(known)}')
     return known[name]
 
-# %% ../../nbs/learn/06d_callbacks.ipynb #14e76486
-def encoder_split(
-    model:nn.Module, # a `SteelModel`; of any other module nothing is the encoder
-)->list: # [encoder's parameters, the others]
-    "The parameters in two lists: fastai's `splitter`."
-    return param_groups(model) if isinstance(model, SteelModel) else [[], list(model.parameters())]
-
 # %% ../../nbs/learn/06d_callbacks.ipynb #b89d44a0
 class SteelOptim(OptimWrapper):
     "A torch optimiser with one fastai group for the encoder and one for the rest; inside them norms and biases have no decay."
@@ -165,25 +158,14 @@ class Accumulate(Step):
 class FreezeEncoder(Step):
     "Keep the encoder as it is for the first `n` epochs, its batch-norm statistics too."
     def __init__(self, n:int): self.n = n
-    def before_fit(self): self.encoder = [p for p in encoder_split(self.learn.model)[0] if p.requires_grad]
+    def before_fit(self): self.encoder = [p for p in param_groups(self.learn.model)[0] if p.requires_grad]
     def before_epoch(self):
         for p in self.encoder: p.requires_grad_(self.learn.epoch >= self.n)
     def before_train(self):
-        if self.learn.epoch < self.n: norms_eval(self.learn.model, self.encoder)
+        if self.learn.epoch < self.n: freeze_norms(self.learn.model, self.encoder)
     def restore(self):
         "Leave the encoder trainable, however the run ended."
         for p in self.encoder: p.requires_grad_(True)
-
-# %% ../../nbs/learn/06d_callbacks.ipynb #ed99c56e
-def norms_eval(
-    model:nn.Module,
-    params:list, # parameters that are frozen
-):
-    "Put the norm layers that own one of `params` into eval mode."
-    ids = {id(p) for p in params}
-    for m in model.modules():
-        own = m.parameters(recurse=False)
-        if isinstance(m, nn.modules.batchnorm._NormBase) and any(id(p) in ids for p in own): m.eval()
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #eddc236c
 class Autocast(Step):

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
-from ..rle import _box_runs, _check_box, _fill
+from ..rle import box_runs, check_box, fill_between
 
 # %% ../../nbs/learn/06b_dataset.ipynb #0b3ea578
 def mix_seed(
@@ -157,12 +157,12 @@ def draw_runs(
 )->bool: # whether any run is in the box
     "Draw the runs inside `box`, flipped, into the rows of `out`."
     (h, w), (hflip, vflip) = shape, flips
-    x0, y0, x1, y1 = _check_box(box, h, w)
-    starts, ends = _box_runs(starts, starts + lengths, x0 * h, x1 * h)
+    x0, y0, x1, y1 = check_box(box, h, w)
+    starts, ends = box_runs(starts, starts + lengths, x0 * h, x1 * h)
     if not len(starts) or (out is None and y1 - y0 == h): return len(starts) > 0
     a, b = int(starts[0]) // h, (int(ends[-1]) - 1) // h + 1
     part = np.zeros((b - a, h), np.uint8)
-    _fill(part.reshape(-1), starts - a * h, ends - a * h)
+    fill_between(part.reshape(-1), starts - a * h, ends - a * h)
     part = part[:, y0:y1]
     if y1 - y0 < h and not part.any(): return False
     if out is None: return True
@@ -178,7 +178,7 @@ def planes(self:SteelDataset,
     box=None, # (x0, y0, x1, y1); None: whole
 )->dict: # class → uint8 0/1 [h,w]
     "The masks inside `box` of the classes that are there."
-    x0, y0, x1, y1 = _check_box(box, *self.data.shape(i))
+    x0, y0, x1, y1 = check_box(box, *self.data.shape(i))
     out = {k: np.zeros((y1 - y0, x1 - x0), np.uint8) for k in np.flatnonzero(self.labels[i]).tolist()}
     return {k: m for k, m in out.items() if draw_runs(*self.data.runs(i, k), self.data.shape(i), box, out=m)}
 

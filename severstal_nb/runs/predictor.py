@@ -42,7 +42,8 @@ def _check_one_kind(runs:list):
     for r in runs[1:]:
         for what in ('task', 'classes', 'color', 'image_size'):
             a, b = (_input_size(o) if what == 'image_size' else getattr(o, what) for o in (r, first))
-            if a != b: raise ValueError(f'{r.path} has {what} {a}, {first.path} has {b}: only runs of one kind can be averaged')
+            if a == b: continue
+            raise ValueError(f'{r.path} has {what} {a}, {first.path} has {b}: only runs of one kind can be averaged')
 
 # %% ../../nbs/runs/10e_predictor.ipynb #d53f8eda
 def _model_files(run:Run, folds=None, log=LOG)->list[Path]:
@@ -96,13 +97,13 @@ def _options(cfg:Config, device=None, log=LOG)->dict:
         log.warning(f'trained in fp16, which needs a GPU; this is {device}, so it predicts in fp32')
     boxes = dict(crop=(d.crop_height, d.crop_width), stride=d.crop_stride) if p.window == 'crops' else {}
     return boxes | dict(size=None if d.image_size is None else tuple(d.image_size), tta=p.tta, device=device,
-                        batch_size=p.batch_size or d.valid_batch_size or d.batch_size, num_workers=max(1, d.num_workers),
-                        softmax=cfg.task == 'singlelabel', precision='fp32' if no_half else t.precision,
-                        channels_last=t.channels_last)
+                        num_workers=max(1, d.num_workers), softmax=cfg.task == 'singlelabel',
+                        batch_size=p.batch_size or d.valid_batch_size or d.batch_size,
+                        precision='fp32' if no_half else t.precision, channels_last=t.channels_last)
 
 # %% ../../nbs/runs/10e_predictor.ipynb #40bce264
 class Predictor:
-    "The mean of the nets of one or several runs, with the runs' own size, boxes, flips, precision and thresholds."
+    "The mean of the nets of one or several runs, with their own size, boxes, flips, precision and thresholds."
     def __init__(self,
         runs, # a run folder, a `Run`, or a list of them
         folds=None, # numbers of the folds to take of each run; None: the finished ones
@@ -134,7 +135,8 @@ class Predictor:
                              f'wanted a multilabel run of {self.classes}')
 
     def __repr__(self):
-        return f'Predictor({" + ".join(r.name for r in self.runs)}: {self.task}, {len(self.files)} nets on {self.device})'
+        names = ' + '.join(r.name for r in self.runs)
+        return f'Predictor({names}: {self.task}, {len(self.files)} nets on {self.device})'
     @property
     def device(self)->torch.device: return self.options['device']
 

@@ -129,18 +129,15 @@ for n in sizes:
     result[n] = peak_mb()
 '''
 OOF = HEAD + '''
-from severstal_nb.runs.config import load_config
-from severstal_nb.ensembling import count_pairs
-from severstal_nb.runs.build import predict_options
+from severstal_nb.decide.thresholds import count_pairs
 from severstal_nb.readers import read_kaggle
 from severstal_nb.runs.evaluate import store_masks
-from severstal_nb.runs.folder import load_run
-run = load_run(run)
-cfg, model = load_config(file=run.path/'config.yaml'), run.model(0)
-with torch.no_grad(): model.net[0].weight *= .02  # as sure as trained nets are: noise would fill the disk
+from severstal_nb.runs.predictor import Predictor
+predictor = Predictor(run, [0])
+with torch.no_grad(): predictor.nets[0].net[0].weight *= .02  # as sure as trained nets are: noise would fill the disk
 for n in sizes:
     data = read_kaggle(f'{root}/{n}')
-    count_pairs(store_masks(f'{root}/{n}/oof', model, data, 0, **predict_options(cfg)), data)
+    count_pairs(store_masks(f'{root}/{n}/oof', predictor.stream(data), data, 0), data)
     result[n] = peak_mb()
 '''
 TRAIN = HEAD + '''

@@ -156,11 +156,14 @@ def _train(args):
     "`severstal train`"
     resume, over = _split_resume(args.overrides)
     if resume and args.multirun: raise UsageError('resume= continues one run; -m continues what is missing by itself')
-    began = _run_config(resume) if resume else None
+    began = None
+    if resume:
+        from severstal_nb.runs.folder import resume_target
+        began = resume_target(resume)[0]
     jobs = sweep(over) if args.multirun else [over]
-    cfgs = [load_config(file=args.config or began, overrides=o) for o in jobs]
+    cfgs = [load_config(file=args.config or began and began/'config.yaml', overrides=o) for o in jobs]
     if args.print: return print('---\n'.join(map(to_yaml, cfgs)), end='')
-    if resume: _check_writable(began.parent)
+    if began: _check_writable(began)
     for o in cfgs: check_paths(o, weights=not resume)
     from severstal_nb.experiment import train
     if not args.multirun: return _done(train(cfgs[0], resume=resume))
@@ -176,17 +179,6 @@ def _split_resume(
     "Take `resume=` out of the overrides: it is a place, not a key of the config."
     found = [o.partition('=')[2] for o in overrides if o.startswith('resume=')]
     return found[-1] if found else None, [o for o in overrides if not o.startswith('resume=')]
-
-# %% ../nbs/11_cli.ipynb #49f5d608
-def _run_config(
-    path, # run folder, or a checkpoint in one
-)->Path:
-    "The config.yaml of a run. Raises `FileNotFoundError`."
-    path = Path(path)
-    if not path.exists(): raise FileNotFoundError(f'resume={path}: no such run folder or checkpoint')
-    found = [o/'config.yaml' for o in (path, *path.absolute().parents[:3]) if (o/'config.yaml').is_file()]
-    if not found: raise FileNotFoundError(f'resume={path}: no config.yaml there or above, so it is not part of a run')
-    return found[0]
 
 # %% ../nbs/11_cli.ipynb #684e4dd3
 def _check_writable(run):
@@ -218,6 +210,7 @@ def _train_job(train, cfg, name):
          arg('runs', nargs='+', metavar='RUN', help='run folders'),
          arg('--images', required=True, metavar='DIR', help='folder of images'),
          arg('--out', required=True, metavar='FILE', help='CSV to write; one that was broken off is continued'),
+         arg('--folds', default=None, metavar='0,2', help='folds to take of each run (those that are finished)'),
          arg('--tta', default=None, metavar='h,v', help='average over flips: h, v, hv, none (as the run says)'),
          arg('--form', choices=('today', '2019'), default=None, help='form of a submission (as the run says)'),
          arg('--all-rows', action='store_true', help='a row for every image and class, also where nothing was found'),
@@ -237,10 +230,10 @@ def _predict(args):
     if args.sample and not Path(args.sample).is_file(): raise FileNotFoundError(f'--sample {args.sample}: no such file')
     for k,low in (('batch_size', 1), ('workers', 0)):
         if getattr(args, k) is not None: _at_least(k.replace('_', '-'), getattr(args, k), low)
-    tta = _parse_tta(args.tta)
+    tta, folds = _parse_tta(args.tta), _parse_folds(args.folds)
     from severstal_nb.experiment import predict
-    print(predict(args.runs, args.images, args.out, tta=tta, form=args.form, every_row=args.all_rows,
-                  batch_size=args.batch_size, num_workers=args.workers, device=args.device, resume=not args.fresh,
+    print(predict(args.runs, args.images, args.out, folds=folds, tta=tta, form=args.form,
+                  every_row=args.all_rows, batch_size=args.batch_size, num_workers=args.workers, device=args.device, resume=not args.fresh,
                   sample=args.sample, sequential=args.sequential, gate=args.gate))
 
 # %% ../nbs/11_cli.ipynb #796f7d3a
@@ -251,6 +244,16 @@ def _parse_tta(
     if text is None: return None
     flips = '' if text == 'none' else text.strip('[]')
     return load_config(overrides=[f'predict.tta=[{flips}]']).predict.tta
+
+# %% ../nbs/11_cli.ipynb #5ff9a8b1
+def _parse_folds(
+    text:str|None, # '0,2', or None: the finished ones
+)->list|None:
+    "Numbers of folds. Raises `UsageError` on anything else."
+    if text is None: return None
+    numbers = [o.strip() for o in text.split(',')]
+    if not all(o.isdecimal() for o in numbers): raise UsageError(f'--folds {text}: expected numbers of folds such as 0,2')
+    return [int(o) for o in numbers]
 
 # %% ../nbs/11_cli.ipynb #001ca951
 @command('Runs side by side: results, what differs in their configs, paired differences where predictions are stored.',

@@ -2,6 +2,7 @@
 import importlib
 
 _HOME = dict(Run='folder', RunError='folder', load_run='folder', create_run='folder', init_run='folder', run_logger='folder',
+             resume_target='folder', Predictor='predictor',
              Config='config', ConfigError='config', as_config='config', load_config='config', list_presets='config')
 
 

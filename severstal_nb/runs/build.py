@@ -7,7 +7,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/runs/build.html.md"""
 # %% auto #0
 __all__ = ['LOG', 'FRACTIONS', 'split_seed', 'open_data', 'data_line', 'split_data', 'FoldRows', 'fold_rows', 'folds_to_train',
            'build_model', 'build_loss', 'build_augment', 'balance_weights', 'rank0_first', 'build_loaders',
-           'build_meter', 'build_train_meter', 'check_monitor', 'predict_options']
+           'build_meter', 'build_train_meter', 'check_monitor']
 
 # %% ../../nbs/runs/10d_build.ipynb #7f067d78
 import dataclasses, logging
@@ -250,16 +250,3 @@ def check_monitor(
     if meters['train']: names += [f'train_{n}' for n in meters['train'].names]
     if cfg.training.monitor not in names: raise unknown('value of training.monitor', cfg.training.monitor, names)
     return names
-
-# %% ../../nbs/runs/10d_build.ipynb #d499a5a7
-def predict_options(
-    cfg:Config,
-    device='cpu',
-)->dict: # for `predict_stream`
-    "How every prediction of a config is made: out of fold, on test images, and later."
-    p, d = cfg.predict, cfg.data
-    boxes = dict(crop=(d.crop_height, d.crop_width), stride=d.crop_stride) if p.window == 'crops' else {}
-    batch_size = p.batch_size or d.valid_batch_size or d.batch_size
-    return boxes | dict(size=None if d.image_size is None else tuple(d.image_size), tta=p.tta, device=device,
-                        batch_size=batch_size, num_workers=max(1, d.num_workers), softmax=cfg.task == 'singlelabel',
-                        precision=cfg.training.precision, channels_last=cfg.training.channels_last)

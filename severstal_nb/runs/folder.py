@@ -7,7 +7,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/runs/folder.html.md"""
 # %% auto #0
 __all__ = ['RUN_FORMAT', 'HEADLINES', 'create_run', 'package_versions', 'git_revision', 'command_line', 'environment_info',
            'run_logger', 'close_logger', 'event_writer', 'init_run', 'RunError', 'Run', 'load_run', 'load_fold_model',
-           'predict_images']
+           'resume_target']
 
 # %% ../../nbs/runs/10c_folder.ipynb #63fd1c5a
 import importlib.metadata, logging, os, platform, re, subprocess, sys, time
@@ -297,52 +297,25 @@ def models(self:Run)->list:
     if not self.folds: raise RunError(f'{self.path} has no fold yet: nothing was trained')
     return [self.model(k) for k in self.finished or self.folds]
 
-# %% ../../nbs/runs/10c_folder.ipynb #f91d7642
-def _geometry(run):
-    "Size, boxes and flips that the run's config asks for, for `predict_stream`."
-    d, p = (run.config.get(k) or {} for k in ('data', 'predict'))
-    crops, size = p.get('window') == 'crops', d.get('image_size')
-    boxes = dict(crop=(d['crop_height'], d['crop_width']), stride=d['crop_stride']) if crops else {}
-    return boxes | dict(size=tuple(size) if size else None, tta=p.get('tta') or (), softmax=run.task == 'singlelabel')
-
-# %% ../../nbs/runs/10c_folder.ipynb #a45ea42d
-def _answer(run, p, rules):
-    "One `Prediction` as what a user asks for."
-    from severstal_nb.decide.postprocess import Thresholds, postprocess
-    labels = p.labels if p.labels is not None else p.masks.max((1, 2))/255
-    item = dict(labels={c: float(v) for c,v in zip(run.classes, labels)})
-    if p.masks is not None:
-        item |= dict(probs=p.masks, masks=postprocess(p.masks, rules or Thresholds(), p.labels))
-        on = item['masks'].any((1, 2))
-    elif run.task == 'singlelabel': on = np.arange(len(labels)) == labels.argmax()
-    else: on = labels >= np.asarray(rules.label if rules else .5)
-    return item | dict(present=[c for c,o in zip(run.classes, on) if o])
-
-# %% ../../nbs/runs/10c_folder.ipynb #a7aa0120
-def predict_images(
-    run:Run,
-    images, # a path, an array uint8 [h,w] or [h,w,3], or a list of them
-    tta=None, # 'h', 'v', 'hv'; None: as the run was configured
-    folds=None, # None: the finished ones, or all while none is; their mean is predicted
-    device='cpu',
-    models=None, # models loaded before, to save time
-    **kw, # for `predict_stream`
-):
-    "One dict for each image, as `Run.predict` says."
-    from severstal_nb.inference import ImageList, predict_stream
-    single = isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim in (2, 3))
-    source = ImageList([images] if single else images, run.color)
-    models = models or [run.model(k) for k in (run.finished or run.folds if folds is None else folds)]
-    if not models: raise RunError(f'{run.path} has no fold yet: nothing was trained')
-    rules, kw = run.thresholds, _geometry(run) | (dict(tta=tta) if tta is not None else {}) | dict(num_workers=0) | kw
-    res = [_answer(run, p, rules) for p in predict_stream(models, source, device=device, **kw)]
-    return res[0] if single else res
+# %% ../../nbs/runs/10c_folder.ipynb #c7755a0a
+def resume_target(
+    path, # a run folder, or a checkpoint in one
+)->tuple[Path, Path|None]: # run folder, checkpoint or None
+    "What `resume=` means. Raises `FileNotFoundError` when it is no run folder and no checkpoint in one."
+    path = Path(path)
+    if not path.exists(): raise FileNotFoundError(f'resume={path}: no run folder and no checkpoint there')
+    for o in (path, *path.absolute().parents[:3]):
+        if (o/'config.yaml').is_file(): return o, None if o == path else path
+    raise FileNotFoundError(f'resume={path}: no config.yaml there or above, so it is not part of a run')
 
 # %% ../../nbs/runs/10c_folder.ipynb #dbec04bd
 @patch
-def predict(self:Run, images, **kw):
-    """One image (path or array uint8 [h,w] or [h,w,3]) gives a dict, a list of images a list of dicts:
-    `labels` {class: probability 0..1}; `present` [class names] by the run's thresholds; of a segmentation run also
-    `masks` uint8 0/1 [K,H,W] after thresholds and sizes, and `probs` uint8 [K,H,W], 255 times the probability.
-    Options as in `predict_images`: `tta`, `folds`, `device`, `models`."""
-    return predict_images(self, images, **kw)
+def predict(self:Run,
+    images, # a path, an array uint8 [h,w] or [h,w,3], or a list of them
+    folds=None, # None: the finished ones, or all while none is; their mean is predicted
+    **kw, # of `Predictor`: tta, device, gate, thresholds, …
+): # a dict for one image, a list of dicts for several
+    """`labels` {class: probability 0..1}; `present` [class names] by the run's thresholds; of a segmentation run also
+    `masks` uint8 0/1 [K,H,W] after thresholds and sizes, and `probs` uint8 [K,H,W], 255 times the probability."""
+    from severstal_nb.runs.predictor import Predictor
+    return Predictor(self, self.finished or self.folds if folds is None else folds, **kw).predict(images)

@@ -17,11 +17,10 @@ from ..core.distributed import from_rank0, gather_objects, rank_world
 from ..core.files import atomic_path
 from ..core.images import Problems
 from ..data import SteelData
-from ..decide.postprocess import Thresholds, postprocess
 from ..decide.submission import PredictionsWriter, SubmissionWriter, read_submission, validate_submission
-from ..inference import flip_dims, predict_stream
+from ..inference import flip_dims
 from .build import LOG
-from .folder import Run
+from .predictor import Predictor
 
 # %% ../../nbs/runs/10g_stream.ipynb #bea6b51b
 def follow_sample(
@@ -49,41 +48,39 @@ def name_fingerprint(data:SteelData)->str: # 16 hex digits
 # %% ../../nbs/runs/10g_stream.ipynb #02edffe6
 def open_writer(
     out, # CSV to write
-    run:Run, # the first of the runs
+    predictor:Predictor,
     data:SteelData,
-    rules:Thresholds,
-    models:list, # files
-    options:dict, # for `predict_stream`
     form:str='today', # 'today' or '2019'
     every_row:bool=False, # a row for every image and class
     sample=None, # sample submission whose form is taken
     resume:bool=True, # continue a broken-off file
 ):
-    "The CSV writer for a run's task; a partial file of other models, images or rules is refused by its key."
-    nets = {k: [fingerprint(m) for m in files] for k, files in dict(models=models, gate=options.get('gate', ())).items()}
-    how = {k: options.get(k) for k in ('crop', 'stride', 'size', 'gate_size', 'softmax', 'precision')}
-    key = nets | how | dict(images=name_fingerprint(data), rules=rules.to_dict(), tta=flip_dims(options['tta']))
-    if run.task == 'segmentation': return SubmissionWriter(out, form, sample, every_row, key=key, resume=resume)
-    return PredictionsWriter(out, run.classes, rules.label, run.task == 'singlelabel', key=key, resume=resume)
+    "The CSV writer for a predictor's task; a partial file of other models, images or rules is refused by its key."
+    gate, rules, o = predictor.gate, predictor.thresholds, predictor.options
+    key = dict(models=[fingerprint(f) for f in predictor.files], gate=[fingerprint(f) for f in gate.files] if gate else [])
+    key |= {k: o.get(k) for k in ('crop', 'stride', 'size', 'softmax', 'precision')}
+    key |= dict(gate_size=gate.options['size'] if gate else None, images=name_fingerprint(data), rules=rules.to_dict(),
+                tta=flip_dims(o['tta']))
+    if predictor.task == 'segmentation': return SubmissionWriter(out, form, sample, every_row, key=key, resume=resume)
+    single = predictor.task == 'singlelabel'
+    return PredictionsWriter(out, predictor.classes, rules.label, single, key=key, resume=resume)
 
 # %% ../../nbs/runs/10g_stream.ipynb #7ac1ee9a
 def write_one(
     writer, # `SubmissionWriter` or `PredictionsWriter`
     image_id:str,
     p, # `Prediction`, or None for an image that could not be read
-    rules:Thresholds,
-    run:Run,
+    predictor:Predictor,
 ):
     "Write the rows of one image."
-    K = len(run.classes)
-    if run.task != 'segmentation': writer.write(image_id, None if p is None else p.labels)
-    else: writer.write(image_id, ['']*K if p is None else postprocess(p.masks, rules, p.labels))
+    if predictor.task != 'segmentation': writer.write(image_id, None if p is None else p.labels)
+    else: writer.write(image_id, ['']*len(predictor.classes) if p is None else predictor.masks(p))
 
 # %% ../../nbs/runs/10g_stream.ipynb #1bced5ed
-def check_written(path, data:SteelData, run:Run)->Path:
+def check_written(path, data:SteelData, predictor:Predictor)->Path:
     "Read the finished CSV back; raises `ValueError` when anything in it is wrong."
-    if run.task == 'segmentation':
-        bad = validate_submission(path, data, n_classes=len(run.classes))
+    if predictor.task == 'segmentation':
+        bad = validate_submission(path, data, n_classes=len(predictor.classes))
         if len(bad): raise ValueError(f'{path} is not valid: {len(bad)} problems, first: {bad.iloc[0].to_dict()}')
     else:
         with open(path, encoding='utf-8') as f: n = sum(1 for _ in f) - 1
@@ -102,11 +99,8 @@ def progress_bar(
 # %% ../../nbs/runs/10g_stream.ipynb #b86e77d3
 def write_all(
     writer, # from `open_writer`
-    run:Run, # the first of the runs
-    models:list, # files
+    predictor:Predictor,
     data:SteelData,
-    rules:Thresholds,
-    options:dict, # for `predict_stream`
     progress:bool=True,
     log=LOG,
 )->Path: # the finished file
@@ -115,16 +109,16 @@ def write_all(
     with writer, progress_bar(len(data), progress) as bar:
         at = len(writer.done)
         bar.update(at)
-        for p in predict_stream(models, data, start=at, problems=problems, **options):
+        for p in predictor.stream(data, at, problems):
             for i in range(at, p.i + 1):
-                write_one(writer, ids[i], p if i == p.i else None, rules, run)
+                write_one(writer, ids[i], p if i == p.i else None, predictor)
                 bar.update(1)
             at = p.i + 1
-        for i in range(at, len(ids)): write_one(writer, ids[i], None, rules, run)
-    what = 'written as without defect' if run.task == 'segmentation' else 'its fields are empty'
+        for i in range(at, len(ids)): write_one(writer, ids[i], None, predictor)
+    what = 'written as without defect' if predictor.task == 'segmentation' else 'its fields are empty'
     known = dict(zip(data.problems.file, data.problems.reason))  # why it could not be opened
     for p in problems.table().itertuples(): log.warning(f'{p.file}: {known.get(p.file, p.reason)}; {what}')
-    return check_written(writer.path, data, run)
+    return check_written(writer.path, data, predictor)
 
 # %% ../../nbs/runs/10g_stream.ipynb #4efbd663
 def rank_share(
@@ -146,13 +140,13 @@ def merge_parts(
     part, # CSV of this process
     out, # CSV to write
     data:SteelData, # all images
-    run:Run,
+    predictor:Predictor,
 )->Path:
     "On the first process: one CSV of everybody's rows, in order; no common disk is needed."
     texts = gather_objects(Path(part).read_bytes())
     if rank_world()[0] == 0:
         with atomic_path(out) as p: p.write_bytes(join_csvs(texts))
-        check_written(out, data, run)
+        check_written(out, data, predictor)
     from_rank0(None)
     Path(part).unlink()
     return Path(out)

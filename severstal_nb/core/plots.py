@@ -15,6 +15,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 # %% ../../nbs/core/00d_plots.ipynb #1d1fa063
 def class_colors(
@@ -82,14 +83,15 @@ def show_image(
     mask=None, # [K,h,w], outlined
     title:str='',
     colors=None, # as in `draw_contours`
+    color='k', # of the title
 ):
     "An image without axes, its masks outlined in the colours of their classes."
-    ax.imshow(image, cmap='gray', vmin=0, vmax=255, aspect='auto', interpolation_stage='data')
+    ax.imshow(image, cmap='gray', vmin=0, vmax=255)
     if mask is not None: draw_contours(ax, mask, colors)
     h, w = np.shape(image)[:2]
-    ax.set(xlim=(-.5, w-.5), ylim=(h-.5, -.5))
+    ax.set(xlim=(-.5, w-.5), ylim=(h-.5, -.5), anchor='NW')
     ax.set_axis_off()
-    if title: ax.set_title(plain_label(title), fontsize=8, pad=3)
+    if title: ax.set_title(plain_label(title), fontsize=8, pad=3, color=color)
 
 # %% ../../nbs/core/00d_plots.ipynb #54e25535
 @plot_style()
@@ -98,6 +100,7 @@ def image_figure(
     shape:tuple, # (h, w) of each
     cols:int=1,
     lines:int=1, # of the title above each; 0: no titles
+    classes=(), # named below in their colours
     most:int=4, # how far small images may be enlarged
 ):
     "A figure with an Axes for each of `n` images, and the list of these."
@@ -105,23 +108,25 @@ def image_figure(
     room = WIDE[0]/cols - gap
     scale = room*STYLE['figure.dpi']/w
     if scale >= 1: scale = min(int(scale), most)
-    wide, high, foot = scale*w/STYLE['figure.dpi'], scale*h/STYLE['figure.dpi'], .18*(scale > 1)
+    wide, high, foot = scale*w/STYLE['figure.dpi'], scale*h/STYLE['figure.dpi'], .2*(scale > 1) + .2*bool(classes)
     W, H = WIDE[0], rows*(high + head + gap) + foot
     fig = Figure(figsize=(W, H), layout='none')
-    if foot: fig.text(0, .02/H, f'each pixel enlarged {scale} times', fontsize=8, color='.4')
+    if scale > 1: fig.text(0, .03/H, f'each pixel enlarged {scale} times', fontsize=8, color='.4')
+    if classes: class_legend(fig, classes, loc='lower left', bbox_to_anchor=(0, .2*(scale > 1)/H))
     return fig, [fig.add_axes((i%cols*W/cols/W, 1 - (i//cols*(high + head + gap) + head + high)/H, wide/W, high/H)) for i in range(n)]
 
 # %% ../../nbs/core/00d_plots.ipynb #e79d8db4
+@plot_style()
 def class_legend(
-    ax,
+    on, # Axes or Figure
     classes:list[str],
-    mask=None, # [K,h,w]: only classes that are in it
+    shown=None, # bool [K]: only these
+    **kw, # of matplotlib's legend
 ):
-    "A legend of class colours, at the lower right."
-    for k, (c, name) in enumerate(zip(class_colors(len(classes))/255, classes)):
-        if mask is None or np.any(mask[k]): ax.plot([], [], 's', color=c, label=plain_label(name))
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend(fontsize=8, loc='lower right', ncols=4, frameon=True, framealpha=.8, borderpad=.2, handletextpad=.1)
+    "A legend of class colours in one row."
+    marks = [(Line2D([], [], marker='s', ls='', color=c), plain_label(name)) for k, (c, name) in
+             enumerate(zip(class_colors(len(classes))/255, classes)) if shown is None or shown[k]]
+    if marks: on.legend(*zip(*marks), **dict(ncols=len(marks), borderpad=.2, handletextpad=.1, columnspacing=1) | kw)
 
 # %% ../../nbs/core/00d_plots.ipynb #580e8cfb
 def plain_label(
@@ -146,5 +151,6 @@ def show_heat(
     drawn = ax.imshow(heat, cmap='Purples', vmin=0, vmax=vmax, aspect='auto', interpolation='nearest', extent=(-.5, w-.5, h-.5, -.5))
     if mask is not None: draw_contours(ax, mask, [colors]*len(mask) if isinstance(colors, str) else colors)
     ax.set(xlim=(-.5, w-.5), ylim=(h-.5, -.5), xticks=[], yticks=[])
+    ax.spines[:].set_visible(True)
     if title: ax.set_title(plain_label(title), fontsize=8, pad=3)
     if label: ax.figure.colorbar(drawn, ax=ax, fraction=.04, pad=.02).set_label(label, fontsize=8)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 from .core.images import ImageError, Problems, read_image
-from .core.plots import class_colors, plain_label
+from .core.plots import WIDE, class_colors, class_legend, image_figure, plot_style, show_image
 from .rle import _check_box, fill_runs, format_runs, mask_runs
 
 # %% ../nbs/01_data.ipynb #a846031a
@@ -240,16 +240,14 @@ def show_mask(
     title:str|None=None, # written above
     colors:np.ndarray|None=None, # uint8 [K,3]
 ):
-    "Draw `overlay(image, mask)` with a legend of the classes in it; returns the axis."
+    "Draw `image` with its masks outlined, in a new figure with a legend of the classes in it; returns the axis."
     import matplotlib.pyplot as plt
-    if ax is None: ax = plt.subplots(figsize=(8, min(8, 8*image.shape[0]/image.shape[1]+.3)))[1]
-    colors = class_colors(len(mask)) if colors is None else np.asarray(colors)
-    ax.imshow(overlay(image, mask, colors)); ax.set_axis_off()
-    if title is not None: ax.set_title(plain_label(title), fontsize=8, loc='left', pad=3)
-    for k in range(len(mask)):
-        if mask[k].any(): ax.plot([], [], 's', color=colors[k]/255, label=plain_label(classes[k] if classes else k+1))
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend(fontsize=7, loc='lower right', ncols=4, framealpha=.8, borderpad=.2, handletextpad=.1)
+    mask, new = np.asarray(mask), ax is None
+    if new:
+        with plot_style(): ax = plt.subplots(figsize=(WIDE[0], min(8, WIDE[0]*image.shape[0]/image.shape[1]+.4)), layout='constrained')[1]
+    show_image(ax, image, mask, title or '', None if colors is None else np.asarray(colors)/255)
+    names = classes or [str(k+1) for k in range(len(mask))]
+    if new: class_legend(ax, names, mask.any((1,2)), loc='upper left', bbox_to_anchor=(0, 0))
     return ax
 
 # %% ../nbs/01_data.ipynb #116a2b02
@@ -270,17 +268,14 @@ def show_batch(self:SteelData,
     seed:int=0, # which ones
 ):
     "Draw some images, every class among them if there is room; returns the figure."
-    import matplotlib.pyplot as plt
     order,labels = np.random.default_rng(seed).permutation(len(self)), self.labels
     first = [i for k in range(self.K) for i in order[labels[order,k]][:1]]
     rows = list(dict.fromkeys([*first, *order]))[:n]
     if not rows: raise ValueError('no images to show')
     h,w = self._sizes[rows].mean(0)
     cols = 1 if w > 3*h else 2 if w > 1.5*h else 4
-    lines = -(-len(rows)//cols)
-    fig,axs = plt.subplots(lines, cols, figsize=(8, lines*(8/cols*h/w+.3)), squeeze=False, layout='compressed')
-    for ax in axs.flat: ax.set_axis_off()
-    for i,ax in zip(rows, axs.flat): self.show(i, ax)
+    fig,axs = image_figure(len(rows), (h,w), cols, classes=self.classes if self.task == 'segmentation' else ())
+    for i,ax in zip(rows, axs): self.show(i, ax)
     return fig
 
 # %% ../nbs/01_data.ipynb #ded47f7b

@@ -28,7 +28,7 @@ def class_colors(
 
 # %% ../../nbs/core/00d_plots.ipynb #6ec74b3a
 WIDE, PANEL = (6.4, 2.5), (3.2, 2.5) # inches: the width of the text, and half of it
-STYLE = {'figure.dpi': 100, 'savefig.dpi': 'figure', 'figure.figsize': WIDE, 'figure.constrained_layout.use': True, 'font.size': 9,
+STYLE = {'figure.dpi': 100, 'savefig.dpi': 'figure', 'figure.figsize': WIDE, 'font.size': 9,
          'axes.titlesize': 9, 'axes.titlelocation': 'left', 'axes.labelsize': 9, 'xtick.labelsize': 8, 'ytick.labelsize': 8,
          'legend.fontsize': 8, 'legend.frameon': False, 'axes.spines.top': False, 'axes.spines.right': False, 'lines.linewidth': 1.5,
          'lines.markersize': 4, 'axes.prop_cycle': mpl.cycler(color=class_colors(8)/255)}
@@ -110,7 +110,7 @@ def image_figure(
     if scale >= 1: scale = min(int(scale), most)
     wide, high, foot = scale*w/STYLE['figure.dpi'], scale*h/STYLE['figure.dpi'], .2*(scale > 1) + .2*bool(classes)
     W, H = WIDE[0], rows*(high + head + gap) + foot
-    fig = Figure(figsize=(W, H), layout='none')
+    fig = Figure(figsize=(W, H))
     if scale > 1: fig.text(0, .03/H, f'each pixel enlarged {scale} times', fontsize=8, color='.4')
     if classes: class_legend(fig, classes, loc='lower left', bbox_to_anchor=(0, .2*(scale > 1)/H))
     return fig, [fig.add_axes((i%cols*W/cols/W, 1 - (i//cols*(high + head + gap) + head + high)/H, wide/W, high/H)) for i in range(n)]

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
+from .core.files import markdown_table
 from .core.images import ImageError, Problems, read_image
 from .core.plots import WIDE, class_colors, class_legend, image_figure, plot_style, show_image
 from .rle import _check_box, fill_runs, format_runs, mask_runs
@@ -304,8 +305,7 @@ def _sizes_text(sizes):
 def _markdown_table(t):
     "A table in markdown, counts with thousands separators, shares in percent."
     text = lambda c,v: f'{v:.1%}' if c == 'share' else f'{v:,}' if isinstance(v, (int, np.integer)) else str(v)
-    rows = [[text(c, v) for c,v in zip(t.columns, r)] for r in t.itertuples(index=False)]
-    return ['| '+' | '.join(r)+' |' for r in [list(map(str, t.columns)), ['---']*len(t.columns), *rows]]
+    return markdown_table(list(t.columns), [[text(c, v) for c,v in zip(t.columns, r)] for r in t.itertuples(index=False)])
 
 # %% ../nbs/01_data.ipynb #b5600f6c
 @patch
@@ -316,7 +316,7 @@ def _repr_markdown_(self:SteelData):
     if 'matched' in self.info: lines += ['{:,} of {:,} images matched'.format(*self.info['matched'])]
     bad = int(self.labels.any(1).sum())
     if self.task in ('segmentation','multilabel'): lines += [f'{bad:,} defective, {len(self)-bad:,} clean']
-    if self.K and self.task != 'unlabelled': lines += ['\n'.join(_markdown_table(self.summary().reset_index()))]
+    if self.K and self.task != 'unlabelled': lines += [_markdown_table(self.summary().reset_index()).rstrip()]
     p = self.problems
     lines += [f"{len(p)} problem{'s'*(len(p) > 1)}:" if len(p) else 'no problems']
     notes = [f"- {r.file}{'' if pd.isna(r.row) else f' row {r.row}'}: {r.reason}" for r in p.head(5).itertuples()]

@@ -143,13 +143,13 @@ def show_heat(
     mask=None, # [K,H,W], outlined; the map is stretched to its size
     title:str='',
     label:str='', # of the colour bar; empty: no colour bar
-    vmax:float=1., # the darkest; white is 0
-    colors='k', # of the outlines
+    vmin:float=0., vmax:float=1., # white, and the darkest
+    colors=None, # as in `draw_contours`
 ):
     "A heat map in one hue, with masks outlined on it."
     h, w = np.shape(heat if mask is None else mask)[-2:]
-    drawn = ax.imshow(heat, cmap='Purples', vmin=0, vmax=vmax, aspect='auto', interpolation='nearest', extent=(-.5, w-.5, h-.5, -.5))
-    if mask is not None: draw_contours(ax, mask, [colors]*len(mask) if isinstance(colors, str) else colors)
+    drawn = ax.imshow(heat, cmap='Purples', vmin=vmin, vmax=vmax, aspect='auto', interpolation='nearest', extent=(-.5, w-.5, h-.5, -.5))
+    if mask is not None: draw_contours(ax, mask, colors)
     ax.set(xlim=(-.5, w-.5), ylim=(h-.5, -.5), xticks=[], yticks=[])
     ax.spines[:].set_visible(True)
     if title: ax.set_title(plain_label(title), fontsize=8, pad=3)

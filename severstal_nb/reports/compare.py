@@ -16,7 +16,7 @@ import pandas as pd
 
 # %% ../../nbs/reports/10i_compare.ipynb #10e71dda
 from ..core.files import atomic_path, markdown_table
-from ..core.plots import new_figure, plain_label, plot_style, save_figure
+from ..core.plots import class_colors, new_figure, plain_label, plot_style, save_figure
 from ..metrics.masks import counts_dice, paired_bootstrap
 from ..runs.folder import HEADLINES, Run, RunError, load_run
 from ..runs.settings import flatten
@@ -124,7 +124,7 @@ def plot_runs(
 ):
     "Curves of all runs in one figure."
     fig, axes = new_figure(1, 2)
-    for i, r in enumerate(runs): _plot_run(axes[0], r, f'C{i % 8}')
+    for r, color in zip(runs, class_colors(len(runs))/255): _plot_run(axes[0], r, color)
     for ax, title in zip(axes[0], ('loss (dashed: validation)', 'monitored metric')):
         ax.set_xlabel('epoch')
         ax.set_title(title)

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
+from .core.files import markdown_table
 from .core.images import ImageError, Problems, image_size, read_image
-from .core.plots import class_colors, plain_label
+from .core.plots import WIDE, class_colors, class_legend, image_figure, plot_style, show_image
 from .rle import check_box, fill_runs, format_runs, mask_runs, parse_runs
 
 # %% ../nbs/01_data.ipynb #097cbdac
@@ -299,16 +300,14 @@ def show_mask(
     title:str|None=None, # written above
     colors:np.ndarray|None=None, # uint8 [K,3]
 ):
-    "Draw `overlay(image, mask)` with a legend of the classes in it; returns the axis."
+    "Draw `image` with its masks outlined, in a new figure with a legend of the classes in it; returns the axis."
     import matplotlib.pyplot as plt
-    if ax is None: ax = plt.subplots(figsize=(8, min(8, 8*image.shape[0]/image.shape[1]+.3)))[1]
-    colors = class_colors(len(mask)) if colors is None else np.asarray(colors)
-    ax.imshow(overlay(image, mask, colors)); ax.set_axis_off()
-    if title is not None: ax.set_title(plain_label(title), fontsize=8, loc='left', pad=3)
-    for k in range(len(mask)):
-        if mask[k].any(): ax.plot([], [], 's', color=colors[k]/255, label=plain_label(classes[k] if classes else k+1))
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend(fontsize=7, loc='lower right', ncols=4, framealpha=.8, borderpad=.2, handletextpad=.1)
+    mask, new = np.asarray(mask), ax is None
+    if new:
+        with plot_style(): ax = plt.subplots(figsize=(WIDE[0], min(8, WIDE[0]*image.shape[0]/image.shape[1]+.4)), layout='constrained')[1]
+    show_image(ax, image, mask, title or '', None if colors is None else np.asarray(colors)/255)
+    names = classes or [str(k+1) for k in range(len(mask))]
+    if new: class_legend(ax, names, mask.any((1,2)), loc='upper left', bbox_to_anchor=(0, 0))
     return ax
 
 # %% ../nbs/01_data.ipynb #116a2b02
@@ -329,17 +328,14 @@ def show_batch(self:SteelData,
     seed:int=0, # which ones
 ):
     "Draw some images, every class among them if there is room; returns the figure."
-    import matplotlib.pyplot as plt
     order,labels = np.random.default_rng(seed).permutation(len(self)), self.labels
     first = [i for k in range(self.K) for i in order[labels[order,k]][:1]]
     rows = list(dict.fromkeys([*first, *order]))[:n]
     if not rows: raise ValueError('no images to show')
     h,w = self._sizes[rows].mean(0)
     cols = 1 if w > 3*h else 2 if w > 1.5*h else 4
-    lines = -(-len(rows)//cols)
-    fig,axs = plt.subplots(lines, cols, figsize=(8, lines*(8/cols*h/w+.3)), squeeze=False, layout='compressed')
-    for ax in axs.flat: ax.set_axis_off()
-    for i,ax in zip(rows, axs.flat): self.show(i, ax)
+    fig,axs = image_figure(len(rows), (h,w), cols, classes=self.classes if self.task == 'segmentation' else ())
+    for i,ax in zip(rows, axs): self.show(i, ax)
     return fig
 
 # %% ../nbs/01_data.ipynb #ded47f7b
@@ -368,8 +364,7 @@ def _sizes_text(sizes):
 def _markdown_table(t):
     "A table in markdown, counts with thousands separators, shares in percent."
     text = lambda c,v: f'{v:.1%}' if c == 'share' else f'{v:,}' if isinstance(v, (int, np.integer)) else str(v)
-    rows = [[text(c, v) for c,v in zip(t.columns, r)] for r in t.itertuples(index=False)]
-    return ['| '+' | '.join(r)+' |' for r in [list(map(str, t.columns)), ['---']*len(t.columns), *rows]]
+    return markdown_table(list(t.columns), [[text(c, v) for c,v in zip(t.columns, r)] for r in t.itertuples(index=False)])
 
 # %% ../nbs/01_data.ipynb #b5600f6c
 @patch
@@ -380,7 +375,7 @@ def _repr_markdown_(self:SteelData):
     if 'matched' in self.info: lines += ['{:,} of {:,} images matched'.format(*self.info['matched'])]
     bad = int(self.labels.any(1).sum())
     if self.task in ('segmentation','multilabel'): lines += [f'{bad:,} defective, {len(self)-bad:,} clean']
-    if self.K and self.task != 'unlabelled': lines += ['\n'.join(_markdown_table(self.summary().reset_index()))]
+    if self.K and self.task != 'unlabelled': lines += [_markdown_table(self.summary().reset_index()).rstrip()]
     p = self.problems
     lines += [f"{len(p)} problem{'s'*(len(p) > 1)}:" if len(p) else 'no problems']
     notes = [f"- {r.file}{'' if pd.isna(r.row) else f' row {r.row}'}: {r.reason}" for r in p.head(5).itertuples()]

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy import ndimage
 
 # %% ../../nbs/decide/09a_thresholds.ipynb #77aba063
+from ..core.files import markdown_table
 from .postprocess import Thresholds, _components, postprocess
 from ..metrics.masks import bootstrap_ci, counts_dice, paired_bootstrap, pixel_cut
 
@@ -197,8 +198,7 @@ class CrossFit:
     def _repr_markdown_(self):
         d, lo, hi = self.gain()
         t = self.table().round(4).reset_index(names='')
-        lines = ['| ' + ' | '.join(map(str, r)) + ' |' for r in [t.columns, ['---']*len(t.columns), *t.values.tolist()]]
-        return '\n'.join([*lines, '', f'Cross-fitted above plain 0.5 by {d:.4f} ({lo:.4f} to {hi:.4f}).'])
+        return '\n'.join([markdown_table(t.columns, t.values.tolist()), f'Cross-fitted above plain 0.5 by {d:.4f} ({lo:.4f} to {hi:.4f}).'])
 
 # %% ../../nbs/decide/09a_thresholds.ipynb #2859fe99
 def cross_fit(

@@ -9,15 +9,15 @@ __all__ = ['plot_history', 'plot_cases', 'plot_reliability', 'plot_roc', 'plot_p
            'plot_labels', 'plot_label_cases']
 
 # %% ../../nbs/reports/10h_figures.ipynb #d5fd3085
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from ..core.plots import new_figure, plain_label
-from ..data import overlay
+from ..core.plots import (PANEL, WIDE, class_colors, image_figure, new_figure, plain_label, plot_style,
+                                     show_image)
 from ..metrics.labels import (auroc, average_precision, calibration_error, check_probs, confusion_matrix,
                                          one_hot, presence_counts, ranked_hits, reliability)
 
 # %% ../../nbs/reports/10h_figures.ipynb #1b774526
+@plot_style()
 def plot_history(
     history:pd.DataFrame, # epoch, train_loss, valid_loss, metrics
     monitor:str, # the metric that decides
@@ -25,35 +25,34 @@ def plot_history(
     lower_is_better:bool=False, # of `monitor`
 ):
     "Training curves of one fold."
-    recalls = [f'recall_{c}' for c in classes if f'recall_{c}' in history]
-    fig, axes = new_figure(1, 3 if recalls else 2, (4.2, 2.8))
-    for c in ('train_loss', 'valid_loss'):
-        if c in history: axes[0, 0].plot(history.epoch, history[c], label=c.replace('_', ' '))
-    axes[0, 1].plot(history.epoch, history[monitor], color='C2', label=plain_label(monitor))
+    recalls = [(c, k) for c, k in zip(classes, class_colors(len(classes))/255) if f'recall_{c}' in history]
+    fig, axes = new_figure(1, 3 if recalls else 2)
+    for c, style in (('train_loss', '0.6'), ('valid_loss', 'k')):
+        if c in history: axes[0, 0].plot(history.epoch, history[c], color=style, label=c.split('_')[0])
+    axes[0, 1].plot(history.epoch, history[monitor], color='k')
     if history[monitor].notna().any():
         at = history[monitor].idxmin() if lower_is_better else history[monitor].idxmax()
-        axes[0, 1].plot(history.epoch[at], history[monitor][at], 'o', color='C2', label=f'best {history[monitor][at]:.3f}')
-    for r in recalls: axes[0, 2].plot(history.epoch, history[r], label=plain_label(r.replace('_', ' ')))
-    for ax in axes[0]: ax.set_xlabel('epoch'); ax.legend(fontsize=8)
+        axes[0, 1].plot(history.epoch[at], history[monitor][at], 'o', color='k', label=f'best {history[monitor][at]:.3f}')
+    for j, (c, color) in enumerate(recalls):
+        axes[0, 2].plot(history.epoch, history[f'recall_{c}'], color=color, lw=1.5 + .8*(len(recalls)-1-j), label=plain_label(c))
+    for ax, title in zip(axes[0], ('loss', monitor, 'recall')):
+        ax.set(xlabel='epoch', title=plain_label(title))
+        if ax.get_legend_handles_labels()[0]: ax.legend()
     return fig
 
 # %% ../../nbs/reports/10h_figures.ipynb #5609dd18
+@plot_style()
 def plot_cases(
     data, # SteelData
     rows, # which images
     masks, # row → predicted masks [K,h,w]
-    width:float=9., # of the figure, in inches
 ):
     "Truth above prediction for each image; beside it where images are less than three times as wide as high."
     h, w = data.shape(rows[0]) if len(rows) else (1, 1)
-    across = 1 if w >= 3*h else 2
-    fig, axes = new_figure(2*max(1, len(rows))//across, across, (width/across, width/across*h/w + .22))
-    for ax in axes.flat: ax.axis('off')
+    fig, axs = image_figure(2*len(rows), (h, w), 1 if w >= 3*h else 2, classes=data.classes)
     for j, i in enumerate(rows):
-        for ax, m, what in zip(axes.flat[2*j:2*j+2], (data.mask(i), masks(i)), ('truth', 'prediction')):
-            ax.imshow(overlay(data.image(i), m), aspect='auto')
-            title = f'{data.images.image_id[i]} {what}: {_found(m, data.classes)}'
-            ax.set_title(plain_label(title), fontsize=8, loc='left')
+        for ax, m, what in zip(axs[2*j:2*j+2], (data.mask(i), masks(i)), ('truth', 'prediction')):
+            show_image(ax, data.image(i), m, f'{data.images.image_id[i]} {what}: {_found(m, data.classes)}')
     return fig
 
 # %% ../../nbs/reports/10h_figures.ipynb #71e7de88
@@ -62,38 +61,43 @@ def _found(mask, classes):
     return ', '.join(f'{c} ({int(m.sum()):,} px)' for c, m in zip(classes, mask) if m.any()) or 'nothing'
 
 # %% ../../nbs/reports/10h_figures.ipynb #8ce0041b
+@plot_style()
 def plot_reliability(
     probs, # [N] or [N,K]
     targ, # 0/1 of the same shape, or class index [N]
     n_bins:int=10,
     ax=None,
 ):
-    "Reliability diagram: observed share against stated probability. Returns the Axes."
+    "Reliability diagram: observed frequency over predicted probability; in grey how many predictions. Returns the Axes."
     if np.ndim(probs) == 2: targ = one_hot(targ, np.shape(probs)[1])
-    said, seen, count = reliability(probs, targ, n_bins)
-    ax = ax or plt.subplots(figsize=(3.2, 3))[1]
+    predicted, observed, count = reliability(probs, targ, n_bins)
+    ax = ax or _axes()
     ax.plot([0, 1], [0, 1], ':', color='grey')
-    ax.bar((np.arange(n_bins) + .5) / n_bins, count / max(count.max(), 1), 1 / n_bins, color='lightgrey')
-    ax.plot(said, seen, 'o-')
-    return _titled(ax, 'stated probability', 'observed share', f'ECE {calibration_error(probs, targ, n_bins):.3f}')
+    ax.bar((np.arange(n_bins) + .5) / n_bins, count / max(count.max(), 1), 1 / n_bins, color='.9')
+    ax.plot(predicted, observed, 'o-', color='k')
+    return _titled(ax, 'predicted probability', 'observed frequency', f'calibration error {calibration_error(probs, targ, n_bins):.3f}')
 
 # %% ../../nbs/reports/10h_figures.ipynb #f34d8f6d
+def _axes(size=PANEL): return new_figure(size=size)[1][0, 0]
+
 def _titled(ax, x, y, title):
     "`ax` with labels."
-    ax.set(xlabel=x, ylabel=y, title=title)
+    ax.set(xlabel=x, ylabel=y)
+    ax.set_title(title)
     return ax
 
 # %% ../../nbs/reports/10h_figures.ipynb #6c922d05
 def _curves(probs, targ, classes, ax, curve, area, style):
     "One line per class, with its area in the legend."
     probs, targ = check_probs(probs, one_hot(targ, len(classes)), classes)
-    ax = ax or plt.subplots(figsize=(3.2, 3))[1]
-    for s, t, c in zip(probs.T, targ.T, classes):
-        ax.plot(*curve(*ranked_hits(s, t)[1:]), drawstyle=style, label=plain_label(f'{c} {area(s, t):.3f}'))
-    ax.legend(fontsize=7)
+    ax = ax or _axes()
+    for s, t, c, color in zip(probs.T, targ.T, classes, class_colors(len(classes))/255):
+        ax.plot(*curve(*ranked_hits(s, t)[1:]), drawstyle=style, color=color, label=plain_label(f'{c} {area(s, t):.3f}'))
+    ax.legend()
     return ax
 
 # %% ../../nbs/reports/10h_figures.ipynb #0e4a1894
+@plot_style()
 def plot_roc(
     probs, # float [N,K]
     targ, # 0/1 [N,K], or class index [N]
@@ -106,9 +110,10 @@ def plot_roc(
         return [np.r_[0, x/max(x[-1], 1)] for x in (false, hits)]
     ax = _curves(probs, targ, classes, ax, curve, auroc, 'default')
     ax.plot([0, 1], [0, 1], ':', color='grey')
-    return _titled(ax, 'false alarms', 'found', 'ROC')
+    return _titled(ax, 'false positive rate', 'true positive rate', 'ROC (area)')
 
 # %% ../../nbs/reports/10h_figures.ipynb #42f7f536
+@plot_style()
 def plot_pr(
     probs, # float [N,K]
     targ, # 0/1 [N,K], or class index [N]
@@ -119,9 +124,10 @@ def plot_pr(
     def curve(hits, calls): return hits/max(hits[-1], 1), hits / calls
     ax = _curves(probs, targ, classes, ax, curve, average_precision, 'steps-pre')
     ax.set_ylim(0, 1.03)
-    return _titled(ax, 'recall', 'precision', 'precision and recall')
+    return _titled(ax, 'recall', 'precision', 'precision (average)')
 
 # %% ../../nbs/reports/10h_figures.ipynb #783d68e3
+@plot_style()
 def plot_confusion(
     probs, # float [N,K], or predicted class index [N]
     targ, # class index [N], or 0/1 [N,K]
@@ -129,67 +135,62 @@ def plot_confusion(
     threshold=.5, # several labels only
     ax=None,
 ):
-    "Confusion matrix, coloured by share; for several labels the four counts of each class. Returns the Axes."
+    "Confusion matrix, darker for a larger share; for several labels the four counts of each class. Returns the Axes."
     single = np.ndim(targ) == 1
     m = confusion_matrix(probs, targ, len(classes)) if single else presence_counts(probs, targ, threshold)
     share = m / np.maximum(m.sum(1, keepdims=True) if single else np.repeat(m.reshape(-1, 2, 2).sum(2), 2, 1), 1)
-    columns = classes if single else ['found', 'missed', 'false alarm', 'rightly silent']
-    ax = ax or plt.subplots(figsize=(.7 * len(columns) + 1, .5 * len(classes) + 1.2))[1]
-    ax.imshow(share, cmap='Blues', vmin=0, vmax=1, aspect='auto')
+    columns = classes if single else 'true\npositive false\nnegative false\npositive true\nnegative'.split(' ')
+    ax = ax or _axes((max(PANEL[0], .5*len(columns) + 1), .3*len(classes) + 1))
+    ax.imshow(share, cmap='Purples', vmin=0, vmax=1, aspect='auto')
     for (r, c), v in np.ndenumerate(m):
-        ax.text(c, r, v, ha='center', va='center', color='w' if share[r, c] > .5 else 'k')
-    ax.set_xticks(range(len(columns)), map(plain_label, columns), rotation=30, ha='right')
+        ax.text(c, r, f'{v:,}', ha='center', va='center', fontsize=8, color='w' if share[r, c] > .5 else 'k')
+    ax.set_xticks(range(len(columns)), map(plain_label, columns), **dict(rotation=30, ha='right') if single else {})
     ax.set_yticks(range(len(classes)), map(plain_label, classes))
-    return _titled(ax, 'predicted' if single else '', 'true', '')
+    return _titled(ax, 'predicted' if single else '', 'true' if single else 'class', '')
 
 # %% ../../nbs/reports/10h_figures.ipynb #931ec3e0
+@plot_style()
 def plot_predictions(
-    images, # SteelData, or a list of uint8 [h,w] or [h,w,3]
+    images:list, # uint8 [h,w] or [h,w,3]
     probs, # float [N,K]
     classes:list[str],
     targ=None, # 0/1 [N,K], or class index [N]
-    rows=None, # which images; None: the first nine
-    threshold=.5, # several labels only
+    threshold=.5, # several labels only: one, one per class, or one per image and class
     single:bool=False, # one label, where there is no `targ` to say so
-    ncols:int=3,
-    axs=None, # array of Axes to draw on; None: a new figure
-)->np.ndarray: # Axes [rows, ncols]
-    "A grid of images under what was predicted, red where that is wrong. Returns the array of Axes."
-    probs = np.asarray(probs)
-    rows = list(range(len(probs)))[:9] if rows is None else list(rows)
+):
+    "A grid of images under what was predicted, red where that is wrong."
+    probs, (h, w) = np.asarray(probs), np.shape(images[0])[:2] if len(images) else (1, 1)
     single = single or targ is not None and np.ndim(targ) == 1
     on = one_hot(probs.argmax(1), len(classes)) if single else probs >= np.asarray(threshold)
     true = None if targ is None else one_hot(targ, len(classes))
-    n = max(-(-len(rows) // ncols), 1)
-    if axs is None: axs = plt.subplots(n, ncols, figsize=(3.2 * ncols, 1.1 * n), squeeze=False, layout='constrained')[1]
-    for ax in axs.flat: ax.axis('off')
-    for i, ax in zip(rows, axs.flat):
-        image = images.image(i) if hasattr(images, 'image') else images[i]
-        ax.imshow(image, cmap='gray', vmin=0, vmax=255)
+    strips = w > 2*h
+    fig, axs = image_figure(len(images), (h, w), 2 if strips else 4, 1 if strips else 2)
+    for i, (image, ax) in enumerate(zip(images, axs)):
         wrong = true is not None and (on[i] != true[i]).any()
-        said = _said(classes, probs[i], on[i], true[i] if wrong else None)
-        ax.set_title(plain_label(said), fontsize=8, color='crimson' if wrong else 'k')
-    return axs
+        text = _answer(classes, probs[i], on[i], true[i] if wrong else None)
+        show_image(ax, image, title=text if strips else text.replace(' (', '\n('), color='crimson' if wrong else 'k')
+    return fig
 
 # %% ../../nbs/reports/10h_figures.ipynb #ce779b64
-def _said(classes, probs, on, true=None):
-    "'pit .93', and what it is where that was wrong."
+def _answer(classes, probs, on, true=None):
+    "'pit 0.93', and the truth where that was wrong."
     text = ', '.join(f'{c} {p:.2f}' for c, p, o in zip(classes, probs, on) if o) or 'nothing'
     return text if true is None else f"{text} (is: {', '.join(c for c, t in zip(classes, true) if t) or 'nothing'})"
 
 # %% ../../nbs/reports/10h_figures.ipynb #816a1049
+@plot_style()
 def plot_labels(
     probs, # float [N,K]
     targ, # 0/1 [N,K], or class index [N]
     classes:list[str],
     threshold=.5, # several labels only: one, one per class, or one per image and class
 ):
-    "Confusion matrix, ROC, precision over recall, and reliability of a classifier, side by side."
-    fig, axes = new_figure(1, 4, (max(3.4, .4*len(classes) + 1.4), 3.2))
+    "Confusion matrix, ROC, precision over recall, and reliability of a classifier."
+    fig, axes = new_figure(2, 2, (WIDE[0]/2, max(WIDE[1], .3*len(classes) + 1)))
     plot_confusion(probs, targ, classes, threshold, ax=axes[0, 0])
     plot_roc(probs, targ, classes, axes[0, 1])
-    plot_pr(probs, targ, classes, axes[0, 2])
-    plot_reliability(probs, targ, ax=axes[0, 3])
+    plot_pr(probs, targ, classes, axes[1, 0])
+    plot_reliability(probs, targ, ax=axes[1, 1])
     return fig
 
 # %% ../../nbs/reports/10h_figures.ipynb #c8c40915
@@ -199,13 +200,6 @@ def plot_label_cases(
     targ, # 0/1 [n,K], or class index [n]
     rows, # images of `data`
     threshold=.5, # as in `plot_labels`
-    width:float=10., # of the figure, in inches
 ):
-    "A grid of images under what was predicted, red where that is wrong."
-    h, w = data.shape(rows[0]) if len(rows) else (1, 1)
-    cols = 3 if w > 2*h else 5
-    fig, axes = new_figure(max(1, -(-len(rows)//cols)), cols, (width/cols, width/cols*h/w + (.3 if cols == 3 else .5)))
-    plot_predictions([data.image(i) for i in rows], probs, data.classes, targ, threshold=threshold, rows=range(len(rows)), axs=axes)
-    if cols == 5: # narrow: what it is goes on a line of its own
-        for ax in axes.flat: ax.title.set(text=ax.get_title().replace(' (is', '\n(is'), fontsize=7)
-    return fig
+    "`plot_predictions` for some images of a data set."
+    return plot_predictions([data.image(i) for i in rows], probs, data.classes, targ, threshold)

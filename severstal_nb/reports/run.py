@@ -17,13 +17,12 @@ import numpy as np
 import pandas as pd
 
 # %% ../../nbs/reports/10j_run.ipynb #7bd62169
-from ..core.plots import new_figure, save_figure
+from ..core.plots import new_figure, plot_style, save_figure
 from ..data import SteelData
 from ..metrics.labels import most_confident_mistakes, presence_ci
 from ..metrics.masks import class_figure, pick_cases, recall_by_size, seg_ci
 from .compare import columns, monitored, per_image, run_row
-from .figures import (plot_cases, plot_confusion, plot_history, plot_label_cases, plot_labels,
-                                          plot_pr, plot_reliability, plot_roc)
+from .figures import plot_cases, plot_confusion, plot_history, plot_label_cases, plot_labels
 from ..runs.config import load_config
 from ..runs.evaluate import oof_mask
 from ..runs.folder import HEADLINES, Run
@@ -95,10 +94,11 @@ def _label_intervals(run, known, n):
 # %% ../../nbs/reports/10j_run.ipynb #7c9019c3
 def metric_table(
     run:Run,
-    n:int=300, # bootstrap resamples
+    n:int=300, # bootstrap resamples, for what results.json has no interval of
 )->pd.DataFrame: # value, low, high; a row per metric
-    "Out-of-fold figures of a run with 95 % intervals over images; thresholds are held as they were."
+    "Out-of-fold scores of a run with 95 % intervals over images; thresholds are held as they were."
     ci, found = (_mask_intervals if run.task == 'segmentation' else _label_intervals)(run, per_image(run), n), run.results['metrics']
+    ci |= {k: (found[f'{k}_low'], found[f'{k}_high']) for k in ci if f'{k}_low' in found}
     return _named(pd.DataFrame([dict(value=found.get(k), low=low, high=high) for k, (low, high) in ci.items()], index=list(ci)), 'metric')
 
 # %% ../../nbs/reports/10j_run.ipynb #a0d4e671
@@ -115,7 +115,6 @@ def fold_figure(run:Run, k:int):
     summary = run.fold_path(k)/'summary.json'
     lower = summary.is_file() and json.loads(summary.read_text('utf-8')).get('mode') == 'min'
     fig = plot_history(run.history(k), monitored(run), run.classes, lower)
-    fig.set_size_inches(10, 2.8)
     for ax in fig.axes: ax.locator_params(axis='x', integer=True)
     return fig
 
@@ -134,17 +133,10 @@ def _label_rule(run):
 def label_figure(run:Run):
     "Confusion, ROC, precision over recall and reliability of labels; of masks, which classes were found in which images."
     known = per_image(run)
-    if run.task == 'segmentation':
-        true = columns(known, run.classes, 'true')
-        fig, axes = new_figure(1, 1, (5., .5*len(run.classes) + 1.6))
-        plot_confusion((columns(known, run.classes, 'predicted') > 0).astype(float), (true > 0).astype(int), run.classes, ax=axes[0, 0])
-        return fig
-    p, true = _labels(run, known)
-    fig, axes = new_figure(2, 2, (5., max(3.4, .4*len(run.classes) + 1.4)))
-    plot_confusion(p, true, run.classes, _label_rule(run), ax=axes[0, 0])
-    plot_roc(p, true, run.classes, axes[0, 1])
-    plot_pr(p, true, run.classes, axes[1, 0])
-    plot_reliability(p, true, ax=axes[1, 1])
+    if run.task != 'segmentation': return plot_labels(*_labels(run, known), run.classes, _label_rule(run))
+    fig, axes = new_figure(size=(4.2, .3*len(run.classes) + 1))
+    found = (columns(known, run.classes, 'predicted') > 0).astype(float)
+    plot_confusion(found, (columns(known, run.classes, 'true') > 0).astype(int), run.classes, ax=axes[0, 0])
     return fig
 
 # %% ../../nbs/reports/10j_run.ipynb #e3b6c02f
@@ -186,19 +178,21 @@ def case_figure(
     if run.task != 'segmentation':
         p, true = _labels(run, known)
         return plot_label_cases(data, p[picks], true[picks], at[picks], _label_rule(run))
-    from severstal_nb.runs.evaluate import oof_mask
     return plot_cases(data, at[picks].tolist(), lambda i: oof_mask(run, data, i))
 
 # %% ../../nbs/reports/10j_run.ipynb #8ec8d3ed
+@plot_style()
 def size_figure(run:Run):
     "How many defects of each size were met, and how well; of segmentation runs."
     t = recall_by_size(columns(per_image(run), run.classes, 'hit', 'predicted', 'true'))
     if not len(t): return
-    fig, axes = new_figure(1, 1, (6., 2.6))
-    x = np.arange(len(t))
-    for j, (k, what) in enumerate((('found', 'met by a pixel'), ('dice', 'mean Dice'))): axes[0, 0].bar(x + .4*j - .2, t[k], .4, label=what)
-    axes[0, 0].set_xticks(x, [f'{lo:,} to {hi:,}\n{n} defects' for lo, hi, n in zip(t['from'], t['to'], t['defects'])], fontsize=8)
-    axes[0, 0].set_xlabel('pixels of the defect'); axes[0, 0].set_ylim(0, 1); axes[0, 0].legend(fontsize=8)
+    fig, axes = new_figure()
+    ax, x = axes[0, 0], np.arange(len(t))
+    for j, (k, what, color) in enumerate((('found', 'met by a pixel', 'k'), ('dice', 'mean Dice', '.6'))):
+        ax.bar(x + .4*j - .2, t[k], .4, label=what, color=color)
+    ax.set_xticks(x, [f'{lo:,} to {hi:,}\n{n} defects' for lo, hi, n in zip(t['from'], t['to'], t['defects'])])
+    ax.set(xlabel='pixels of the defect', ylim=(0, 1))
+    fig.legend(*ax.get_legend_handles_labels(), loc='outside upper left', ncols=2)
     return fig
 
 # %% ../../nbs/reports/10j_run.ipynb #3a8883a7

@@ -12,7 +12,6 @@ __all__ = ['RUN_FORMAT', 'HEADLINES', 'create_run', 'package_versions', 'git_rev
 # %% ../../nbs/runs/10c_folder.ipynb #63fd1c5a
 import importlib.metadata, logging, os, platform, re, subprocess, sys, time
 from pathlib import Path
-import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 from ..core.files import read_json, read_text, read_yaml, write_json, write_yaml

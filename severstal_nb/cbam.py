@@ -8,9 +8,8 @@ Docs: https://severstal-nb.github.io/severstal_nb/cbam.html.md"""
 __all__ = ['ChannelAttention', 'SpatialAttention', 'CBAM', 'GatedCBAM', 'add_cbam', 'record_attention', 'attention_over']
 
 # %% ../nbs/02_cbam.ipynb #a4ce06a2
-from contextlib import contextmanager
-
 import torch, torch.nn.functional as F
+from contextlib import contextmanager
 from torch import nn, Tensor
 
 # %% ../nbs/02_cbam.ipynb #195b18a6
@@ -23,13 +22,10 @@ class ChannelAttention(nn.Module):
         super().__init__()
         middle = max(1, int(channels/reduction + .5))
         self.fc1,self.fc2 = nn.Conv2d(channels, middle, 1, bias=False), nn.Conv2d(middle, channels, 1, bias=False)
-
     def mlp(self, x): return self.fc2(self.fc1(x).relu())
-
     def attention(self, x:Tensor)->Tensor:
         "The weights, `[B,C,1,1]`."
         return (self.mlp(x.mean((2,3), keepdim=True)) + self.mlp(x.amax((2,3), keepdim=True))).sigmoid()
-
     def forward(self, x): return x*self.attention(x)
 
 # %% ../nbs/02_cbam.ipynb #b2961b93
@@ -41,11 +37,9 @@ class SpatialAttention(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size//2, bias=False)
         self.bn = nn.BatchNorm2d(1)
-
     def attention(self, x:Tensor)->Tensor:
         "The weights, `[B,1,h,w]`."
         return self.bn(self.conv(torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1))).sigmoid()
-
     def forward(self, x): return x*self.attention(x)
 
 # %% ../nbs/02_cbam.ipynb #178000f9
@@ -58,7 +52,6 @@ class CBAM(nn.Module):
     ):
         super().__init__()
         self.channel,self.spatial = ChannelAttention(channels, reduction), SpatialAttention(kernel_size)
-
     def forward(self, x): return self.spatial(self.channel(x))
 
 # %% ../nbs/02_cbam.ipynb #023a6ae7
@@ -70,13 +63,10 @@ class GatedCBAM(nn.Module):
     ):
         super().__init__()
         self.cbam,self.gate = CBAM(channels, **kw), nn.Parameter(torch.zeros(1))
-
     def forward(self, x): return x + self.gate*(self.cbam(x)-x)
 
 # %% ../nbs/02_cbam.ipynb #a5844618
-def _stage_outputs(
-    model:nn.Module, # timm's, features [B,C,h,w]
-)->dict: # stage 1..4 → (name of the last module of that stage, its channels)
+def _stage_outputs(model:nn.Module)->dict:
     "Where stage s, with output stride `2**(s+1)`, ends. Raises `ValueError` for a net without such stages."
     infos = {f['reduction']:(f['module'],f['num_chs']) for f in getattr(model, 'feature_info', [])}
     if getattr(model, 'output_fmt', 'NCHW')!='NCHW' or not {4,8,16,32}<=set(infos):
@@ -84,11 +74,7 @@ def _stage_outputs(
     return {s:infos[2**(s+1)] for s in (1,2,3,4)}
 
 # %% ../nbs/02_cbam.ipynb #001b68a2
-def _insert_after(
-    model:nn.Module,
-    name:str, # of a module in it
-    new:nn.Module,
-):
+def _insert_after(model:nn.Module, name:str, new:nn.Module):
     "Puts `new` behind a module, in place; all others keep their names. Raises `ValueError` where it does not know how."
     module = model.get_submodule(name)
     inner = module if isinstance(module, nn.Sequential) else getattr(module, 'blocks', None)

@@ -28,7 +28,6 @@ class _Command:
 
 # %% ../nbs/11_cli.ipynb #9fa28b98
 COMMANDS = {}
-
 def command(
     help:str, # one line
     *arguments, # made by `arg`
@@ -50,7 +49,6 @@ def arg(*names, **kw):
 # %% ../nbs/11_cli.ipynb #ca652a66
 class UsageError(ValueError):
     "The command line cannot be read."
-
 class _Parser(argparse.ArgumentParser):
     "An `ArgumentParser` that raises `UsageError` instead of exiting."
     def error(self, message): raise UsageError(f'{message} (see {self.prog} --help)')
@@ -76,7 +74,6 @@ def parse_command(
 # %% ../nbs/11_cli.ipynb #becfa03f
 _HINTS = {'--fold': 'data.fold=K', '--all_folds': 'data.fold=all', '--checkpoint': 'resume=RUN or resume=CHECKPOINT',
           '--checkpoints': 'severstal predict RUN [RUN…]', '--output_dir': 'run.root=DIR; with predict, --out FILE'}
-
 def _unread(p, word):
     "The error for an argument that no one reads; a flag of an older project is answered with ours."
     flag = word.split('=')[0]
@@ -94,7 +91,6 @@ def _settle(debug:bool=False):
 
 # %% ../nbs/11_cli.ipynb #38640c3f
 TUNABLES = 'glibc.malloc.tcache_count=0'
-
 def _start_tuned():
     "Start this program anew with glibc's thread caches off; does nothing where that was done, or there is no glibc."
     if sys.platform != 'linux' or 'GLIBC_TUNABLES' in os.environ: return
@@ -173,9 +169,7 @@ def _train(args):
 def _done(run): print(run.path) if run else None # only rank 0 has a run to name
 
 # %% ../nbs/11_cli.ipynb #c0b4d718
-def _split_resume(
-    overrides, # 'key=value' strings
-)->tuple: # value of resume= or None, the others
+def _split_resume(overrides)->tuple:
     "Take `resume=` out of the overrides: it is a place, not a key of the config."
     found = [o.partition('=')[2] for o in overrides if o.startswith('resume=')]
     return found[-1] if found else None, [o for o in overrides if not o.startswith('resume=')]
@@ -188,9 +182,7 @@ def _check_writable(run):
                           f'one that can be written, as cp -r {run} runs/, and resume the copy')
 
 # %% ../nbs/11_cli.ipynb #4f43e944
-def _find_run(
-    cfg, # `Config`
-)->Path|None:
+def _find_run(cfg)->Path|None:
     "The newest run folder under `run.root` with exactly this config, finished or not."
     for p in sorted(Path(cfg.run.root).glob('*/config.yaml'), key=lambda o: o.stat().st_mtime, reverse=True):
         try: same = not differing(load_config(file=p), cfg)
@@ -237,18 +229,14 @@ def _predict(args):
                   sample=args.sample, sequential=args.sequential, gate=args.gate))
 
 # %% ../nbs/11_cli.ipynb #796f7d3a
-def _parse_tta(
-    text:str|None, # 'h,v', 'none', or None: as the run says
-)->list|None:
+def _parse_tta(text:str|None)->list|None:
     "Flips to average over. Raises `ConfigError` naming the valid ones."
     if text is None: return None
     flips = '' if text == 'none' else text.strip('[]')
     return load_config(overrides=[f'predict.tta=[{flips}]']).predict.tta
 
 # %% ../nbs/11_cli.ipynb #5ff9a8b1
-def _parse_folds(
-    text:str|None, # '0,2', or None: the finished ones
-)->list|None:
+def _parse_folds(text:str|None)->list|None:
     "Numbers of folds. Raises `UsageError` on anything else."
     if text is None: return None
     numbers = [o.strip() for o in text.split(',')]

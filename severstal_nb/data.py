@@ -9,10 +9,8 @@ __all__ = ['SteelData', 'concat', 'overlay', 'show_mask']
 
 # %% ../nbs/01_data.ipynb #775cbae6
 import copy, os
+import cv2, numpy as np, pandas as pd
 from typing import Iterable
-import cv2
-import numpy as np
-import pandas as pd
 from fastcore.basics import patch
 from .core.files import markdown_table
 from .core.images import ImageError, Problems, image_size, read_image
@@ -47,7 +45,6 @@ class SteelData:
         self.task = task or given
         self.problems = Problems().table() if problems is None else problems
         self.color,self.root,self.info = color, str(root), dict(info or {})
-
     @property
     def images(self)->pd.DataFrame:
         "One row per image: image_id, path, height, width, and what was added (split, group, fold)."
@@ -59,7 +56,6 @@ class SteelData:
         self._images = table.reset_index(drop=True)
         self._paths = table['path'].tolist()                               # asked for with every sample, and
         self._sizes = table[['height','width']].to_numpy(np.int64)         # .iat of a table costs 13 µs
-
     def __len__(self): return len(self._images)
     def __repr__(self):
         return f"SteelData({len(self)} images, {self.task}, classes: {', '.join(self.classes) or 'none'})"
@@ -75,14 +71,12 @@ def shape(self:SteelData, i:int)->tuple[int,int]:
     "(height, width) of image `i`."
     h,w = self._sizes[i]
     return int(h), int(w)
-
 @patch
 def runs(self:SteelData, i:int, k:int)->tuple[np.ndarray,np.ndarray]:
     "Starts (0-based, column-major) and lengths of the mask of class `k` in image `i`."
     j = range(len(self))[i]*self.K + range(self.K)[k]
     a,b = self.offsets[j], self.offsets[j+1]
     return self.starts[a:b], self.lengths[a:b]
-
 @patch
 def rle(self:SteelData, i:int, k:int)->str:
     "Kaggle's string for the mask of class `k` in image `i`; '' when there is none."
@@ -139,7 +133,6 @@ def __iter__(self:SteelData):
 def labels(self:SteelData)->np.ndarray: # bool [N,K]
     "Which class is in which image."
     return np.diff(self.offsets).reshape(len(self), self.K) > 0 if self._labels is None else self._labels
-
 @patch(as_prop=True)
 def areas(self:SteelData)->np.ndarray: # int64 [N,K]
     "Defect pixels per image and class; zeros for data without masks."

@@ -9,12 +9,9 @@ __all__ = ['read_duplicates', 'group_ids', 'group_summary', 'compare_images', 'f
 
 # %% ../nbs/05a_duplicates.ipynb #2d7ccf44
 import os
+import cv2, numpy as np, pandas as pd
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import cv2
-import numpy as np
-import pandas as pd
 from scipy.spatial import cKDTree
 
 # %% ../nbs/05a_duplicates.ipynb #b679c806
@@ -84,9 +81,7 @@ def _grey(image):
     return np.kron(g, np.ones((-(-16 // g.shape[0]), -(-16 // g.shape[1])), np.float32)) if min(g.shape) < 16 else g
 
 # %% ../nbs/05a_duplicates.ipynb #a59c0444
-def _tile_means(
-    image, # uint8 [h,w] or [h,w,3]
-)->np.ndarray: # float32 [T,16]
+def _tile_means(image)->np.ndarray:
     "The fingerprint: means of the 4×4 cells of each of T square tiles. An edge that fills no tile is left out."
     g = _grey(image)
     r, c, side = _tile_grid(*g.shape)
@@ -108,13 +103,7 @@ def _agree(a, b, radius, relative):
     return (strength >= 1) & (np.sqrt(((a - b) ** 2).mean(-1)) <= np.minimum(radius, relative * strength))
 
 # %% ../nbs/05a_duplicates.ipynb #be68d6ec
-def _propose_pairs(
-    prints, # float32 [N,T,16] from `_tile_means`
-    min_tiles:int=2, # tiles that must agree
-    radius:float=.75, # root-mean-square difference of two patterns, in grey levels, at most
-    relative:float=.35, # the same over the weaker pattern's strength
-    crowd:int=200, # a tile position where an image agrees with more others than this is left out
-)->np.ndarray: # int64 [M,2], a < b, sorted
+def _propose_pairs(prints, min_tiles:int=2, radius:float=.75, relative:float=.35, crowd:int=200)->np.ndarray:
     "Rows that agree in at least `min_tiles` tiles."
     n, found = len(prints), [np.zeros(0, np.int64)]
     for tiles in np.swapaxes(prints, 0, 1):

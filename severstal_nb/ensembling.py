@@ -9,9 +9,8 @@ __all__ = ['Journal', 'OOFStore', 'size_estimate', 'average_probs']
 
 # %% ../nbs/09_ensembling.ipynb #416d26de
 import shutil
+import numpy as np, zarr
 from pathlib import Path
-import numpy as np
-import zarr
 from fastcore.basics import patch
 from zarr.codecs import BloscCodec
 
@@ -20,12 +19,10 @@ class Journal:
     "Records of one size, appended to a file one by one."
     def __init__(self, path, dtype): self.path, self.dtype = Path(path), np.dtype(dtype)
     def _whole(self, n): return n//self.dtype.itemsize*self.dtype.itemsize
-
     def read(self)->np.ndarray:
         "All whole records."
         raw = self.path.read_bytes() if self.path.exists() else b''
         return np.frombuffer(raw[:self._whole(len(raw))], self.dtype)
-
     def append(self, record):
         "Write one record behind the last whole one."
         with open(self.path, 'ab') as f:
@@ -33,9 +30,7 @@ class Journal:
             f.write(np.array(record, self.dtype).tobytes())
 
 # %% ../nbs/09_ensembling.ipynb #a923f421
-def _places(
-    sizes, # (height, width) of each image
-)->tuple: # sizes there are; which of them each image has; its row among those
+def _places(sizes)->tuple:
     "Where the images lie in one array per size."
     shapes, kind = np.unique(np.array(sizes, int).reshape(-1, 2), axis=0, return_inverse=True)
     kind = kind.ravel()
@@ -59,14 +54,12 @@ class OOFStore:
         shapes, self.kind, self.place = _places(meta['sizes'])
         self.arrays = [root[f'probs_{h}x{w}'] for h,w in shapes]
         self._read_journal()
-
     def _read_journal(self):
         K = len(self.classes)
         self.journal = Journal(self.path/'journal.bin', [('i', '<i4'), ('fold', '<i4'), ('labels', '<f4', (K,))])
         self.fold, self.labels = np.full(len(self.ids), -1, int), np.full((len(self.ids), K), np.nan, np.float32)
         done = self.journal.read()
         self.fold[done['i']], self.labels[done['i']] = done['fold'], done['labels']
-
     def __len__(self): return len(self.ids)
     def __getitem__(self, i): return self.arrays[self.kind[i]][int(self.place[i])]
     def __iter__(self): return ((i, self[i]) for i in range(len(self)))

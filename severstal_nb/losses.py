@@ -11,11 +11,9 @@ __all__ = ['BASELINE_POS_WEIGHT', 'bce', 'soft_dice', 'focal', 'lovasz', 'auto_p
 
 # %% ../nbs/04_losses.ipynb #bd683ca5
 import inspect
+import numpy as np, torch, torch.nn.functional as F
 from difflib import get_close_matches
 from fnmatch import fnmatch
-
-import numpy as np
-import torch, torch.nn.functional as F
 from torch import nn, Tensor
 
 # %% ../nbs/04_losses.ipynb #acd479e9
@@ -55,10 +53,7 @@ def focal(
     return (alpha*targ*pos + (1-alpha)*(1-targ)*neg).mean()
 
 # %% ../nbs/04_losses.ipynb #57808a02
-def _lovasz_hinge(
-    logits:Tensor, # [P], the pixels of one pair
-    targ:Tensor, # [P]
-)->Tensor:
+def _lovasz_hinge(logits:Tensor, targ:Tensor)->Tensor:
     "Lovász hinge of one mask: each pixel's hinge error times what it adds to `1-IoU`, worst pixel first."
     errors,order = torch.sort(1-logits*(2*targ-1), descending=True)
     t = targ[order]
@@ -78,11 +73,7 @@ def lovasz(
     return (loss + sum(_lovasz_hinge(-x, 1-t) for x,t in zip(logits, targ))/len(logits))/2
 
 # %% ../nbs/04_losses.ipynb #2b9b41e8
-def _single_label(
-    logits:Tensor, # [B,K]
-    targ:Tensor, # [B], the index of each image's class; or its probabilities [B,K]
-    label_smoothing:float=0.,
-)->Tensor: # mean over images
+def _single_label(logits:Tensor, targ:Tensor, label_smoothing:float=0.)->Tensor:
     "Softmax cross-entropy."
     return F.cross_entropy(logits, targ, label_smoothing=label_smoothing)
 
@@ -105,12 +96,7 @@ def dynamic_alpha(
 
 # %% ../nbs/04_losses.ipynb #83ab0a3b
 BASELINE_POS_WEIGHT = 2.,2.,1.,1.5 # of the U-Net baseline, for Severstal's four classes
-
-def _pos_weights(
-    pos_weight, # K numbers; 'auto', from `labels`; None = 'auto' for labels; for masks the baseline's four, else ones
-    logits:Tensor, # [B,K,...]
-    labels=None, # bool [N,K], of the training images
-)->Tensor: # [K]
+def _pos_weights(pos_weight, logits:Tensor, labels=None)->Tensor:
     "`pos_weight` for these logits. Raises `ValueError` when it is not one number per class."
     k,masks = logits.shape[1], logits.ndim==4
     if pos_weight is None: pos_weight = (BASELINE_POS_WEIGHT if k==4 else [1.]*k) if masks else 'auto'
@@ -122,20 +108,14 @@ def _pos_weights(
     return torch.as_tensor(pos_weight, dtype=logits.dtype, device=logits.device)
 
 # %% ../nbs/04_losses.ipynb #5e69224d
-def _as_target(
-    logits:Tensor, # [B,K,...]
-    targ:Tensor, # uint8, bool or float
-)->Tensor: # of the dtype of `logits`, beside them
+def _as_target(logits:Tensor, targ:Tensor)->Tensor:
     "`targ` as numbers to compute with. Raises `ValueError` when its shape is not that of `logits`."
     if logits.shape==targ.shape: return targ.to(logits)
     raise ValueError(f'logits are {list(logits.shape)} but targets {list(targ.shape)}: wanted one shape, [batch, class, ...] '
                      '(one class index per image is for cross_entropy)')
 
 # %% ../nbs/04_losses.ipynb #51f0437e
-def _as_index(
-    logits:Tensor, # [B,K]
-    targ:Tensor, # [B], any integers; or the classes' probabilities [B,K], floats
-)->Tensor: # int64 [B] or float [B,K], beside `logits`
+def _as_index(logits:Tensor, targ:Tensor)->Tensor:
     "`targ` as class indices or probabilities. Raises `ValueError` when it is neither."
     if targ.ndim==1 and logits.ndim==2 and len(targ)==len(logits): return targ.to(logits.device, torch.long)
     soft = targ.shape==logits.shape and targ.is_floating_point()
@@ -159,7 +139,6 @@ class SteelLoss(nn.Module):
     ):
         super().__init__()
         self.func,self.prepare,self.reduction,self.params = func,prepare,reduction,params
-
     def forward(self, logits, targ, reduction=None):
         how = reduction or self.reduction
         if how not in ('mean','sum','none'): raise ValueError(f"reduction is {how!r}: wanted 'mean', 'sum' or 'none'")
@@ -169,7 +148,6 @@ class SteelLoss(nn.Module):
             if how=='mean': return self.func(logits, targ, **self.params)
             each = torch.stack([self.func(x[None], t[None], **self.params) for x,t in zip(logits, targ)])
         return each if how=='none' else each.sum()
-
     def activation(self, logits): return _wide(logits).sigmoid() # probabilities
     def decodes(self, probs): return probs>=self.thresh # masks or labels, bool
     def extra_repr(self):
@@ -177,7 +155,6 @@ class SteelLoss(nn.Module):
 
 # %% ../nbs/04_losses.ipynb #e4f59160
 _losses = {}
-
 def register_loss(
     name:str, # what `create_loss` will know it by
     task=('segmentation','classification'), # one or several; 'both' = two-headed nets
@@ -228,7 +205,6 @@ class BCEWithLogitsLoss(SteelLoss):
 # %% ../nbs/04_losses.ipynb #983ea54d
 def _weighted(logits, targ, pos_weight=None, labels=None, label_smoothing=0.):
     return bce(logits, targ, _pos_weights(pos_weight, logits, labels), label_smoothing)
-
 @register_loss('bce_pos_weight')
 class WeightedBCELoss(SteelLoss):
     "Cross-entropy in which positives count more."
@@ -258,19 +234,13 @@ class FocalLoss(SteelLoss):
         super().__init__(focal, reduction=reduction, gamma=gamma, alpha=alpha)
 
 # %% ../nbs/04_losses.ipynb #9d17f4ce
-def _dice_loss(
-    logits:Tensor, # [B,K,h,w]
-    targ:Tensor, # 0/1 as float, same shape
-    smooth:float=1., # see `soft_dice`
-    empty:str='keep', # 'skip': without the pairs that have no defect; 0 where no pair has one
-)->Tensor:
+def _dice_loss(logits:Tensor, targ:Tensor, smooth:float=1., empty:str='keep')->Tensor:
     "1 - mean Dice of the (image, class) pairs."
     if empty not in ('keep','skip'): raise ValueError(f"empty is {empty!r}: wanted 'keep' or 'skip'")
     dice = soft_dice(logits, targ, smooth)
     if empty=='keep': return 1-dice.mean()
     has = targ.flatten(2).any(2)
     return ((1-dice)*has).sum()/has.sum().clamp(min=1)
-
 @register_loss('dice', 'segmentation')
 class DiceLoss(SteelLoss):
     "1 - mean Dice of the (image, class) pairs."
@@ -281,18 +251,10 @@ class DiceLoss(SteelLoss):
     ): super().__init__(_dice_loss, reduction=reduction, smooth=smooth, empty=empty)
 
 # %% ../nbs/04_losses.ipynb #e7aa3bf4
-def _bce_dice(
-    logits:Tensor, # [B,K,h,w]
-    targ:Tensor, # 0/1 as float, same shape
-    weight:float=.5, # of the cross-entropy; `1-weight` of Dice
-    smooth:float=1., # see `soft_dice`
-    empty:str='keep', # see `DiceLoss`
-    **kw, # for the cross-entropy: pos_weight, labels, …
-)->Tensor:
+def _bce_dice(logits:Tensor, targ:Tensor, weight:float=.5, smooth:float=1., empty:str='keep', **kw)->Tensor:
     "Cross-entropy and Dice, mixed."
     ce = _weighted(logits, targ, **kw) if kw else bce(logits, targ)
     return weight*ce + (1-weight)*_dice_loss(logits, targ, smooth, empty)
-
 @register_loss('combo', 'segmentation')
 class ComboLoss(SteelLoss):
     "Half cross-entropy, half Dice."
@@ -323,7 +285,6 @@ class LovaszLoss(SteelLoss):
         symmetric:bool=False, # mean with the loss of the background
         reduction:str='mean', # see `SteelLoss`
     ): super().__init__(lovasz, reduction=reduction, symmetric=symmetric)
-
 @register_loss('lovasz_symmetric', 'segmentation')
 def _lovasz_symmetric(reduction='mean'): return LovaszLoss(True, reduction)
 
@@ -352,13 +313,11 @@ class JointLoss(nn.Module):
         super().__init__()
         self.seg = create_loss(seg, **kw) if isinstance(seg, str) else seg
         self.label,self.label_weight,self.reduction = BCEWithLogitsLoss(label_smoothing),label_weight,reduction
-
     def forward(self, logits, targ, reduction=None):
         if not all(isinstance(o, (tuple,list)) and len(o)==2 for o in (logits,targ)):
             raise ValueError('the joint loss wants (mask logits, label logits) and (masks, labels): a model with two_head=True, '
                              "and a dataset with target='both'")
         how = reduction or self.reduction
         return self.seg(logits[0], targ[0], how) + self.label_weight*self.label(logits[1], targ[1], how)
-
     def activation(self, logits): return self.seg.activation(logits[0]), self.label.activation(logits[1])
     def decodes(self, probs): return self.seg.decodes(probs[0]), self.label.decodes(probs[1])

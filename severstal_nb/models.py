@@ -10,9 +10,9 @@ __all__ = ['SteelModel', 'param_groups', 'freeze_norms', 'freeze_encoder', 'coun
 
 # %% ../nbs/03_models.ipynb #2c362f69
 import json, re, warnings
+import torch
 from copy import deepcopy
 from pathlib import Path
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn, tensor, Tensor
@@ -40,10 +40,8 @@ class SteelModel(nn.Module):
         self.register_buffer('mean', tensor(mean).reshape(1,-1,1,1), persistent=False)
         self.register_buffer('std', tensor(std).reshape(1,-1,1,1), persistent=False)
         self.meta,self.weights_report,self.frozen,self.range_seen = {},None,False,False
-
     @property
     def in_chans(self): return self.config['in_chans']
-
     def __getattr__(self, name):
         "What the model does not have, its net may: `encoder`, `get_classifier`, `set_grad_checkpointing`, …"
         try: return super().__getattr__(name)
@@ -54,7 +52,6 @@ class SteelModel(nn.Module):
                 raise AttributeError(f'{name} is of the net alone: model.net.{name} takes what model.prepare makes of images, and knows nothing '
                                      'of freeze_encoder(model) or of the file that the model is saved to') from None
             return _in_net(name, getattr(net, name))
-
     def prepare(self, x:Tensor)->Tensor:
         "The input step. Raises `ValueError` for a colour image in a grey net, or what is no batch of images."
         if x.ndim!=4 or x.shape[1] not in (1, self.in_chans):
@@ -62,7 +59,6 @@ class SteelModel(nn.Module):
         if x.is_floating_point() and not self.range_seen and not torch.compiler.is_compiling() and not torch.jit.is_tracing():
             self.range_seen = _check_range(x)
         return pad_to(normalise(x, self.mean, self.std), self.stride, self.least)
-
     def forward(self, x):
         h,w = x.shape[-2:]
         try: out = self.net(self.prepare(x))
@@ -71,13 +67,11 @@ class SteelModel(nn.Module):
         if self.task=='classification': return out
         if self.task=='segmentation': return out[...,:h,:w]
         return out[0][...,:h,:w], out[1]
-
     def train(self, mode=True):
         "As always, but a frozen encoder keeps its batch-norm statistics."
         super().train(mode)
         if self.frozen: freeze_norms(self, param_groups(self)[0])
         return self
-
     def __repr__(self):
         n = sum(p.numel() for p in self.parameters())
         chans = {1:'grey',3:'colour'}[self.in_chans]
@@ -148,9 +142,7 @@ _OURS = dict(activation='is not taken: logits come out, and loss, metrics and pr
              aux_params='is two_head=True here', features_only='is not taken: logits come out', checkpoint_path='is weights= here')
 
 # %% ../nbs/03_models.ipynb #797d9259
-def _check_options(
-    kw:dict, # for smp or timm
-)->dict: # the same
+def _check_options(kw:dict)->dict:
     "Raises `ValueError` for an option that has another name here, could read a file or fetch something, or is no plain value."
     for k,v in kw.items():
         if k in _OURS: raise ValueError(f'model option {k}= {_OURS[k]}')
@@ -217,7 +209,6 @@ def create_model(
     if adapt and file and takes_grey(net, file): model,adapt = _adapt(model),False
     if file: model.weights_report = load_tensors(net, file)
     return _adapt(model) if adapt else model
-
 def _adapt(model):
     "`model` with its first layer made grey and its normalisation to match"
     norm = [o.flatten().tolist() for o in (model.mean,model.std)]

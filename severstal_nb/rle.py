@@ -85,7 +85,6 @@ def rle_validate(
 
 # %% ../nbs/00_rle.ipynb #959d6b4d
 _ONES = [b'\1'*n for n in range(513)]
-
 def fill_between(flat, starts, ends):
     "Set `flat[s:e] = 1` for every run of the column-major, contiguous uint8 array `flat`."
     if not len(starts): return
@@ -196,7 +195,6 @@ def mask_runs(
 _GROUPS = np.frombuffer(b''.join([str(k).encode().rjust(3, b'\0')+b' ' for k in range(1000)]     # at the front: '', '7'
                                  +[b'%03d ' % k for k in range(1000)]), np.uint32)               # after others: '007'
 _FRONT = np.frombuffer(b'\0'*4+b''.join(str(k).encode().rjust(4, b'\0') for k in range(1, 1000)), np.uint32)
-
 def _format_edges(edges):
     "Kaggle's string of runs that do not touch, from where they start and end in turn (0-based, ends exclusive)."
     if not len(edges): return ''

@@ -9,9 +9,7 @@ __all__ = ['SplitError', 'make_folds', 'split_report', 'straddling', 'SteelKFold
 
 # %% ../nbs/05_splits.ipynb #3ad962d7
 import hashlib, re
-
-import numpy as np
-import pandas as pd
+import numpy as np, pandas as pd
 
 # %% ../nbs/05_splits.ipynb #688e828d
 class SplitError(ValueError):
@@ -34,11 +32,7 @@ def _start(features, strata, order, fractions):
     return part
 
 # %% ../nbs/05_splits.ipynb #66539bf6
-def _deal(
-    features, # int [G,J]: what a group adds to each count; the last one is its images
-    keys, # uint64 [G]: the shuffle
-    fractions, # [F], sums to 1
-)->np.ndarray: # int64 [G]: part of each group
+def _deal(features, keys, fractions)->np.ndarray:
     "Deal groups so that every count comes out in proportion, the largest groups and rarest counts first."
     total = features.sum(0)
     strata = np.unique(features, axis=0, return_inverse=True)[1].ravel()
@@ -168,13 +162,10 @@ class SteelKFold:
         random_state:int|None=0, # the seed
         stratify:str='class_set', # as in `make_folds`
     ): self.n_splits, self.random_state, self.stratify = n_splits, random_state, stratify
-
     def __repr__(self): return f'SteelKFold(n_splits={self.n_splits}, random_state={self.random_state}, stratify={self.stratify!r})'
-
     def get_n_splits(self, X=None, y=None, groups=None)->int:
         "How many splits there are."
         return self.n_splits
-
     def split(self,
         X, # SteelData, or anything with a length
         y=None, # labels as in `make_folds`; None: those of the SteelData

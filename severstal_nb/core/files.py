@@ -10,9 +10,8 @@ __all__ = ['sync_file', 'atomic_path', 'plain', 'write_json', 'write_yaml', 'rea
 
 # %% ../../nbs/core/00a_files.ipynb #3464bf15
 import contextlib, json, math, os
+import numpy as np, yaml
 from pathlib import Path
-import numpy as np
-import yaml
 
 # %% ../../nbs/core/00a_files.ipynb #f9a4dc0d
 def sync_file(

@@ -10,13 +10,10 @@ __all__ = ['EXTENSIONS', 'ImageError', 'split_member', 'open_zip', 'read_bytes',
 
 # %% ../../nbs/core/00b_images.ipynb #96a5df23
 import io, os, struct, zipfile
+import cv2, numpy as np, pandas as pd
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-
-import cv2
-import numpy as np
-import pandas as pd
 from fastcore.basics import patch
 
 # %% ../../nbs/core/00b_images.ipynb #5b15ca23
@@ -34,7 +31,6 @@ def split_member(
 # %% ../../nbs/core/00b_images.ipynb #52c97a5c
 @lru_cache(maxsize=16)
 def _open_zip(archive, mtime, pid): return zipfile.ZipFile(archive)
-
 def open_zip(archive)->zipfile.ZipFile:
     "The archive, opened once per process, and again when the file has changed. Raises `ImageError`."
     try: return _open_zip(str(archive), os.stat(archive).st_mtime_ns, os.getpid())
@@ -56,7 +52,6 @@ def read_bytes(
 
 # %% ../../nbs/core/00b_images.ipynb #f26c920c
 EXTENSIONS = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
-
 def _is_image(name): return os.path.splitext(name)[1].lower() in EXTENSIONS
 def _hidden(name): return any(p.startswith('.') or p == '__MACOSX' for p in name.split('/'))
 
@@ -121,7 +116,6 @@ def _look(self:Place, names):
         if f'{last}.zip' in have:
             if self.is_zip: raise ValueError(f'{self}: {n}.zip is an archive inside an archive; unpack the outer one')
             return there.join(f'{last}.zip')
-
 @patch
 def find(self:Place,
     names:list, # file or folder names, the usual one first; 'annotations/train.csv' looks one folder down

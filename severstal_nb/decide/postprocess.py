@@ -8,10 +8,8 @@ Docs: https://severstal-nb.github.io/severstal_nb/decide/postprocess.html.md"""
 __all__ = ['binarise', 'remove_small', 'fill_holes', 'Thresholds', 'postprocess']
 
 # %% ../../nbs/decide/08a_postprocess.ipynb #8af9fa51
+import cv2, numpy as np
 from dataclasses import asdict, dataclass, fields
-
-import cv2
-import numpy as np
 
 # %% ../../nbs/decide/08a_postprocess.ipynb #a205c512
 from ..metrics.masks import pixel_cut
@@ -78,7 +76,6 @@ class Thresholds:
     holes:bool = False # fill holes
     gate:str = 'hard' # label probabilities: 'hard' compares them with `label`; 'soft' also multiplies the pixels
     area_scale:float|list = 0. # `min_area` grows by this times (1 - label probability)
-
     def __post_init__(self):
         if self.gate not in ('hard', 'soft'): raise ValueError(f"gate {self.gate!r}: use 'hard' or 'soft'")
         self.holes = bool(self.holes)
@@ -89,12 +86,10 @@ class Thresholds:
                 raise ValueError(f"{name} {getattr(self, name)!r}: expected numbers " + ('from 0 to 1' if limit == 1 else 'from 0'))
             given = np.asarray(getattr(self, name))
             setattr(self, name, (given if given.dtype.kind in 'iuf' else values).tolist())  # '0.5' in a file is a number too
-
     @classmethod
     def numbers(cls)->list:
         "Names of the values that may differ between classes."
         return [f.name for f in fields(cls) if f.name not in ('holes', 'gate')]
-
     def of(self,
         k:int, # class, from 0
         n_classes:int|None=None, # lists must have this length
@@ -107,11 +102,9 @@ class Thresholds:
                 raise ValueError(f'{name} has {len(v)} values for {n_classes or k+1} classes')
             out[name] = v[k] if isinstance(v, list) else v
         return out
-
     def to_dict(self)->dict:
         "Plain values, for JSON."
         return asdict(self)
-
     @classmethod
     def from_dict(cls,
         d:dict, # as from `to_dict`

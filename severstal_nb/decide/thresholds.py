@@ -9,11 +9,8 @@ __all__ = ['PairCounts', 'count_pairs', 'score_grid', 'search_thresholds', 'Cros
 
 # %% ../../nbs/decide/09a_thresholds.ipynb #98c87076
 import itertools
+import cv2, numpy as np, pandas as pd
 from dataclasses import dataclass, field, replace
-
-import cv2
-import numpy as np
-import pandas as pd
 from scipy import ndimage
 
 # %% ../../nbs/decide/09a_thresholds.ipynb #77aba063
@@ -22,10 +19,7 @@ from .postprocess import Thresholds, _components, postprocess
 from ..metrics.masks import bootstrap_ci, counts_dice, paired_bootstrap, pixel_cut
 
 # %% ../../nbs/decide/09a_thresholds.ipynb #d5dcc06a
-def _histograms(
-    probs:np.ndarray, # uint8 `[K,H,W]`
-    mask:np.ndarray, # 0/1 `[K,H,W]`
-)->np.ndarray: # int64 `[K,2,256]`
+def _histograms(probs:np.ndarray, mask:np.ndarray)->np.ndarray:
     "Pixels per byte value and class: over the image, and over its defect."
     out = np.zeros((len(probs), 2, 256), np.int64)
     some = max(1, (1<<24)//probs.shape[2])  # rows: OpenCV counts in float32, which is exact up to here
@@ -36,12 +30,7 @@ def _histograms(
     return out
 
 # %% ../../nbs/decide/09a_thresholds.ipynb #34ef5505
-def _component_counts(
-    probs:np.ndarray, # uint8 `[H,W]`, one class
-    mask:np.ndarray, # 0/1 `[H,W]`
-    cut:int, # lowest byte that is on
-    min_sizes, # `[S]`
-)->np.ndarray: # int64 `[2,S]`
+def _component_counts(probs:np.ndarray, mask:np.ndarray, cut:int, min_sizes)->np.ndarray:
     "Area and true pixels of what is left when components smaller than each size go."
     on = (probs >= cut).view(np.uint8) if cut < 256 else np.zeros(probs.shape, np.uint8)
     x,y,w,h = cv2.boundingRect(on)
@@ -64,7 +53,6 @@ class PairCounts:
     targ:np.ndarray # int32 `[N,K]` defect pixels
     score:np.ndarray # float32 `[N,K]` label probability, or the highest pixel
     rows:np.ndarray # `[N]` row of the data
-
     def __len__(self): return len(self.targ)
     def __getitem__(self, rows):
         "The pairs of some images."
@@ -127,11 +115,7 @@ def score_grid(
     return out
 
 # %% ../../nbs/decide/09a_thresholds.ipynb #91bda9cc
-def _best_cell(
-    grid:np.ndarray, # scores, any number of axes
-    default, # index of the default
-    tol:float=1e-9, # scores this close to the best are ties
-)->tuple: # index
+def _best_cell(grid:np.ndarray, default, tol:float=1e-9)->tuple:
     "The middle of the largest plateau of best scores; among equally central cells the nearest to the default."
     plateaus, n = ndimage.label(grid >= grid.max()-tol, np.ones((3,)*grid.ndim))
     cells = np.argwhere(plateaus == 1+np.bincount(plateaus.ravel())[1:].argmax())
@@ -155,10 +139,7 @@ def search_thresholds(
     return Thresholds(pixel=pixel, min_size=size, label=label, min_area=area)
 
 # %% ../../nbs/decide/09a_thresholds.ipynb #2f498eda
-def _apply_counts(
-    counts:PairCounts,
-    thresholds:Thresholds, # pixel threshold and min_size from the candidates
-)->np.ndarray: # float64 `[N,K]`
+def _apply_counts(counts:PairCounts, thresholds:Thresholds)->np.ndarray:
     "Dice of every pair under the thresholds, from the counts alone."
     out = np.zeros(counts.targ.shape)
     for k in range(out.shape[1]):
@@ -181,20 +162,16 @@ class CrossFit:
     default:np.ndarray # `[N,K]` at pixel threshold 0.5, nothing else
     nothing:np.ndarray # `[N,K]` predicting nothing
     classes:list = field(default_factory=list)
-
     def table(self)->pd.DataFrame:
         "Mean Dice of each way, its 95 % interval over images, and the means per class."
         ways = {'nothing': self.nothing, 'threshold 0.5': self.default, 'cross-fitted': self.dice, 'same data (optimistic)': self.same}
         names = self.classes or [f'class {k+1}' for k in range(self.dice.shape[1])]
         rows = {n: [d.mean(), *bootstrap_ci(d.mean(1)), *d.mean(0)] for n,d in ways.items()}
         return pd.DataFrame(rows, index=['dice', 'low', 'high', *names]).T
-
     def gain(self)->tuple:
         "Cross-fitted minus plain 0.5: difference, and its 95 % interval over images."
         return tuple(paired_bootstrap(self.dice.mean(1), self.default.mean(1)))
-
     def __repr__(self): return f'CrossFit: dice {self.dice.mean():.4f} over {len(self.folds)} folds, {self.same.mean():.4f} on its own data'
-
     def _repr_markdown_(self):
         d, lo, hi = self.gain()
         t = self.table().round(4).reset_index(names='')

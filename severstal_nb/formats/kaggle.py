@@ -80,7 +80,6 @@ def class_number(
 
 # %% ../../nbs/formats/01c_kaggle.ipynb #b64c2818
 KAGGLE_CLASSES = ['1','2','3','4']  # as the competition numbers them
-
 def kaggle_classes(
     classes, # names; None: the competition's; 'auto': 1 to the largest id of the table
     rows:list, # from `read_table`
@@ -103,7 +102,6 @@ def _stem(name):
     last = PurePosixPath(name.replace('\\', '/')).name
     stem,ext = os.path.splitext(last)
     return (stem if ext.lower() in EXTENSIONS else last).casefold()
-
 class ImageNames:
     "Finds image files by the names of a CSV."
     def __init__(self,

@@ -7,13 +7,12 @@ Docs: https://severstal-nb.github.io/severstal_nb/learn/callbacks.html.md"""
 # %% auto #0
 __all__ = ['schedules', 'optimizers', 'TrainingError', 'seed_everything', 'own_random_numbers', 'make_schedule', 'Plateau',
            'pick', 'SteelOptim', 'Step', 'Reseed', 'Accumulate', 'FreezeEncoder', 'Autocast', 'ScaleLoss', 'ScaledStep',
-           'Ranks', 'Measure', 'mean_loss', 'figures', 'peak_memory']
+           'Ranks', 'Measure', 'figures']
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #64348f5d
 import contextlib, math, random, sys, time
+import numpy as np, torch
 from functools import partial
-import numpy as np
-import torch
 from fastai.callback.core import Callback, CancelBatchException, CancelStepException
 from fastai.callback.schedule import ParamScheduler, SchedCos, SchedLin, SchedNo
 from fastai.optimizer import OptimWrapper, set_item_pg
@@ -52,7 +51,6 @@ def own_random_numbers():
 _SHAPES = dict(one_cycle=(SchedCos(1/25, 1.), SchedCos(1., 1e-5)), cosine=(SchedLin(.01, 1.), SchedCos(1., 0.)),
                reduce_on_plateau=(SchedLin(.01, 1.), SchedNo(1., 1.)), constant=(SchedLin(.01, 1.), SchedNo(1., 1.)))
 schedules = list(_SHAPES)
-
 def make_schedule(
     name:str, # one of `schedules`
     rates:list, # highest rate of each parameter group
@@ -246,11 +244,11 @@ class Measure(Step):
     def after_batch(self):
         if self.now is not None: self.now.update(self.learn.pred, self.learn.yb[0])
     def after_train(self):
-        self.row = dict(epoch=self.learn.epoch, train_loss=mean_loss(self.losses)) | figures(self.train_meter, 'train_')
+        self.row = dict(epoch=self.learn.epoch, train_loss=_mean_loss(self.losses)) | figures(self.train_meter, 'train_')
     def after_validate(self):
-        self.row |= dict(valid_loss=mean_loss(self.losses)) | figures(self.meter)
+        self.row |= dict(valid_loss=_mean_loss(self.losses)) | figures(self.meter)
         lr = float(self.learn.opt.opt.param_groups[-1]['lr'])
-        self.row |= dict(lr=lr, seconds=time.time()-self.start, memory_mb=peak_memory())
+        self.row |= dict(lr=lr, seconds=time.time()-self.start, memory_mb=_peak_memory())
         self.row = from_rank0(self.row)
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #4a4a5948
@@ -261,9 +259,7 @@ def _not_finite(learn, loss, batch):
             'or use fp32 or bf16 instead of fp16. History and checkpoints of the epochs before are kept')
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #755447a4
-def mean_loss(
-    losses:list, # (scalar tensor, images) of every batch of this process
-)->float:
+def _mean_loss(losses:list)->float:
     "The mean over the images of all processes; nan when there were none."
     parts = gather_objects((sum(float(l)*n for l,n in losses), sum(n for _,n in losses)))
     n = sum(n for _,n in parts)
@@ -281,7 +277,7 @@ def figures(
     return {prefix+k: float(v) for k,v in meter.compute().items()}
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #bc2b1340
-def peak_memory()->float: # MB
+def _peak_memory()->float: # MB
     "The most memory held so far: by tensors on the GPU, or by this process where there is none."
     if torch.cuda.is_initialized(): return torch.cuda.max_memory_allocated()/2**20
     try: import resource

@@ -8,10 +8,8 @@ Docs: https://severstal-nb.github.io/severstal_nb/learn/loaders.html.md"""
 __all__ = ['SteelLoaders', 'plot_top_losses']
 
 # %% ../../nbs/learn/06g_loaders.ipynb #30261fef
+import numpy as np, pandas as pd, torch
 from pathlib import Path
-import numpy as np
-import pandas as pd
-import torch
 from fastai.data.core import DataLoaders
 from fastai.data.transforms import CategoryMap
 from fastcore.basics import patch
@@ -26,17 +24,14 @@ from .dataset import StepLoader
 def vocab(self:StepLoader)->CategoryMap:
     "Class names."
     return CategoryMap(self.ds.classes, sort=False)
-
 @patch(as_prop=True)
 def c(self:StepLoader)->int:
     "Number of classes."
     return len(self.ds.classes)
-
 @patch(as_prop=True)
 def n(self:StepLoader)->int:
     "Number of items."
     return len(self.ds)
-
 @patch(as_prop=True)
 def items(self:StepLoader)->L:
     "What `test_dl` makes a loader of again: (data set, item) for every item, in order."
@@ -47,7 +42,6 @@ def _names(y, classes):
     "The classes of one item's labels: an index, or 0/1 for each."
     if y.ndim == 0: return classes[int(y)]
     return ', '.join(c for c, on in zip(classes, y) if on) or 'clean'
-
 def _draw(x, y, classes, ax, title=''):
     "One image [C,h,w] with its masks [K,h,w] or labels."
     image = (x if x.dtype == torch.uint8 else (x*255).round().byte()).cpu().numpy()
@@ -56,9 +50,7 @@ def _draw(x, y, classes, ax, title=''):
     mask = next((o.numpy() > 0 for o in y if o.ndim == 3), np.zeros((0, *image.shape[:2]), bool))
     labels = next((o for o in y if o.ndim < 3), None)
     show_mask(image, mask, classes, ax, title + ('' if labels is None or len(mask) else _names(labels, classes)))
-
 def _item(y, b): return tuple(_item(o, b) for o in y) if isinstance(y, (tuple, list)) else y[b]
-
 def _grid(n, h, w, rows=1):
     "Axes for `n` images, `rows` on top of one another for each."
     import matplotlib.pyplot as plt
@@ -141,12 +133,10 @@ class SteelLoaders(DataLoaders):
         elif isinstance(items[0], tuple): ds = _Some(items[0][0], [j for _, j in items])
         else: ds = like.over(_Images(items, like.classes, self.color), augment=None, target=None)
         return self.loaders[-1].new(ds, shuffle=False, drop_last=False, **dict(num_workers=0) | kw)
-
     @property
     def color(self)->str:
         "How images are read: 'grey' or 'rgb'."
         return self.loaders[0].ds.data.color
-
     def new_empty(self):
         "The same without images: what `Learner.export` keeps."
         empty = [dl.new(dl.dataset.new_empty(), shuffle=False, num_workers=0) for dl in self.loaders]
@@ -168,13 +158,11 @@ def decode_batch(self:StepLoader,
 
 # %% ../../nbs/learn/06g_loaders.ipynb #5afe80f8
 class _Shown(tuple): "A batch for `plot_top_losses`: images, or targets."
-
 @patch
 def _pre_show_batch(self:StepLoader, b, ctxs=None, max_n=9):
     "A batch in the form fastai's `plot_top_losses` takes."
     x, *y = b
     return _Shown((x, self.ds.classes)), _Shown(y), L((x[i], *(_item(o, i) for o in y)) for i in range(min(len(x), max_n)))
-
 @dispatch
 def plot_top_losses(x:_Shown, y:_Shown, samples, outs, raws, losses, **kw):
     "Truth above, prediction below, with the loss."

@@ -9,13 +9,11 @@ __all__ = ['decode_ahead', 'DecodedStore', 'StoredData', 'precrop']
 
 # %% ../../nbs/learn/06c_store.ipynb #a3a50e7e
 import json, os, shutil
+import numpy as np, pandas as pd
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
 
 # %% ../../nbs/learn/06c_store.ipynb #02d3f67e
 from ..core.files import sync_file, write_json
@@ -87,10 +85,8 @@ class DecodedStore:
         self.offsets = np.cumsum([0] + [h*w*depth for _,h,w,_ in self.images]).tolist()
         size, self._map = (self.folder/'images.u8').stat().st_size, None
         if size != self.offsets[-1]: raise ValueError(f'{folder}/images.u8 has {size} bytes, its index says {self.offsets[-1]}')
-
     def __len__(self): return len(self.images)
     def __getstate__(self): return {**self.__dict__, '_map': None}  # each process maps the file itself
-
     def image(self,
         i:int, # row of the store
         box=None, # (x0, y0, x1, y1); None: whole
@@ -101,7 +97,6 @@ class DecodedStore:
         x0,y0,x1,y1 = (0,0,w,h) if box is None else map(int, box)
         shape = (h,w) if self.color == 'grey' else (h,w,3)
         return np.array(self._map[self.offsets[i]:self.offsets[i+1]].reshape(shape)[y0:y1, x0:x1])
-
     def verify(self,
         data, # `SteelData`
     ):
@@ -114,7 +109,6 @@ class DecodedStore:
             if (sh,sw) != (h,w) or (None not in (size, was) and size != was):
                 raise ValueError(f'{name} has changed since {self.folder} was built: {sh}×{sw} and {was} bytes then, '
                                  f'{h}×{w} and {size} bytes now')
-
     def attach(self,
         data, # `SteelData`, all of its images in this store
     ): # `SteelData` whose `.image` reads the store
@@ -136,7 +130,6 @@ class StoredData(SteelData):
     def images(self, table):
         SteelData.images.fset(self, table)
         self._stored = self._images['stored'].tolist()
-
     def image(self, i, box=None):
         "Image `i`, or the part of it inside `box`."
         return self.store.image(self._stored[i], box)
@@ -174,7 +167,6 @@ def _build(cls, data, folder, num_workers:int=2):
             return store
         except (OSError, ValueError): _build_store(data, folder, num_workers)
     return cls(folder)
-
 DecodedStore.build = classmethod(_build)
 
 # %% ../../nbs/learn/06c_store.ipynb #207b5c11

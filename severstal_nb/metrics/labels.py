@@ -11,7 +11,7 @@ __all__ = ['check_probs', 'ranked_hits', 'auroc', 'average_precision', 'presence
 
 # %% ../../nbs/metrics/04b_labels.ipynb #888d803a
 import numpy as np
-from .masks import interval, nan_mean, resamples
+from .masks import _nan_mean, interval, resamples
 
 # %% ../../nbs/metrics/04b_labels.ipynb #1138493c
 def check_probs(probs, targ, classes):
@@ -85,13 +85,13 @@ def presence_metrics(
     on = probs >= np.asarray(threshold, float)
     counts = (on & targ).sum(0), on.sum(0), targ.sum(0)
     per = _prf(*counts, zero_division)
-    out = {f'{key}_macro': nan_mean(v) for key, v in per.items()}
+    out = {f'{key}_macro': _nan_mean(v) for key, v in per.items()}
     out |= {f'{key}_micro': float(v) for key, v in _prf(*(c.sum() for c in counts), zero_division).items()}
     for key, f in (('auroc', auroc), ('ap', average_precision)):
         per[key] = [f(s, t) for s, t in zip(probs.T, targ.T)]
         out[f'{key}_macro'] = float(np.mean(per[key]))
-    out |= dict(subset_accuracy=nan_mean((on == targ).all(1)), hamming_loss=nan_mean(on != targ),
-                accuracy=nan_mean(on == targ), n_images=float(len(probs)))
+    out |= dict(subset_accuracy=_nan_mean((on == targ).all(1)), hamming_loss=_nan_mean(on != targ),
+                accuracy=_nan_mean(on == targ), n_images=float(len(probs)))
     per['support'] = counts[2]
     return out | {f'{key}_{c}': float(v) for key, values in per.items() for c, v in zip(classes, values)}
 
@@ -138,9 +138,9 @@ def single_label_metrics(
     per = _prf(hit, called, there, zero_division)
     per['sensitivity'] = per.pop('recall')
     per['specificity'] = _div((~on & ~targ).sum(0), (~targ).sum(0), zero_division)
-    out = dict(accuracy=nan_mean((on & targ).any(1)), error_rate=nan_mean((on & ~targ).any(1)))
-    out |= {k: nan_mean(per[k]) for k in ('sensitivity', 'specificity')}
-    out |= {f'{k}_macro': nan_mean(per[k]) for k in ('precision', 'f1')}
+    out = dict(accuracy=_nan_mean((on & targ).any(1)), error_rate=_nan_mean((on & ~targ).any(1)))
+    out |= {k: _nan_mean(per[k]) for k in ('sensitivity', 'specificity')}
+    out |= {f'{k}_macro': _nan_mean(per[k]) for k in ('precision', 'f1')}
     per['auc'] = [auroc(s, t) for s, t in zip(probs.T, targ.T)]
     out |= dict(auc_macro=float(np.mean(per['auc'])), n_images=float(len(probs)))
     per['support'] = there

@@ -8,14 +8,12 @@ Docs: https://severstal-nb.github.io/severstal_nb/nets/inputs.html.md"""
 __all__ = ['IMAGENET', 'to_float', 'normalise', 'pad_to', 'GreyConv', 'adapt_grey']
 
 # %% ../../nbs/nets/03a_inputs.ipynb #5157206c
-from copy import deepcopy
-
 import torch, torch.nn.functional as F
+from copy import deepcopy
 from torch import nn, tensor, Tensor
 
 # %% ../../nbs/nets/03a_inputs.ipynb #f41c0531
 IMAGENET = (0.485,0.456,0.406), (0.229,0.224,0.225) # mean and std of RGB in 0..1
-
 def to_float(
     x:Tensor, # uint8 0..255, or float 0..1
 )->Tensor:
@@ -37,7 +35,6 @@ def _affine(x, mean, std):
         i = i.to(kind)
         for c in range(out.shape[1]): torch.add(shift[c%len(shift)], i[:, 0 if grey else c], alpha=scale[c%len(scale)], out=o[:,c])
     return out
-
 def normalise(
     x:Tensor, # [B,1,h,w] or [B,C,h,w], uint8 0..255 or float 0..1
     mean:Tensor, std:Tensor, # [1,C,1,1] for 0..1
@@ -74,7 +71,6 @@ class GreyConv(nn.Module):
             o.weight = nn.Parameter(torch.einsum('ochw,c->ohw', w, scale).unsqueeze(1).to(conv.weight.dtype))
             o.in_channels = 1
         self.ones.bias = None
-
     def forward(self, x): return self.conv(x) + self.ones(torch.ones_like(x[:1]))
 
 # %% ../../nbs/nets/03a_inputs.ipynb #ae6d3233

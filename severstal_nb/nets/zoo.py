@@ -10,20 +10,18 @@ __all__ = ['ARCHS', 'READY', 'register_model', 'is_own', 'tiny_seg', 'tiny_cls',
 
 # %% ../../nbs/nets/03c_zoo.ipynb #f037a657
 import inspect
+import timm, segmentation_models_pytorch as smp
 from collections import OrderedDict
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from functools import partial
-import timm
-import segmentation_models_pytorch as smp
 from torch import nn
 from ..cbam import add_cbam
 from .inputs import IMAGENET
-from .weights import hub_errors
+from .weights import _hub_errors
 
 # %% ../../nbs/nets/03c_zoo.ipynb #eb0f423d
 _models = {}
-
 def register_model(
     name:str, # what `create_model` will know it by
     task:str='segmentation', # or 'classification', or 'both' for a net that returns (mask logits, label logits)
@@ -62,7 +60,6 @@ def tiny_cls(
 # %% ../../nbs/nets/03c_zoo.ipynb #bac03886
 ARCHS = 'unet unetplusplus fpn linknet pspnet deeplabv3 deeplabv3plus manet pan upernet segformer dpt'.split()
 READY = dict(best_accuracy='unetplusplus-efficientnet-b3', fast='unet-resnet18', small_memory='linknet-mobilenet_v2')
-
 def list_models(
     pattern:str='*', # a glob, as in `timm.list_models`; timm's nets as encoders are listed when it names 'tu-'
 )->list:
@@ -83,9 +80,7 @@ def spell(
     return plain+dash+encoder if plain in ARCHS else name
 
 # %% ../../nbs/nets/03c_zoo.ipynb #c6ff97db
-def _unknown_model(
-    name:str, # that no model has
-)->ValueError: # to be raised
+def _unknown_model(name:str)->ValueError:
     "The error for a name that is not known, with the nearest that are."
     known = list_models() + (list_models('*-tu-*') if 'tu-' in name else [])
     near = get_close_matches(name, known, n=4, cutoff=.6)
@@ -114,7 +109,7 @@ def segmenter(
     aux = dict(classes=n_classes, dropout=dropout) if two_head else None
     make = partial(smp.create_model, arch, encoder_name=encoder, encoder_weights=weights and True if universal else weights,
                    classes=n_classes, aux_params=aux, **kw)
-    with hub_errors(name, weights):
+    with _hub_errors(name, weights):
         try: net = make(**(dict(dynamic_img_size=True) if arch=='dpt' and 'img_size' not in kw else {}))
         except TypeError: net = make() # an encoder without that option, as ConvNeXt
     if dropout:
@@ -134,7 +129,7 @@ def classifier(
     if name.endswith('_cbam'): name,cbam_stages = name.removesuffix('_cbam'), cbam_stages or (3,4)
     if not timm.is_model(name.split('.')[0]): raise _unknown_model(name)
     if weights not in (None,'imagenet'): name = f'{name}.{weights}'
-    with hub_errors(name, weights):
+    with _hub_errors(name, weights):
         make = partial(timm.create_model, name, pretrained=weights is not None, num_classes=n_classes, drop_rate=dropout, **kw)
         sizes = dict(dynamic_img_size=True, dynamic_img_pad=True) if timm.get_pretrained_cfg(name).fixed_input_size and 'img_size' not in kw else {}
         try: net = make(**sizes)
@@ -155,7 +150,6 @@ def build_net(
     try: return _named(name, n_classes, weights, dropout, two_head, cbam_stages, kw or {})
     except (TypeError, AssertionError, AttributeError, NotImplementedError, RuntimeError) as e:
         raise ValueError(f'{name} cannot be built: {str(e).splitlines()[0]}') from e
-
 def _named(name, n_classes, weights, dropout, two_head, cbam_stages, kw):
     "(net, task, stride, normalisation) of a name"
     name = spell(name)
@@ -172,11 +166,10 @@ def _named(name, n_classes, weights, dropout, two_head, cbam_stages, kw):
         return net, 'both' if two_head else 'segmentation', stride, _seg_norm(name, weights)
     net = classifier(name, n_classes, weights, dropout, cbam_stages, **kw)
     return net, 'classification', 1, (net.default_cfg['mean'], net.default_cfg['std'])
-
 def _seg_norm(name, weights):
     "mean and std of a segmenter's encoder: timm's are known, smp's come with their weights, and are else ImageNet's"
     encoder = name.partition('-')[2]
     if not encoder.startswith('tu-') and not weights: return IMAGENET
-    with hub_errors(name, weights): p = smp.encoders.get_preprocessing_params(encoder, weights) if weights else timm.get_pretrained_cfg(encoder[3:]).to_dict()
+    with _hub_errors(name, weights): p = smp.encoders.get_preprocessing_params(encoder, weights) if weights else timm.get_pretrained_cfg(encoder[3:]).to_dict()
     top = p.get('input_range', [0,1])[1]
     return [o/top for o in p['mean']], [o/top for o in p['std']]

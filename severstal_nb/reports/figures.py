@@ -9,8 +9,7 @@ __all__ = ['plot_history', 'plot_cases', 'plot_reliability', 'plot_roc', 'plot_p
            'plot_labels', 'plot_label_cases']
 
 # %% ../../nbs/reports/10h_figures.ipynb #d5fd3085
-import numpy as np
-import pandas as pd
+import numpy as np, pandas as pd
 from ..core.plots import (PANEL, WIDE, class_colors, image_figure, new_figure, plain_label, plot_style,
                                      show_image)
 from ..metrics.labels import (auroc, average_precision, calibration_error, check_probs, confusion_matrix,
@@ -79,7 +78,6 @@ def plot_reliability(
 
 # %% ../../nbs/reports/10h_figures.ipynb #f34d8f6d
 def _axes(size=PANEL): return new_figure(size=size)[1][0, 0]
-
 def _titled(ax, x, y, title):
     "`ax` with labels."
     ax.set(xlabel=x, ylabel=y)

@@ -13,8 +13,8 @@ import math, re, sys
 from pathlib import Path
 
 # %% ../../nbs/runs/10b_config.ipynb #236c1206
-from .settings import (ARCHS, CLS_LOSSES, KEYS, LOSSES, READY, SEG_LOSSES, Config, ConfigError,
-                                        check_value, flatten, parse_value, show, type_name, unknown)
+from .settings import (ARCHS, KEYS, LOSSES, READY, SEG_LOSSES, _CLS_LOSSES, Config, ConfigError,
+                                        _check_value, _parse_value, _type_name, flatten, show, unknown)
 
 # %% ../../nbs/runs/10b_config.ipynb #dfaa22c6
 def _preset_folder()->Path:
@@ -28,9 +28,7 @@ def list_presets()->list[str]:
     return sorted(o.stem for o in _preset_folder().glob('*.yaml'))
 
 # %% ../../nbs/runs/10b_config.ipynb #6ac58377
-def _read_config_file(
-    path, # YAML file, in sections or dotted keys
-)->dict: # dotted key → value
+def _read_config_file(path)->dict:
     "The keys of a YAML file. Raises `ConfigError` when it is missing, not YAML, or not a table of keys."
     from severstal_nb.core.files import read_yaml
     try: o = read_yaml(path)
@@ -47,7 +45,7 @@ def _number(k, v):
     "YAML reads `1e-3` as text (it wants `1.0e-3`); here it is a number where the key holds one."
     if isinstance(v, list): return [_number(k, o) for o in v]
     holds = KEYS[k].type if k in KEYS else str
-    if not isinstance(v, str) or 'float' not in type_name(holds): return v
+    if not isinstance(v, str) or 'float' not in _type_name(holds): return v
     try: return float(v)
     except ValueError: return v
 
@@ -58,9 +56,7 @@ def _read_preset(name:str)->dict:
     return _read_config_file(_preset_folder()/f'{name}.yaml')
 
 # %% ../../nbs/runs/10b_config.ipynb #68113a65
-def _read_overrides(
-    overrides, # 'key=value' strings, or a mapping of dotted keys or sections to Python values
-)->dict: # dotted key → Python value
+def _read_overrides(overrides)->dict:
     "Overrides as dotted keys and Python values, not yet checked."
     if hasattr(overrides, 'items'): return flatten(overrides)
     if isinstance(overrides, str): overrides = [overrides]
@@ -69,7 +65,7 @@ def _read_overrides(
         k,eq,v = o.partition('=')
         if not eq: raise ConfigError(f'{o!r}: expected key=value')
         k = k.strip()
-        out[k] = parse_value(k, v) if k in KEYS else v
+        out[k] = _parse_value(k, v) if k in KEYS else v
     return out
 
 # %% ../../nbs/runs/10b_config.ipynb #72fb74ec
@@ -89,7 +85,6 @@ _HINTS = {
                     'images keep their size; data.image_size=[height,width] resizes them for classifiers'),
     'PRECROPPED_DIR': 'data.mode=precropped makes and finds the stored crops itself',
 }
-
 def _unknown_key(k:str)->ConfigError:
     "The error for a key that is not there."
     hint = _HINTS.get(k, '')
@@ -103,7 +98,7 @@ def _layer(pairs:dict, where:str='')->dict:
     try:
         for k,v in pairs.items():
             if k not in KEYS: raise _unknown_key(k)
-            out[k] = check_value(k, v)
+            out[k] = _check_value(k, v)
         return _split_name(out)
     except ConfigError as e: raise ConfigError(f'{where}{e}') from None
 
@@ -194,7 +189,7 @@ def _training_rules(cfg):
 def _check_loss(cfg):
     "Is the loss known, and one for what the model gives?"
     extra = getattr(sys.modules.get('severstal_nb.losses'), 'list_losses', lambda **kw: [])
-    own = SEG_LOSSES + ('joint',) if _segments(cfg) else CLS_LOSSES
+    own = SEG_LOSSES + ('joint',) if _segments(cfg) else _CLS_LOSSES
     if cfg.loss.type is None or cfg.loss.type in own: return
     if cfg.loss.type not in (*LOSSES, *extra()): raise unknown('value of loss.type', cfg.loss.type, own)
     if cfg.loss.type in LOSSES:
@@ -206,7 +201,6 @@ _USUAL = frozenset('''
     classifier tiny_seg tiny_cls convnext_tiny_cbam convnext_tiny convnext_base densenet121 efficientnet_b0
     efficientnet_b1 resnet18 resnet34 resnet50 resnet101 mobilenet_v2 mobilenetv2_100 efficientnet-b0 efficientnet-b3
     efficientnet-b7 se_resnext50_32x4d se_resnext101_32x4d resnet152 tu-convnext_tiny'''.split())
-
 def _check_model(cfg):
     "Is the model known? The nearest names otherwise."
     m = cfg.model

@@ -43,7 +43,7 @@ SEG_LOSSES = ('bce_with_logits', 'dice', 'combo', 'bce_pos_weight', 'bce_dice_po
 _CLS_LOSSES = ('focal_loss', 'bce_with_logits', 'bce_pos_weight', 'cross_entropy')
 LOSSES = tuple(dict.fromkeys(SEG_LOSSES + _CLS_LOSSES + ('joint',)))
 ARCHS = ('unet', 'unetplusplus', 'fpn', 'linknet', 'pspnet', 'deeplabv3', 'deeplabv3plus', 'manet', 'pan', 'upernet',
-         'segformer')
+         'segformer', 'dpt')
 READY = dict(best_accuracy='unetplusplus-efficientnet-b3', fast='unet-resnet18', small_memory='linknet-mobilenet_v2')
 
 # %% ../../nbs/runs/10a_settings.ipynb #43f0afbd
@@ -61,7 +61,7 @@ class _DataConfig:
                               choices=('kfold', 'stratified_70_15_15', 'stratified_80_10_10', 'given', 'none'))
     num_folds: int = key(5, 'number of folds (kfold)', lo=2)
     fold: int|str = key('all', 'fold to train, from 0, or all', choices=('all',), lo=0)
-    _split_seed: int|None = key(None, 'seed of the split, of data.limit and of synthetic strips; null: training.seed',
+    split_seed: int|None = key(None, 'seed of the split, of data.limit and of synthetic strips; null: training.seed',
                               lo=0)
     stratify: str = key('class_set', 'what folds keep in proportion; none: classes are not looked at',
                         choices=('class_set', 'n_defects', 'none'))

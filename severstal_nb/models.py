@@ -102,7 +102,7 @@ def _in_net(name, found):
 def param_groups(
     model:nn.Module, # a `SteelModel`, or smp's or timm's net alone; of any other module nothing is the encoder
 )->tuple: # (encoder's parameters, the others)
-    "The parameters in two lists, for a rate each: also a fastai `splitter`."
+    "The parameters in two lists, for a learning rate each: also a fastai `splitter`."
     net,groups = model.net if isinstance(model, SteelModel) else model, ([],[])
     for n,p in net.named_parameters(): groups[is_head(net, n)].append(p)
     return groups

@@ -68,7 +68,7 @@ class SteelModel(nn.Module):
         if self.task=='segmentation': return out[...,:h,:w]
         return out[0][...,:h,:w], out[1]
     def train(self, mode=True):
-        "As always, but a frozen encoder keeps its batch-norm statistics."
+        "Training or eval mode, as in torch; a frozen encoder keeps its batch-norm statistics in both."
         super().train(mode)
         if self.frozen: freeze_norms(self, param_groups(self)[0])
         return self

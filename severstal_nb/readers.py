@@ -312,7 +312,7 @@ def read_supervisely(
 def guess_reader(
     root, # folder or zip
 )->str: # 'kaggle' | 'supervisely' | 'masks' | 'folders' | 'images'
-    "Which reader a layout is for."
+    "Name of the reader that fits the layout of a folder or zip."
     place = root if isinstance(root, Place) else Place(root)
     names = {n.rstrip('/').removesuffix('.zip') for n in place.names()}
     folders = place.folders()

@@ -248,7 +248,7 @@ class Problems:
     "Collects what was skipped or repaired while reading; with `strict` the first one raises `ValueError`."
     def __init__(self, strict:bool=False): self.strict,self.rows = strict,[]
     def add(self, file, row, reason):
-        "Note the `reason` something in `file` (line `row`, or None) was skipped or repaired."
+        "Note why something in `file` (line `row`, or None) was skipped or repaired."
         if self.strict: raise ValueError(f'{file}' + ('' if row is None else f' row {row}') + f': {reason}')
         self.rows.append((str(file), row, reason))
     def table(self)->pd.DataFrame: # columns file, row, reason

@@ -93,7 +93,7 @@ def image_figure(
     cols:int=1,
     lines:int=1, # of the title above each; 0: no titles
     classes=(), # named below in their colours
-    most:int=4, # how far small images may be enlarged
+    most:int=4, # small images are enlarged at most this many times
 ):
     "A figure with an Axes for each of `n` images, and the list of these."
     (h, w), rows, gap, head = shape, max(1, -(-n//cols)), .08, .04 + .15*lines

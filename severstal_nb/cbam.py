@@ -93,10 +93,10 @@ def _insert_after(model:nn.Module, name:str, new:nn.Module):
 def add_cbam(
     model:nn.Module, # timm's, features [B,C,h,w]; changed in place
     stages:tuple=(3,4), # behind which: s ends at stride 2**(s+1), so 3 and 4 at 16 and 32
-    identity:bool=True, # start as the identity (`GatedCBAM`); False = the paper's module, which changes the features at once
+    identity:bool=True, # start as the identity (`GatedCBAM`); False = the paper's module, not gated
     **kw, # for `CBAM`
 )->nn.Module: # `model`
-    "Puts CBAM behind `stages` of a backbone. Raises `ValueError` for other stages than 1 to 4, or a net without such stages."
+    "Puts CBAM behind `stages` of a backbone. Raises `ValueError` for stages other than 1 to 4, or a net without stages."
     places,make = _stage_outputs(model), GatedCBAM if identity else CBAM
     if not stages or set(stages)-set(places): raise ValueError(f'CBAM stages {list(stages)}: wanted some of {list(places)}')
     for s in sorted(set(stages)): _insert_after(model, places[s][0], make(places[s][1], **kw))

@@ -96,7 +96,7 @@ def add_cbam(
     identity:bool=True, # start as the identity (`GatedCBAM`); False = the paper's module, not gated
     **kw, # for `CBAM`
 )->nn.Module: # `model`
-    "Puts CBAM behind `stages` of a backbone. Raises `ValueError` for stages other than 1 to 4, or a net without stages."
+    "Puts CBAM behind `stages` of a backbone. Raises `ValueError` for other stages than 1 to 4 or a net without them."
     places,make = _stage_outputs(model), GatedCBAM if identity else CBAM
     if not stages or set(stages)-set(places): raise ValueError(f'CBAM stages {list(stages)}: wanted some of {list(places)}')
     for s in sorted(set(stages)): _insert_after(model, places[s][0], make(places[s][1], **kw))

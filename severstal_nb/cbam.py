@@ -93,10 +93,10 @@ def _insert_after(model:nn.Module, name:str, new:nn.Module):
 def add_cbam(
     model:nn.Module, # timm's, features [B,C,h,w]; changed in place
     stages:tuple=(3,4), # behind which: s ends at stride 2**(s+1), so 3 and 4 at 16 and 32
-    identity:bool=True, # begin as identity (`GatedCBAM`); False = the paper's module, at once
+    identity:bool=True, # start as the identity (`GatedCBAM`); False = the paper's module, not gated
     **kw, # for `CBAM`
 )->nn.Module: # `model`
-    "Puts CBAM behind `stages` of a backbone. Raises `ValueError` for a stage or net it cannot."
+    "Puts CBAM behind `stages` of a backbone. Raises `ValueError` for other stages than 1 to 4 or a net without them."
     places,make = _stage_outputs(model), GatedCBAM if identity else CBAM
     if not stages or set(stages)-set(places): raise ValueError(f'CBAM stages {list(stages)}: wanted some of {list(places)}')
     for s in sorted(set(stages)): _insert_after(model, places[s][0], make(places[s][1], **kw))
@@ -125,7 +125,7 @@ def attention_over(
     spatial, # [h',w'] in 0..1: one image's map
     strength:float=.4, # of the colour
 ): # uint8 [h,w,3]
-    "The image with a spatial attention map over it: red where it is high, blue where it is low, of its own range."
+    "The image under a spatial attention map: blue at the map's minimum, red at its maximum."
     image = torch.as_tensor(image)
     grey = image.float() if image.ndim==2 else image.float().mean(-1)
     a = F.interpolate(torch.as_tensor(spatial)[None,None].float(), size=grey.shape, mode='bilinear', align_corners=False)[0,0]

@@ -318,7 +318,7 @@ def show(self:SteelData,
 @patch
 def show_batch(self:SteelData,
     n:int=6, # how many images
-    seed:int=0, # which ones
+    seed:int=0, # of the random choice
 ):
     "Draw some images, every class among them if there is room; returns the figure."
     order,labels = np.random.default_rng(seed).permutation(len(self)), self.labels

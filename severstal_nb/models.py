@@ -68,7 +68,7 @@ class SteelModel(nn.Module):
         if self.task=='segmentation': return out[...,:h,:w]
         return out[0][...,:h,:w], out[1]
     def train(self, mode=True):
-        "As always, but a frozen encoder keeps its batch-norm statistics."
+        "Training or eval mode, as in torch; a frozen encoder keeps its batch-norm statistics in both."
         super().train(mode)
         if self.frozen: freeze_norms(self, param_groups(self)[0])
         return self
@@ -102,7 +102,7 @@ def _in_net(name, found):
 def param_groups(
     model:nn.Module, # a `SteelModel`, or smp's or timm's net alone; of any other module nothing is the encoder
 )->tuple: # (encoder's parameters, the others)
-    "The parameters in two lists, for a rate each: also a fastai `splitter`."
+    "The parameters in two lists, for a learning rate each: also a fastai `splitter`."
     net,groups = model.net if isinstance(model, SteelModel) else model, ([],[])
     for n,p in net.named_parameters(): groups[is_head(net, n)].append(p)
     return groups

@@ -19,9 +19,6 @@ from .formats.kaggle import ImageNames, class_number, find_columns, kaggle_class
 from .formats.masks import BlackWhite, index_runs, object_masks, read_mask
 from .rle import RLEError, mask_runs, parse_runs
 
-# %% ../nbs/01a_readers.ipynb #238e9793
-  # found here too
-
 # %% ../nbs/01a_readers.ipynb #48ffc2e0
 def _open_all(where, names, paths, problems, color):
     "The table of images, and 'grey' or 'rgb'; refuses an empty set."
@@ -315,7 +312,7 @@ def read_supervisely(
 def guess_reader(
     root, # folder or zip
 )->str: # 'kaggle' | 'supervisely' | 'masks' | 'folders' | 'images'
-    "Which reader a layout is for."
+    "Name of the reader that fits the layout of a folder or zip."
     place = root if isinstance(root, Place) else Place(root)
     names = {n.rstrip('/').removesuffix('.zip') for n in place.names()}
     folders = place.folders()
@@ -361,7 +358,7 @@ def _only_folder(place):
 def with_unopened(
     data:SteelData, # from `read_images`
 )->SteelData:
-    "The images with those that could not be opened, in the order of names; reading one of these fails."
+    "`data` with a row, too, for each image that could not be opened, sorted by name; decoding one of these raises."
     lost = [f for f in dict.fromkeys(data.problems.file) if f not in set(data.images.image_id)]
     if not lost: return data
     table = pd.concat([data.images, pd.DataFrame(dict(image_id=lost, path=lost, height=0, width=0))])

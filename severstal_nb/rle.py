@@ -97,7 +97,7 @@ def fill_between(flat, starts, ends):
 
 # %% ../nbs/00_rle.ipynb #cc1e43f2
 def box_runs(starts, ends, lo, hi):
-    "The runs that meet the range [lo, hi) of run space, clipped and counted from `lo`."
+    "The runs that meet pixels [lo, hi) of the column-major mask, clipped to them and counted from `lo`."
     i,j = np.searchsorted(ends, lo, side='right'), np.searchsorted(starts, hi, side='left')
     return np.maximum(starts[i:j]-lo, 0), np.minimum(ends[i:j], hi)-lo
 

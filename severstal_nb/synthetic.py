@@ -1,4 +1,4 @@
-"""Steel strips drawn from nothing, with four kinds of defect and their masks: the built-in data set
+"""Drawn steel strips with four kinds of defect and their masks: the built-in data set
 
 Docs: https://severstal-nb.github.io/severstal_nb/synthetic.html.md"""
 

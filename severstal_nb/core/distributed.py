@@ -61,7 +61,7 @@ def from_rank0(
 
 # %% ../../nbs/core/00e_distributed.ipynb #97ca0395
 def _interleave(parts:list)->list:
-    "Undo the dealing of a batch: one item of each process in turn, shorter hands running out first."
+    "One list of the items of all processes, one of each in turn; shorter lists run out first."
     gone = object()
     return [o for turn in zip_longest(*parts, fillvalue=gone) for o in turn if o is not gone]
 
@@ -69,7 +69,7 @@ def _interleave(parts:list)->list:
 def sync_tensors(
     tensors, # parameters or buffers, the same list on every process
 ):
-    "Copy the first process's values over everybody's, in place."
+    "Copy the first process's values to all processes, in place."
     if rank_world()[1] == 1: return
     with torch.no_grad():
         for t in tensors: dist.broadcast(t.data, 0)

@@ -119,7 +119,7 @@ def _look(self:Place, names):
 @patch
 def find(self:Place,
     names:list, # file or folder names, the usual one first; 'annotations/train.csv' looks one folder down
-    what:str, # is looked for, in words for the error
+    what:str, # what is looked for, in words for the error
 )->str:
     "Path of the first of `names` in here, or in the only folder here. Raises `FileNotFoundError`."
     inner = self.folders()
@@ -131,9 +131,9 @@ def find(self:Place,
 @patch
 def given(self:Place,
     path, # as the user gave it, perhaps 'archive.zip::member'
-    what:str, # it is, in words for the error
+    what:str, # what it is, in words for the error
 )->str:
-    "`path` below here, or from where the user stands. Raises `FileNotFoundError`."
+    "The file or folder that `path` means: below here, else below the current folder. Raises `FileNotFoundError`."
     archive,member = split_member(path)
     for p in (os.path.join(self.archive, archive), archive) if not self.is_zip else (archive,):
         if os.path.exists(p): return p if member is None else f'{p}::{member}'
@@ -248,7 +248,7 @@ class Problems:
     "Collects what was skipped or repaired while reading; with `strict` the first one raises `ValueError`."
     def __init__(self, strict:bool=False): self.strict,self.rows = strict,[]
     def add(self, file, row, reason):
-        "Note the `reason` something in `file` (line `row`, or None) was skipped or repaired."
+        "Note why something in `file` (line `row`, or None) was skipped or repaired."
         if self.strict: raise ValueError(f'{file}' + ('' if row is None else f' row {row}') + f': {reason}')
         self.rows.append((str(file), row, reason))
     def table(self)->pd.DataFrame: # columns file, row, reason
@@ -261,7 +261,7 @@ def open_images(
     names:list, # image ids
     paths:list, # their files
     problems:Problems, # gets a line for each that cannot be opened
-    n_threads:int=4, # readers; waiting for a disk is what they share
+    n_threads:int=4, # reading at the same time; most of it is waiting for the disk
 )->pd.DataFrame: # image_id, path, height, width
     "Look at head and end of every image file; no pixel is decoded."
     def look(path):

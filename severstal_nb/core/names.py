@@ -1,4 +1,4 @@
-"""Registries, and the nearest name for a typo
+"""The nearest valid name for a mistyped one
 
 Docs: https://severstal-nb.github.io/severstal_nb/core/names.html.md"""
 

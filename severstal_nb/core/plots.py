@@ -74,10 +74,10 @@ def show_image(
     image, # uint8 [h,w] or [h,w,3]
     mask=None, # [K,h,w], outlined
     title:str='',
-    colors=None, # as in `_draw_contours`
+    colors=None, # RGB in 0..1 for each class; None: `class_colors`
     color='k', # of the title
 ):
-    "An image without axes, its masks outlined in the colours of their classes."
+    "Draw an image without axes, its masks outlined in the colours of their classes."
     ax.imshow(image, cmap='gray', vmin=0, vmax=255)
     if mask is not None: _draw_contours(ax, mask, colors)
     h, w = np.shape(image)[:2]
@@ -93,7 +93,7 @@ def image_figure(
     cols:int=1,
     lines:int=1, # of the title above each; 0: no titles
     classes=(), # named below in their colours
-    most:int=4, # how far small images may be enlarged
+    most:int=4, # small images are enlarged at most this many times
 ):
     "A figure with an Axes for each of `n` images, and the list of these."
     (h, w), rows, gap, head = shape, max(1, -(-n//cols)), .08, .04 + .15*lines
@@ -135,10 +135,10 @@ def show_heat(
     mask=None, # [K,H,W], outlined; the map is stretched to its size
     title:str='',
     label:str='', # of the colour bar; empty: no colour bar
-    vmin:float=0., vmax:float=1., # white, and the darkest
-    colors=None, # as in `_draw_contours`
+    vmin:float=0., vmax:float=1., # values drawn white and darkest
+    colors=None, # RGB in 0..1 for each class; None: `class_colors`
 ):
-    "A heat map in one hue, with masks outlined on it."
+    "Draw a heat map in one hue, with masks outlined on it."
     h, w = np.shape(heat if mask is None else mask)[-2:]
     drawn = ax.imshow(heat, cmap='Purples', vmin=vmin, vmax=vmax, aspect='auto', interpolation='nearest', extent=(-.5, w-.5, h-.5, -.5))
     if mask is not None: _draw_contours(ax, mask, colors)

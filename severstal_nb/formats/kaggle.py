@@ -55,7 +55,7 @@ def parse_row(
     header:list, # column names
     cols:tuple, # from `find_columns`
 )->tuple[str,str,str]: # image name, class text, run-length string
-    "What a row says. Raises `ValueError` with the reason."
+    "Image name, class and run-length string of a row. Raises `ValueError` with the reason."
     at_image,at_class,at_pixels = cols
     if fields == header: raise ValueError('the header once more')
     if len(fields) != len(header):

@@ -1,4 +1,4 @@
-"""What is added to fastai's training loop: schedules, reseeding, exact gradient accumulation, metrics, several processes
+"""What is added to fastai's training loop: schedules, reseeding, gradient accumulation, metrics, several processes
 
 Docs: https://severstal-nb.github.io/severstal_nb/learn/callbacks.html.md"""
 

@@ -64,11 +64,11 @@ def steel_learner(
     lr:float=1e-3,
     weights=None, # of a net given by name: hub name, file, see `create_model`
     *,
-    metrics=None, # fastai metrics; None: the figures of the meter for these targets
+    metrics=None, # fastai metrics; None: those that fit the targets of `dls`
     optimizer:str='adam', weight_decay:float=0., cbs=None, path=None, # as in `make_learner`
     **options, # for `create_model`
 )->Learner:
-    "A fastai `Learner` for steel: net, loss and metrics by name, for the classes and images of `dls`."
+    "A fastai `Learner` for the classes, images and targets of `dls`; net and loss by name. Raises `ValueError`."
     ds, kind = dls.train.ds, dls.train.ds.target
     task = 'segmentation' if kind in ('masks', 'both') else 'classification'
     if isinstance(model, str):
@@ -84,7 +84,7 @@ def steel_learner(
 
 # %% ../nbs/06_training.ipynb #5b238359
 def _as_meter(m):
-    "A meter, or None."
+    "The meter, made where a class or function is given; None stays None."
     return m() if isinstance(m, type) or (m is not None and not hasattr(m, 'update')) else m
 
 # %% ../nbs/06_training.ipynb #b6615f57
@@ -215,7 +215,7 @@ def fit(
     save_best_only:bool=True, # False: keep the weights of every epoch
     average_best:int=0, # average the weights of so many best epochs at the end
     seed:int=0,
-    metrics=None, # a meter, or what makes one
+    metrics=None, # a meter, its class, or a function that makes one
     train_metrics=None, # the same for the training batches; `train_` is put before its names
     device=None, # None: that of `dls`
     resume=None, # True: go on in `folder` where there is something to go on with; or a checkpoint, or a run's folder
@@ -223,7 +223,7 @@ def fit(
     log=None, # a `logging.Logger`, or a function of a line of text
     writer=None, # something with `add_scalar(tag, value, step)`, such as TensorBoard's SummaryWriter
 )->pd.DataFrame: # the history, a row per epoch; the outcome is in `.attrs['summary']`
-    "Train `model`; history, best and last weights and a checkpoint go to `folder`. Raises `TrainingError`, `OSError`."
+    "Train `model` into `folder`: history, best and last weights, checkpoint. Raises `TrainingError`, `OSError`."
     folder, log, meter, train_meter = Path(folder), as_logger(log), _as_meter(metrics), _as_meter(train_metrics)
     monitor, mode = find_monitor(monitor, mode, meter, train_meter)
     if channels_last: model.to(memory_format=torch.channels_last)

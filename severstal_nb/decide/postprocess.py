@@ -94,7 +94,7 @@ class Thresholds:
         k:int, # class, from 0
         n_classes:int|None=None, # lists must have this length
     )->dict:
-        "The values that hold for class `k`. Raises `ValueError` when a list is too short."
+        "The values that hold for class `k`. Raises `ValueError` when a list has another length."
         out = dict(holes=self.holes, gate=self.gate)
         for name in self.numbers():
             v = getattr(self, name)
@@ -109,7 +109,7 @@ class Thresholds:
     def from_dict(cls,
         d:dict, # as from `to_dict`
     )->'Thresholds':
-        "The other way. Raises `ValueError` on an unknown key."
+        "Thresholds from a dictionary. Raises `ValueError` on an unknown key."
         if bad := sorted(set(d) - {f.name for f in fields(cls)}): raise ValueError(f'unknown threshold keys {bad}')
         return cls(**d)
 

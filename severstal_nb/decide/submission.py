@@ -1,4 +1,4 @@
-"""Masks to CSV in both of Kaggle's forms, continued after a stop to the same bytes; and a validator
+"""Masks as a CSV for Kaggle, written so that a stopped prediction can go on; checks and scores of such a file
 
 Docs: https://severstal-nb.github.io/severstal_nb/decide/submission.html.md"""
 

@@ -1,4 +1,4 @@
-"""Thresholds chosen on out-of-fold probabilities, and scores of images that had no say in the choice
+"""Thresholds for each class, chosen on out-of-fold probabilities, and a score from images that had no say in the choice
 
 Docs: https://severstal-nb.github.io/severstal_nb/decide/thresholds.html.md"""
 

@@ -1,4 +1,4 @@
-"""The mean of the weights of the best epochs
+"""One net from the weights of several good epochs, with batch-norm statistics of its own
 
 Docs: https://severstal-nb.github.io/severstal_nb/learn/averaging.html.md"""
 
@@ -52,7 +52,7 @@ def update_bn(
     loader, # of batches `x` or `(x, ...)`
     n_batches:int|None=None, # stop after these many; None: all
 ): # the model
-    "Estimate batch-norm statistics anew; all other weights stay, those of a frozen encoder too, and so does the model's mode."
+    "Estimate batch-norm statistics anew, but not those of frozen layers; other weights and train or eval mode stay."
     was = model.training
     norms = [m for m in model.train().modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     kept = [m for m in norms if not m.training]
@@ -71,7 +71,7 @@ def evaluate(
     loader, # batches (images, targets)
     loss, # (logits, targets) → scalar
     meter=None, # a `Meter`
-)->dict: # valid_loss and the meter's figures
+)->dict: # valid_loss and the meter's metrics
     "Loss and metrics of a model over a loader, as in a validation epoch."
     device, losses = next(model.parameters()).device, []
     model.eval()

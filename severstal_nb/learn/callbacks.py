@@ -1,4 +1,4 @@
-"""What fastai's loop lacks: reseeding, exact gradient accumulation, a watch on the loss, several processes
+"""What is added to fastai's training loop: schedules, reseeding, gradient accumulation, metrics, several processes
 
 Docs: https://severstal-nb.github.io/severstal_nb/learn/callbacks.html.md"""
 
@@ -69,7 +69,7 @@ def make_schedule(
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #232af671
 class Plateau:
-    "The factor that torch's `ReduceLROnPlateau` puts on a rate of 1."
+    "The factor on the learning rate, from 1 downwards, as torch's `ReduceLROnPlateau` decides it."
     def __init__(self, state:dict|None=None): # from `step`
         self.opt = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.)
         self.torch = torch.optim.lr_scheduler.ReduceLROnPlateau(self.opt, patience=3, eps=0)
@@ -270,7 +270,7 @@ def figures(
     meter, # a `Meter`, or None
     prefix:str='', # put before the names
 )->dict:
-    "What a meter says about the images of all processes."
+    "The metrics of a meter over the images of all processes; empty without a meter or images."
     if meter is None or not meter.seen(): return {}
     if rank_world()[1] > 1:
         for m in meter.parts: m.merge(gather_objects(m.batches))

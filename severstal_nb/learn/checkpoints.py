@@ -51,7 +51,7 @@ def _note_score(state:dict, row:dict, monitor:str, mode:str, patience:int|None)-
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #fa832fdd
 def _keep_epoch(state:dict, k:int, monitor:str, mode:str, every:bool=False)->list:
-    "Put the last epoch among the kept ones if it belongs there."
+    "Add the last epoch to the kept ones if it is good enough; returns the epochs to delete."
     def rank(e):
         score = state['rows'][e][monitor]
         return (math.isnan(score), -score if mode == 'max' else score, e)
@@ -124,7 +124,7 @@ def load_checkpoint(
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #da11e70d
 class Keep(Step):
-    "At an epoch's end: state, weights, history, checkpoint, log and events; ends the run when its patience does."
+    "Saves weights, history and checkpoint after each epoch, and logs it; stops the run when `patience` is used up."
     order = 60
     def __init__(self, folder, state, settings, classes=(), scaler=None, log=None, writer=None):
         self.folder, self.state, self.settings, self.classes = Path(folder), state, settings, classes
@@ -176,7 +176,7 @@ class _Lines:
 def as_logger(
     log, # a `logging.Logger`, a function of a line of text, or None for the package's logger
 ):
-    "Something with `info` and `warning`."
+    "An object with the methods `info` and `warning`."
     if log is None: return logging.getLogger('severstal_nb')
     return log if hasattr(log, 'info') else _Lines(log)
 
@@ -209,7 +209,7 @@ def restore(
     settings:dict, # what was asked for now
     scaler=None, # of fp16
 )->dict: # the state to go on with
-    "Put a run back to where its checkpoint was written."
+    "Load a checkpoint into `learn` and `scaler`. Raises `TrainingError` when settings or model are others."
     _check_same_run(checkpoint['settings'], settings)
     try: learn.model.load_state_dict(checkpoint['model'])
     except RuntimeError as e: raise TrainingError(f'the checkpoint holds another model: {_first_line(e, -1)}') from e

@@ -1,4 +1,4 @@
-"""What fastai asks of loaders: class names, pictures of batches, loaders over new images
+"""Class names, pictures of batches and loaders over new images, as fastai's Learner asks for them
 
 Docs: https://severstal-nb.github.io/severstal_nb/learn/loaders.html.md"""
 
@@ -34,7 +34,7 @@ def n(self:StepLoader)->int:
     return len(self.ds)
 @patch(as_prop=True)
 def items(self:StepLoader)->L:
-    "What `test_dl` makes a loader of again: (data set, item) for every item, in order."
+    "A pair (data set, index) for every item, in order; `test_dl` accepts some of them."
     return L((self.ds, j) for j in range(len(self.ds)))
 
 # %% ../../nbs/learn/06g_loaders.ipynb #3a71f64e
@@ -65,7 +65,7 @@ def _grid(n, h, w, rows=1):
 def show_batch(self:StepLoader,
     b=None, # a batch; None: the next one
     max_n:int=6, # images at most
-    **kw, # fastai's other words are passed over
+    **kw, # fastai's other arguments are ignored
 ):
     "Draw the images of a batch with their masks or class names."
     x, *y = self.one_batch() if b is None else b
@@ -78,7 +78,7 @@ def show_results(self:StepLoader,
     b, # a batch
     out, # decoded predictions: masks, labels or class indices
     max_n:int=4, # images at most
-    **kw, # fastai's other words are passed over
+    **kw, # fastai's other arguments are ignored
 ):
     "Draw the images of a batch: the truth above, the prediction below it."
     x, *y = b
@@ -122,7 +122,7 @@ class SteelLoaders(DataLoaders):
     def test_dl(self,
         images, # a path, an array, a list of them, `SteelData`, or items of a loader
         with_labels:bool=False, # of `SteelData`
-        **kw, # `bs`, `num_workers`; fastai's other words are passed over
+        **kw, # `bs`, `num_workers`; fastai's other arguments are ignored
     )->StepLoader:
         "A loader over new images, in order and not augmented."
         like = self.loaders[-1].ds

@@ -25,7 +25,7 @@ def crop_boxes(
     crop_width:int, # of a box; an image narrower than this gives boxes of its own width
     stride:int|tuple|None=None, # step between boxes, or (down, across); None: they overlap only at the end
 )->np.ndarray: # int64 `[M,4]`
-    "Boxes that cover an image, row by row; the last of each row and column is flush with the border."
+    "Boxes that cover an image, row by row; the last ends at the border. `ValueError` where the stride leaves gaps."
     down, across = stride if isinstance(stride, (tuple, list)) else (stride, stride)
     if down is None or not isinstance(stride, (tuple, list)): down = min(down or crop_height, crop_height)
     ys, xs = _starts(height, crop_height, down), _starts(width, crop_width, across or crop_width)
@@ -133,7 +133,7 @@ def select_boxes(
     max_margin:float|None=None, # leave out clean boxes with a larger share of black columns; reads these images
     seed:int=0, # of the draw of clean boxes
 )->np.ndarray: # the rows kept, in their order
-    "The boxes worth training on: drawn towards defects and off the black margin."
+    "The boxes to train on: all with a defect, and as many of the clean ones as wanted."
     boxes = np.asarray(boxes)
     defect = _box_areas(data, boxes).max(1, initial=0) >= max(min_area, 1)
     idle = np.flatnonzero(~defect)

@@ -63,7 +63,7 @@ def group_ids(
 def group_summary(
     groups, # [N] group of every image
 )->dict: # images, groups, grouped images, largest group
-    "How much is grouped. A large largest group says the pairs were chained by something dull, such as black frames."
+    "How much is grouped. A very large group means that something common chained the pairs, such as black frames."
     n = np.unique(np.asarray(groups), return_counts=True)[1]
     return dict(images=int(n.sum()), groups=len(n), grouped=int(n[n > 1].sum()), largest=int(n.max(initial=0)))
 
@@ -132,7 +132,7 @@ def _grain(image, tiles):
 # %% ../nbs/05a_duplicates.ipynb #83023dcb
 def compare_images(
     a, b, # uint8 images of one shape
-    radius:float=.75, relative:float=.35, # as in `_propose_pairs`
+    radius:float=.75, relative:float=.35, # largest difference of two patterns: grey levels, share of their strength
     correlation:float=.7, # of the pixels inside the cells, at least
 )->tuple[int,float,float]: # tiles that agree, their share of the tiles with a pattern, rms difference of their grain
     "How much of two images is the same photograph: tiles that agree in their pattern and in their grain."

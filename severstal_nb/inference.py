@@ -193,7 +193,7 @@ def predict_stream(
     start:int=0, # first image to hand over
     problems=None, # a `Problems` that notes unreadable images, which are left out; None: they raise
 ): # yields `Prediction`, in order
-    "Probabilities of image after image, in bounded memory; a model's own mode is restored after every group."
+    "Probabilities of image after image, in bounded memory. Models are in evaluation mode only while computing."
     models, gate = _model_list(models), _model_list(gate) if gate is not None else []
     weights = np.ones(len(models)) if weights is None else np.asarray(weights, float)
     if len(weights) != len(models): raise ValueError(f'{len(weights)} weights for {len(models)} models')
@@ -238,12 +238,12 @@ def predict_probs(
 ): # yields `(i, uint8 [K,H,W])`
     "Mask probabilities of every image, in order."
     for p in predict_stream(models, data, **kw):
-        if p.masks is None: raise ValueError('these models give no masks: use predict_labels')
+        if p.masks is None: raise ValueError('these models give no masks: use predict_stream')
         yield p.i, p.masks
 
 # %% ../nbs/08_inference.ipynb #1879ed7b
 def _predict_labels(models, data, **kw):
-    "Label probabilities of every image, in order."
+    "Label probabilities of every image, in order: (i, float32 [K])."
     for p in predict_stream(models, data, **kw):
         if p.labels is None: raise ValueError('these models give no label probabilities: use predict_probs')
         yield p.i, p.labels

@@ -220,7 +220,7 @@ class WeightedBCELoss(SteelLoss):
 @register_loss('focal', 'segmentation')
 @register_loss('focal_loss', 'classification')
 class FocalLoss(SteelLoss):
-    "Focal loss; under one name for masks, under another for labels."
+    "Focal loss: `'focal'` for masks, `'focal_loss'` for labels."
     def __init__(self,
         gamma:float=2.,
         alpha=None, # see `focal`; 'dynamic' = `dynamic_alpha(labels)`
@@ -280,7 +280,7 @@ class BCEDiceLoss(SteelLoss):
 # %% ../nbs/04_losses.ipynb #7d7d7b4c
 @register_loss('lovasz', 'segmentation')
 class LovaszLoss(SteelLoss):
-    "Lovász hinge of the pairs; `symmetric`, for defect and background alike."
+    "Mean Lovász hinge of the (image, class) pairs."
     def __init__(self,
         symmetric:bool=False, # mean with the loss of the background
         reduction:str='mean', # see `SteelLoss`

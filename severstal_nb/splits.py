@@ -134,7 +134,7 @@ def split_report(
     part, # [N] fold numbers or part names
     classes:list[str]|None=None, # names, where data is an array
 )->pd.DataFrame: # a row per part
-    "Images, clean images and images per class; `off` is how far a part's share of the class is from the set's, in %."
+    "Images, clean images and images per class; `off`: deviation from an even share of the class, in %."
     y, names, _ = _labels_of(data)
     names, part, rows = list(classes or names), np.asarray(part), {}
     order = pd.unique(part) if part.dtype.kind in 'OUT' else np.unique(part)
@@ -150,7 +150,7 @@ def straddling(
     part, # [N] part of every image
     groups, # [N] group of every image
 )->list: # groups found in more than one part
-    "Groups a split has torn apart: empty for every split made here."
+    "Groups that are in more than one part: empty for every split made here."
     table = pd.DataFrame(dict(part=np.asarray(part), group=np.asarray(groups))).groupby('group').part.nunique()
     return table.index[table > 1].tolist()
 

@@ -57,7 +57,7 @@ def apply_augment(
     m = _uint8(out['mask'])
     return _uint8(out['image']), np.ascontiguousarray((m[..., None] if m.ndim == 2 else m).transpose(2, 0, 1))
 def _uint8(a):
-    "`a`, when it is what the loaders expect."
+    "`a`, or a `TypeError` where it is not a uint8 array."
     if isinstance(a, np.ndarray) and a.dtype == np.uint8: return a
     raise TypeError(f'the augmentation returned {type(a).__name__} {getattr(a, "dtype", "")}: images and masks stay '
                     'uint8 arrays; leave Normalize, ToFloat and ToTensorV2 out, the model does that')
@@ -93,7 +93,7 @@ class CyclicShift(A.DualTransform):
         "Columns to roll by."
         return {'step': self.py_random.randrange(params['shape'][1])}
     def apply(self, img, step=0, **params):
-        "Roll."
+        "The image rolled by `step` columns."
         return np.roll(img, step, axis=1)
     def apply_to_mask(self, mask, **params): return self.apply(mask, **params)
 
@@ -122,7 +122,7 @@ class CropDefect(A.DualTransform):
                 high = [min(free[0], y), min(free[1], x)]
         return {'corner': [self.py_random.randint(a, b) for a, b in zip(low, high)]}
     def apply(self, img, corner=(0, 0), **params):
-        "Cut."
+        "The window of the image at `corner`."
         return img[corner[0]:corner[0] + self.height, corner[1]:corner[1] + self.width]
     def apply_to_mask(self, mask, **params): return self.apply(mask, **params)
 
@@ -150,7 +150,7 @@ class DefectBlackout(A.DualTransform):
     "Paint out connected defects, each with probability `share`, with steel from beside them; their masks go too."
     _targets = (Targets.IMAGE, Targets.MASK)
     def __init__(self,
-        share:float=.5,
+        share:float=.5, # probability of each defect
         p:float=.5,
     ):
         super().__init__(p=p)
@@ -165,7 +165,7 @@ class DefectBlackout(A.DualTransform):
         return {'gone': drop[parts] if drop.any() else None, 'bad': bad, 'boxes': stats[drop, :4].tolist(),
                 'side': self.py_random.choice([-1, 1])}
     def apply(self, img, gone=None, bad=None, boxes=(), side=1, **params):
-        "Cover."
+        "The image with steel over the chosen defects."
         if gone is None: return img
         out = img.copy()
         for x, y, w, h in boxes:
@@ -173,7 +173,7 @@ class DefectBlackout(A.DualTransform):
             out[y:y + h, x:x + w][hole] = _steel_patch(img, bad, (x, y, w, h), side)[hole].clip(0, 255)
         return out
     def apply_to_mask(self, mask, gone=None, **params):
-        "Forget."
+        "The mask without the chosen defects."
         if gone is None: return mask
         mask = mask.copy()
         mask[gone] = 0
@@ -201,7 +201,7 @@ def make_augment(
     crop_defect:float=0., # probability that the crop is one with a defect in it
     elastic:float=0.,
 )->A.Compose: # for `apply_augment`
-    "An albumentations pipeline of the switches that are on; plain floats are probabilities."
+    "An albumentations pipeline of the transforms whose probability is not 0. Raises `ValueError` for one outside 0..1."
     h, w = crop or (height, width)
     if h > height or w > width: raise ValueError(f'a crop of {h}×{w} does not fit into images of {height}×{width}')
     edge = dict(border_mode=cv2.BORDER_REFLECT_101)

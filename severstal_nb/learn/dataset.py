@@ -123,14 +123,14 @@ class SteelDataset(Dataset):
         try: return i, _random_box(box or (0, 0, w, h), self.crop, rng, pixel)
         except ValueError as e: raise ValueError(f'{self.image_id(j)}: {e}') from None
     def mixed(self, a:int, b:int, size_a:tuple, size_b:tuple)->str:
-        "What to say when items `a` and `b` differ in size."
+        "The error text for items `a` and `b` of different size."
         one, two = (f'{self.image_id(j)} is {h}×{w}' for j, (h, w, *_) in ((a, size_a), (b, size_b)))
         return f'{one} and {two}: one batch holds one size. Resize (data.image_size=[h,w], here size=), train on crops, or use batch size 1'
 
 # %% ../../nbs/learn/06b_dataset.ipynb #63e59503
 def _draw_runs(starts:np.ndarray, lengths:np.ndarray, shape:tuple, box:tuple|None=None, flips:tuple=(False, False),
                out:np.ndarray|None=None)->bool:
-    "Draw the runs inside `box`, flipped, into the rows of `out`."
+    "Draw the run lengths inside `box`, flipped, into the rows of `out`; whether there were any."
     (h, w), (hflip, vflip) = shape, flips
     x0, y0, x1, y1 = check_box(box, h, w)
     starts, ends = box_runs(starts, starts + lengths, x0 * h, x1 * h)
@@ -310,7 +310,7 @@ class KeySampler:
         shuffle:bool=False,
         drop_last:bool=False, # leave out a last batch that is not full, unless it is the only one
         seed:int=0,
-        weights=None, # see `_epoch_order`
+        weights=None, # sampling weights of the items [n], drawn with replacement; None: each item once
         rank:int=0, world:int=1,
     ):
         if batch_size < 1: raise ValueError(f'batch size {batch_size}: at least 1')
@@ -367,7 +367,7 @@ class StepLoader(DataLoader):
         num_workers:int=0, # they stay alive between epochs
         seed:int=0,
         device='cpu',
-        weights=None, # see `_epoch_order`
+        weights=None, # see `KeySampler`
         rank:int=0, world:int=1,
     ):
         self.options = dict(batch_size=batch_size, shuffle=shuffle, drop_last=drop_last, num_workers=num_workers,
@@ -425,7 +425,7 @@ def make_loaders(
     num_workers:int=0, # for each of the two
     seed:int=0,
     device='cpu',
-    weights=None, # sampling weights of the training items, see `_epoch_order`
+    weights=None, # sampling weights of the training items, see `KeySampler`
     rank:int=0, world:int=1,
 ): # fastai `DataLoaders`
     "Training and validation loaders for fastai's `Learner`. Raises `ValueError` where a batch would mix sizes."

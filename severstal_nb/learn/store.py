@@ -121,7 +121,7 @@ class DecodedStore:
 
 # %% ../../nbs/learn/06c_store.ipynb #fb08931e
 class StoredData(SteelData):
-    "`SteelData` whose pixels come from a `DecodedStore`; made by `DecodedStore.attach`."
+    "`SteelData` whose pixels come from a `DecodedStore`; made by `precrop`, or by a store's `attach`."
     @property
     def images(self)->pd.DataFrame:
         "As in `SteelData`, with `stored`: the row in the store."

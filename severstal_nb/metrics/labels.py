@@ -15,7 +15,7 @@ from .masks import _nan_mean, interval, resamples
 
 # %% ../../nbs/metrics/04b_labels.ipynb #1138493c
 def check_probs(probs, targ, classes):
-    "float64 probs [N,K] and bool targ [N,K], from arrays or tensors."
+    "Probs as float64 and targ as bool, both [N,K], of arrays or tensors. `ValueError` on a wrong shape or value."
     probs, targ = (np.asarray(x.detach().cpu() if hasattr(x, 'detach') else x) for x in (probs, targ))
     if probs.ndim != 2 or probs.shape[1] != len(classes):
         raise ValueError(f'probs have shape {probs.shape}, not [N,{len(classes)}] for classes {list(classes)}')
@@ -44,7 +44,7 @@ def auroc(
     scores, # [N], higher is surer
     targ, # bool [N]
 )->float: # 0..1; nan unless both sides occur
-    "Area under the ROC curve: the chance that a positive scores above a negative, a tie counting half."
+    "Area under the ROC curve: the probability that a positive scores above a negative, a tie counting half."
     _, hits, calls = ranked_hits(scores, targ)
     n, p = len(np.asarray(targ)), int(np.sum(targ))
     if p in (0, n): return float('nan')
@@ -80,7 +80,7 @@ def presence_metrics(
     threshold=.5, # one, or one per class; present where probs >= threshold
     zero_division:float=0., # what 0/0 is, as in scikit-learn; nan is left out of means
 )->dict: # flat: name → float
-    "Multi-label figures: `f1_macro`, `f1_micro`, `subset_accuracy`, `hamming_loss`, …; per class `f1_C`, `ap_C`, …"
+    "Multi-label metrics: `f1_macro`, `f1_micro`, `subset_accuracy`, `hamming_loss`, …; per class `f1_C`, `ap_C`, …"
     probs, targ = check_probs(probs, targ, classes)
     on = probs >= np.asarray(threshold, float)
     counts = (on & targ).sum(0), on.sum(0), targ.sum(0)
@@ -131,7 +131,7 @@ def single_label_metrics(
     classes:list[str], # names of the K classes
     zero_division:float=0., # what 0/0 is, as in scikit-learn; nan is left out of means
 )->dict: # flat: name → float
-    "Single-label figures: `accuracy`, `sensitivity`, `specificity`, `auc_macro`, …; per class `auc_C`, …"
+    "Single-label metrics: `accuracy`, `sensitivity`, `specificity`, `auc_macro`, …; per class `auc_C`, …"
     probs, targ = check_probs(probs, one_hot(targ, len(classes)), classes)
     on = one_hot(probs.argmax(1), len(classes))
     hit, called, there = (on & targ).sum(0), on.sum(0), targ.sum(0)
@@ -149,15 +149,15 @@ def single_label_metrics(
 # %% ../../nbs/metrics/04b_labels.ipynb #8000995e
 def presence_ci(
     probs, # float [N,K]
-    targ, # 0/1 [N,K]; or class index [N], for the single-label figures
+    targ, # 0/1 [N,K]; or class index [N], for the single-label metrics
     classes:list[str], # names of the K classes
-    keys:list[str]|None=None, # which figures; None: all but counts
+    keys:list[str]|None=None, # which metrics; None: all but counts
     n:int=1000, # resamples
     seed:int=0,
     level:float=.95,
     **kw, # threshold, zero_division
 )->dict: # name → (low, high)
-    "Percentile bootstrap intervals over images."
+    "Percentile bootstrap intervals over images, of `presence_metrics` or `single_label_metrics`."
     probs, targ = (np.asarray(x.detach().cpu() if hasattr(x, 'detach') else x) for x in (probs, targ))
     figures = presence_metrics if targ.ndim == 2 else single_label_metrics
     drawn = [figures(probs[rows], targ[rows], classes, **kw) for rows in resamples(len(probs), n, seed)]
@@ -169,8 +169,8 @@ def reliability(
     probs, # [N] or [N,K]
     targ, # 0/1 of the same shape
     n_bins:int=10,
-)->tuple[np.ndarray,np.ndarray,np.ndarray]: # mean probability, observed share, count of each bin [n_bins]
-    "Probabilities in equal bins beside what was observed; nan in empty bins."
+)->tuple[np.ndarray,np.ndarray,np.ndarray]: # mean probability, observed frequency, count of each bin [n_bins]
+    "Predicted probability and observed frequency in bins of equal width; nan in empty bins."
     p, t = np.asarray(probs, float).ravel(), np.asarray(targ, float).ravel()
     b = np.minimum((p * n_bins).astype(int), n_bins - 1)
     count = np.bincount(b, minlength=n_bins)
@@ -182,7 +182,7 @@ def calibration_error(
     targ, # 0/1 of the same shape
     n_bins:int=10,
 )->float: # 0..1; nan for no images
-    "Expected calibration error: the bins' |mean probability − observed share|, weighted by their counts."
+    "Expected calibration error: the bins' |mean probability − observed frequency|, weighted by their counts."
     said, seen, count = reliability(probs, targ, n_bins)
     return float(np.nansum(np.abs(said - seen) * count) / count.sum()) if count.sum() else float('nan')
 
@@ -192,7 +192,7 @@ def confusion_matrix(
     targ, # class index [N]
     n_classes:int,
 )->np.ndarray: # int [K,K], rows true, columns predicted
-    "How often each class was taken for each."
+    "How many images of each class were predicted as each class."
     probs = np.asarray(probs)
     pred = probs.argmax(1) if probs.ndim == 2 else probs
     return (one_hot(targ, n_classes).T.astype(int) @ one_hot(pred, n_classes)).astype(int)
@@ -214,7 +214,7 @@ def most_confident_mistakes(
     n:int|None=None, # at most so many
     threshold=.5, # several labels only
 )->np.ndarray: # int row numbers, surest first
-    "Images that are wrong, by how far the worst label's probability is on the wrong side."
+    "Rows of the images with a wrong label, those with the most confident mistake first."
     probs, targ = np.asarray(probs, float), np.asarray(targ)
     if targ.ndim == 1: how = np.where(probs.argmax(1) != targ, probs.max(1, initial=0), -1)
     else:

@@ -87,7 +87,7 @@ def _ratio(a, b):
 
 # %% ../../nbs/metrics/04a_masks.ipynb #9a20e05c
 def _class_metrics(counts, dice):
-    "Figures of every class: name → [K]."
+    "Metrics of every class: name → [K]."
     (both, pred, targ), on, has = np.moveaxis(counts.sum(0), -1, 0), counts[..., 1] > 0, counts[..., 2] > 0
     hit = on & has
     return dict(
@@ -101,7 +101,7 @@ def class_figure(
     figure:str, # 'dice', 'recall', …
     c:str, # name of the class
 )->str:
-    "Name of a class's figure among those of `seg_metrics`: `dice_C`, or `dice_class_C` where the set has a `dice_C`."
+    "Key of a class's metric in `seg_metrics`: `dice_C`, or `dice_class_C` where the set has a `dice_C` of its own."
     taken = figure == 'dice' and c in ('defect', 'nothing', 'positive', 'negative')
     return f'{figure}_class_{c}' if taken else f'{figure}_{c}'
 
@@ -110,7 +110,7 @@ def seg_metrics(
     counts, # int [N,K,3] from `pair_counts`
     classes:list[str], # names of the K classes
 )->dict: # flat: name → float
-    "Every segmentation figure of a set, from its counts. nan where a question does not arise."
+    "Every segmentation metric of a set, from its counts; nan where one is not defined."
     counts = np.asarray(counts, np.int64).reshape(-1, len(classes), 3)
     dice, on, has = counts_dice(counts), counts[..., 1] > 0, counts[..., 2] > 0
     per = _class_metrics(counts, dice)
@@ -170,12 +170,12 @@ def bootstrap_ci(
 def seg_ci(
     counts, # int [N,K,3] from `pair_counts`
     classes:list[str], # names of the K classes
-    keys:list[str]|None=None, # figures of `seg_metrics`; None: all but counts
+    keys:list[str]|None=None, # metrics of `seg_metrics`; None: all but counts
     n:int=1000, # resamples
     seed:int=0,
     level:float=.95,
 )->dict: # name → (low, high)
-    "Percentile bootstrap intervals over images of the figures of `seg_metrics`."
+    "Percentile bootstrap intervals over images of the metrics of `seg_metrics`."
     counts = np.asarray(counts)
     drawn = [seg_metrics(counts[rows], classes) for rows in resamples(len(counts), n, seed)]
     if keys is None: keys = [k for k in drawn[0] if not k.startswith(('support_', 'n_images'))]
@@ -209,7 +209,7 @@ def pick_cases(
     counts, # int [N,K,3]: intersection, predicted, true pixels
     n:int=3, # of each kind
 )->dict: # kind → rows
-    "Rows of the worst and best strips with a defect, and of the loudest false alarms."
+    "Rows of the worst and best strips with a defect, and of the clean strips with most pixels predicted."
     dice, (_, pred, targ) = counts_dice(counts).mean(1), np.moveaxis(np.asarray(counts), -1, 0)
     defect, alarm = targ.any(1), pred.sum(1)*~targ.any(1)
     order = np.argsort(np.where(defect, dice, np.inf), kind='stable')[:defect.sum()]

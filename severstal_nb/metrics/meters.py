@@ -24,8 +24,8 @@ def _logit_cutoff(threshold)->torch.Tensor:
 
 # %% ../../nbs/metrics/04c_meters.ipynb #bb2e8ff1
 class Meter:
-    "Keeps a tuple of arrays with one row per image for every batch; a subclass says which, and what follows from them."
-    main = () # names of the figures to show while training
+    "Base of the meters: keeps arrays with one row per image for every batch; a subclass has `update` and `compute`."
+    main = () # names of the metrics to show while training
     def __init__(self, classes:list): self.classes = list(classes); self.reset()
     def reset(self): self.batches = []
     def seen(self)->bool: return bool(self.batches)
@@ -130,7 +130,7 @@ class TwoHeadMeter:
 
 # %% ../../nbs/metrics/04c_meters.ipynb #fc137a31
 class AccuracyMeter(Meter):
-    "Share of right answers: class indices `[B]` by the largest logit, 0/1 targets by its sign; labels, of two heads."
+    "Share of right answers: largest logit for class indices `[B]`, its sign for 0/1 targets; of two heads, the labels."
     monitor = 'accuracy'
     main = ('accuracy',)
     def __init__(self, classes=()): super().__init__(classes)
@@ -144,7 +144,7 @@ class AccuracyMeter(Meter):
 
 # %% ../../nbs/metrics/04c_meters.ipynb #7ac9dca2
 class _FastaiMetric(Metric):
-    "One figure of a meter as a fastai metric; `count` is shared by all figures of the meter."
+    "One metric of a meter as a fastai metric; `count` is shared by all metrics of the meter."
     def __init__(self, meter, figure, count): self.meter,self.figure,self.count,self.mine = meter, figure, count, 0
     @property
     def name(self): return self.figure
@@ -172,9 +172,9 @@ def _plain(x):
 # %% ../../nbs/metrics/04c_meters.ipynb #be8c3e77
 def fastai_metrics(
     meter, # a meter, which the metrics share
-    names=None, # figures of the meter to show; None: its `main`
+    names=None, # metrics of the meter to show; None: its `main`
 )->list: # of fastai metrics
-    "What `Learner(metrics=...)` takes. Raises `ValueError` for a figure that the meter does not have."
+    "What `Learner(metrics=...)` takes. Raises `ValueError` for a metric that the meter does not have."
     names, count = list(names or meter.main or meter.names), dict(batches=0, values=None)
     if unknown := sorted(set(names) - set(meter.names)):
         raise ValueError(f'no metric {", ".join(unknown)}; the meter has {", ".join(meter.names)}')
@@ -184,7 +184,7 @@ def fastai_metrics(
 # %% ../../nbs/metrics/04c_meters.ipynb #13d67b39
 _LOWER_IS_BETTER = {'loss', 'error_rate', 'false_alarm_rate', 'hamming_loss'}
 def higher_is_better(
-    column:str, # a figure of a meter, or a column of a history: train_ and valid_ are left out of account
+    column:str, # a metric, or a column of a history: the prefixes train_, valid_ and label_ are ignored
 )->bool:
-    "Whether the higher value of a figure is the better one; `_LOWER_IS_BETTER` lists the others."
+    "Whether the higher value of a metric is the better one: all but losses, error rates and false alarm rates."
     return re.sub('^((train|valid|label)_)+', '', column) not in _LOWER_IS_BETTER

@@ -67,7 +67,7 @@ def plot_reliability(
     n_bins:int=10,
     ax=None,
 ):
-    "Reliability diagram: observed frequency over predicted probability; in grey how many predictions. Returns the Axes."
+    "Reliability diagram: observed frequency over predicted probability; grey: number of predictions. Returns the Axes."
     if np.ndim(probs) == 2: targ = one_hot(targ, np.shape(probs)[1])
     predicted, observed, count = reliability(probs, targ, n_bins)
     ax = ax or _axes()

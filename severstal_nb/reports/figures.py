@@ -1,4 +1,4 @@
-"""Training curves, best and worst strips, recall by defect size, and a classifier's mistakes
+"""Training curves, true and predicted masks, a classifier's curves and mistakes
 
 Docs: https://severstal-nb.github.io/severstal_nb/reports/figures.html.md"""
 

@@ -35,7 +35,7 @@ from .training import fit
 
 # %% ../nbs/10_experiment.ipynb #ef9d35b4
 class _Events:
-    "TensorBoard events of one fold; of a fold that is continued, older events from the first epoch told on are hidden."
+    "TensorBoard events of one fold; in a continued fold, older events are hidden from its first new epoch on."
     def __init__(self, folder): self.folder, self.writer = folder, None
     def add_scalar(self, tag, value, step):
         "One number of one epoch."
@@ -90,7 +90,7 @@ def prepare_data(
 
 # %% ../nbs/10_experiment.ipynb #03914749
 def start_run(path, cfg:Config, data:SteelData, device='cpu'):
-    "Write what is known before training: config, environment, split, problems; clear away what a killed process half wrote."
+    "Write config, environment, split and problems before training; remove half-written files of a killed process."
     for left in Path(path).rglob('.*.part'): left.unlink()
     init_run(path, cfg.to_dict(), data.classes, cfg.task, data.color, device, cfg.training.seed)
     data.images[['image_id', 'part']].to_csv(path/'split.csv', index=False)
@@ -101,7 +101,7 @@ _MOVABLE = ('run.root', 'run.name', 'training.device', 'data.num_workers', 'data
 
 # %% ../nbs/10_experiment.ipynb #feeda9c7
 def _check_same_config(cfg:Config, path):
-    "Raise `ConfigError` unless the run at `path` was started with this config, but for the keys in `_MOVABLE`."
+    "Raise `ConfigError` unless the run at `path` was started with this config, but for the keys listed above."
     old = load_config(file=path/'config.yaml')
     if bad := differing(old, cfg, ignore=_MOVABLE):
         raise ConfigError(f'{path} was started with {bad[0]}={old.flat()[bad[0]]}, not {cfg.flat()[bad[0]]}: a run is '
@@ -184,9 +184,9 @@ def predict(
     out, # CSV to write
     *,
     folds=None, # numbers of the folds to take of each run; None: the finished ones
-    tta=None, # 'h', 'v', 'hv'; None: as the first run says
+    tta=None, # flips averaged: 'h', 'v', 'hv'; None: as the first run says
     form=None, # 'today' or '2019'; None: as the first run says
-    gate=None, # classification run, or several: a class needs their say-so, at their label thresholds
+    gate=None, # classification run, or several: a class is found only where they see it, at their label thresholds
     every_row:bool=False, # a row for every image and class
     sample=None, # sample submission whose order and names are followed
     batch_size:int|None=None, num_workers:int|None=None, device:str|None=None,

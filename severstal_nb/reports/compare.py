@@ -49,7 +49,7 @@ def _f1_macro(rows)->float:
 
 # %% ../../nbs/reports/10i_compare.ipynb #7bc0aebe
 def _deciding(run:Run, table:pd.DataFrame)->tuple:
-    "The score a run is judged by, as rows per image."
+    "Name of the deciding score, its rows per image, and the function of the rows that gives it; None: the mean."
     if run.task == 'segmentation': return 'dice', counts_dice(columns(table, run.classes, 'hit', 'predicted', 'true')).mean(1), None
     if run.task == 'multilabel': return 'f1_macro', columns(table, run.classes, 'called', 'true'), _f1_macro
     right = columns(table, run.classes, 'prob').argmax(1) == columns(table, run.classes, 'true').argmax(1)
@@ -57,7 +57,7 @@ def _deciding(run:Run, table:pd.DataFrame)->tuple:
 
 # %% ../../nbs/reports/10i_compare.ipynb #3816f219
 def _paired(run:Run, other:Run)->dict:
-    "How much better `run` is than `other` on the images both predicted; empty where that cannot be said, as of other masks."
+    "How much better `run` is than `other` on the images both predicted; empty where the truth or the task differs."
     one, two = per_image(run), per_image(other)
     if one is None or two is None or (run.task, run.classes) != (other.task, other.classes): return {}
     same = one.index.intersection(two.index)
@@ -82,7 +82,7 @@ def _started_folds(run:Run)->list:
 
 # %% ../../nbs/reports/10i_compare.ipynb #046ef044
 def run_row(run:Run)->dict:
-    "One run as a row: what it is, how far it came, its headline figures with the interval of the first."
+    "One run as a row: what it is, how far it came, its main metrics with the interval of the first."
     m, folds = run.results.get('metrics', {}), _started_folds(run)
     hist, first = [run.history(k) for k in folds], HEADLINES[run.task][0]
     row = dict(run=run.name, task=run.task, folds=len(folds), epochs=sum(map(len, hist)),
@@ -97,7 +97,7 @@ def _monitored(run:Run)->str:
 
 # %% ../../nbs/reports/10i_compare.ipynb #0c3bdff5
 def _plot_run(axes, run, color):
-    "The folds of one run, the first of them with its name."
+    "Draw the folds of one run; the first of them has the run's name in the legend."
     monitor, label = _monitored(run), run.name
     for h in map(run.history, _started_folds(run)):
         for name, style in (('train_loss', '-'), ('valid_loss', '--')):

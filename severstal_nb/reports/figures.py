@@ -1,4 +1,4 @@
-"""Training curves, best and worst strips, recall by defect size, and a classifier's mistakes
+"""Training curves, true and predicted masks, a classifier's curves and mistakes
 
 Docs: https://severstal-nb.github.io/severstal_nb/reports/figures.html.md"""
 
@@ -67,7 +67,7 @@ def plot_reliability(
     n_bins:int=10,
     ax=None,
 ):
-    "Reliability diagram: observed frequency over predicted probability; in grey how many predictions. Returns the Axes."
+    "Reliability diagram: observed frequency over predicted probability; grey: number of predictions. Returns the Axes."
     if np.ndim(probs) == 2: targ = one_hot(targ, np.shape(probs)[1])
     predicted, observed, count = reliability(probs, targ, n_bins)
     ax = ax or _axes()

@@ -120,7 +120,7 @@ def _alt(source):
 
 # %% ../../nbs/reports/10k_page.ipynb #df66548d
 def _run_notebook(cells:list, path)->Path:
-    "Execute cells in a process of their own and write them with their outputs. Raises `ValueError` with the error of a cell."
+    "Execute cells in a new process and write them with their outputs. Raises `ValueError` with the error of a cell."
     path = Path(path).resolve()
     def cell(i, kind, source): return dict(cell_type=kind, id=f'cell-{i}', metadata=_alt(source), source=source.splitlines(True)) | (
         dict(execution_count=None, outputs=[]) if kind == 'code' else {})
@@ -177,7 +177,7 @@ def report(
     out=None, # .html to write, the notebook goes beside it; None: report.html in the run folder
     data_root=None, # where the images are now; None: where the run had them
 )->Path: # the page
-    "A run as an executed notebook and as one self-contained HTML page. Raises `ImportError` without the libraries for that."
+    "Write a run as an executed notebook and as one HTML page. Raises `ImportError` without the libraries for that."
     _needs('execnb', 'nbconvert')
     run = run if isinstance(run, Run) else load_run(run)
     out = Path(out) if out else run.path/'report.html'

@@ -26,7 +26,7 @@ from ..runs.settings import KEYS, flatten
 
 # %% ../../nbs/reports/10j_run.ipynb #76812c27
 def headline(run:Run)->str:
-    "A run in a line: what it is, how long it learnt, the figure that decides."
+    "A run in a line: what it is, how long it learnt, the score that decides."
     row, first = run_row(run), HEADLINES[run.task][0]
     text = f"{run.task}, {len(run.classes)} classes, {row['folds']} fold{'s'*(row['folds'] != 1)}, {row['epochs']} epochs in {row['minutes']:.1f} minutes"
     if not run.results: return f'{text}. This run is not finished.'
@@ -67,14 +67,14 @@ def _data_table(run:Run)->pd.DataFrame:
 
 # %% ../../nbs/reports/10j_run.ipynb #eaa76664
 def _mask_intervals(run, known, n):
-    "Intervals of a segmenter's figures, by name."
+    "Intervals of a segmenter's metrics, by name."
     keys = [*HEADLINES['segmentation'], 'iou', 'presence_accuracy', 'presence_f1', *(f'dice_defect_{c}' for c in run.classes)]
     ci = seg_ci(columns(known, run.classes, 'hit', 'predicted', 'true'), run.classes, keys, n=n)
     return {k: ci[k] for k in keys if k in ci}
 
 # %% ../../nbs/reports/10j_run.ipynb #4fde0730
 def _label_intervals(run, known, n):
-    "Intervals of a classifier's figures: ranks are judged by probabilities, labels by what was called."
+    "Intervals of a classifier's metrics: those of ranking from probabilities, the others from the labels called."
     p, called, true = (columns(known, run.classes, k) for k in ('prob', 'called', 'true'))
     keys = HEADLINES[run.task]
     if run.task == 'singlelabel': ci = presence_ci(p, true.argmax(1), run.classes, list(keys), n=n)
@@ -96,7 +96,7 @@ def metric_table(
 
 # %% ../../nbs/reports/10j_run.ipynb #a0d4e671
 def class_table(run:Run)->pd.DataFrame: # a row per class
-    "Every per-class figure of a run: the columns are metrics, the rows classes."
+    "Every per-class metric of a run: the columns are metrics, the rows classes."
     m = run.results['metrics']
     names = [k.removesuffix(f'_{run.classes[0]}') for k in m if k.endswith(f'_{run.classes[0]}')]
     names = dict.fromkeys(n.removesuffix('_class') for n in names)  # of a class called "defect", see `class_figure`
@@ -124,7 +124,7 @@ def _label_rule(run):
 
 # %% ../../nbs/reports/10j_run.ipynb #fd954642
 def _label_figure(run:Run):
-    "Confusion, ROC, precision over recall and reliability of labels; of masks, which classes were found in which images."
+    "Labels: confusion, ROC, precision over recall, reliability. Masks: how often each class was found in an image."
     known = per_image(run)
     if run.task != 'segmentation': return plot_labels(*_labels(run, known), run.classes, _label_rule(run))
     fig, axes = new_figure(size=(4.2, .3*len(run.classes) + 1))
@@ -144,14 +144,14 @@ def missed(
 
 # %% ../../nbs/reports/10j_run.ipynb #bc768c95
 def _case_rows(run:Run, known:pd.DataFrame, kind:str, n:int=3)->list:
-    "Images worth looking at."
+    "Rows of `known` worth looking at: cases of one kind, or the most confident mistakes of a classifier."
     if run.task != 'segmentation': return most_confident_mistakes(*_labels(run, known), 3*n, _label_rule(run)).tolist()
     counts = columns(known, run.classes, 'hit', 'predicted', 'true')
     return missed(counts, n) if kind == 'missed' else pick_cases(counts, n)[kind]
 
 # %% ../../nbs/reports/10j_run.ipynb #75fc042a
 def _case_figure(run:Run, kind:str, data=None, n:int=3):
-    "Images worth looking at, or None where there are none of the kind or no images."
+    "Draw images of one kind of case; None where there are none of the kind, or no images at hand."
     known = per_image(run)
     if data is None or known is None: return
     row = {o: i for i, o in enumerate(data.images.image_id)}

@@ -33,7 +33,7 @@ LOG = logging.getLogger('severstal_nb')
 
 # %% ../../nbs/runs/10d_build.ipynb #6d2f58ec
 def _split_seed(cfg:Config)->int:
-    "The seed of everything that says which image is where; the net has `training.seed`."
+    "Seed of the split, of `data.limit` and of synthetic strips; that of the net is `training.seed`."
     return cfg.training.seed if cfg.data.split_seed is None else cfg.data.split_seed
 
 # %% ../../nbs/runs/10d_build.ipynb #905bc03e
@@ -111,7 +111,7 @@ def split_data(
 # %% ../../nbs/runs/10d_build.ipynb #04e3a864
 @dataclass
 class _FoldRows:
-    "Image rows of one fold: what is learnt from, what decides, what is only reported."
+    "Image rows of one fold: to learn from, to choose epoch and thresholds on, to report only."
     train:np.ndarray
     valid:np.ndarray
     test:np.ndarray
@@ -165,7 +165,7 @@ def build_loss(
 
 # %% ../../nbs/runs/10d_build.ipynb #60e63146
 def _build_augment(cfg:Config, height:int, width:int):
-    "The training augmentation, or None when every switch is off."
+    "The training augmentation, or None when every probability is zero."
     made = make_augment(height, width, **dataclasses.asdict(cfg.augment))
     return made if len(made.transforms) else None
 

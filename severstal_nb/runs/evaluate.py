@@ -1,4 +1,4 @@
-"""From out-of-fold predictions to thresholds and scores that can be believed
+"""Thresholds and scores of a run, from out-of-fold predictions
 
 Docs: https://severstal-nb.github.io/severstal_nb/runs/evaluate.html.md"""
 
@@ -122,7 +122,7 @@ def mask_results(
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #63783eab
 def _label_metrics(probs:np.ndarray, targ:np.ndarray, classes:list, single:bool=False, threshold=.5)->dict:
-    "All image-level metrics with bootstrap intervals of the headline ones."
+    "All image-level metrics with bootstrap intervals of the main ones."
     if single:
         t = targ.argmax(1)
         out = single_label_metrics(probs, t, classes)
@@ -184,7 +184,7 @@ def image_table(
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #feacb17b
 def result_line(metrics:dict, task:str)->str:
-    "The figures a reader looks for first."
+    "The metrics of `HEADLINES` in one line."
     return 'out of fold: ' + ', '.join(f'{k} {metrics[k]:.4f}' for k in HEADLINES[task])
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #09a1b1cf

@@ -225,7 +225,7 @@ def results(self:Run)->dict:
     return _dict(self.path/'results.json', read_json) if (self.path/'results.json').is_file() else {}
 
 # %% ../../nbs/runs/10c_folder.ipynb #f84eaeb2
-#: the figures of a run that a reader looks for first; the first of each task decides
+#: the metrics of a run to look at first; the first of each task decides
 HEADLINES = dict(segmentation=('dice', 'dice_nothing', 'dice_defect', 'false_alarm_rate'),
                  multilabel=('f1_macro', 'f1_micro', 'auroc_macro', 'subset_accuracy'),
                  singlelabel=('accuracy', 'sensitivity', 'specificity', 'auc_macro'))

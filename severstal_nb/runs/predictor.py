@@ -1,4 +1,4 @@
-"""One or several runs as one predictor: what a run was trained for, it predicts in the same way everywhere
+"""Predict with one or several runs, everywhere in the same way
 
 Docs: https://severstal-nb.github.io/severstal_nb/runs/predictor.html.md"""
 
@@ -85,7 +85,7 @@ def _run_thresholds(run:Run, log=LOG)->Thresholds:
 
 # %% ../../nbs/runs/10e_predictor.ipynb #75710320
 def _options(cfg:Config, device=None, log=LOG)->dict:
-    "How a config's nets predict, for `predict_stream`; without a `device` on the run's own, where that is there."
+    "Arguments of `predict_stream` from a config; `device` None: the run's own, or auto where its GPU is missing."
     p, d, t = cfg.predict, cfg.data, cfg.training
     if device is None: device = 'auto' if t.device.startswith('cuda') and not torch.cuda.is_available() else t.device
     *_, device = setup_distributed(device)
@@ -173,7 +173,7 @@ def masks(self:Predictor,
 def answer(self:Predictor,
     p:Prediction, # from `stream`
 )->dict: # labels, present; of masks also masks, probs
-    "What `predict` says of one image."
+    "The dict that `predict` gives for one image."
     labels = p.labels if p.labels is not None else p.masks.max((1, 2))/255
     item = dict(labels={c: float(v) for c,v in zip(self.classes, labels)})
     if p.masks is not None:

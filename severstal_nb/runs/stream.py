@@ -36,12 +36,12 @@ def follow_sample(
 
 # %% ../../nbs/runs/10g_stream.ipynb #0591d80d
 def fingerprint(path)->str: # 16 hex digits
-    "What tells one model file from another, wherever it lies."
+    "Hash of a model file's bytes, the same wherever it lies."
     return hashlib.blake2b(Path(path).read_bytes(), digest_size=8).hexdigest()
 
 # %% ../../nbs/runs/10g_stream.ipynb #0e07ce55
 def _name_fingerprint(data:SteelData)->str: # 16 hex digits
-    "What tells one list of images from another."
+    "Hash of the image names, in their order."
     return hashlib.blake2b('\n'.join(data.images.image_id).encode(), digest_size=8).hexdigest()
 
 # %% ../../nbs/runs/10g_stream.ipynb #02edffe6
@@ -83,7 +83,7 @@ def _check_written(path, data:SteelData, predictor:Predictor)->Path:
 
 # %% ../../nbs/runs/10g_stream.ipynb #c42beb20
 def _progress_bar(n:int, show:bool=True):
-    "A bar where somebody can see it."
+    "A progress bar; none where the output goes to a file or `show` is false."
     from tqdm.auto import tqdm
     return tqdm(total=n, unit='image', disable=None if show else True, leave=False)
 

@@ -86,7 +86,7 @@ def _check_balance(data):
     yield _Line(True, 'images per class', f'{counts}, none: {clean}')
     rare = [f'{c} ({v})' for c, v in zip(data.classes, n) if v < 10]
     yield _Line(not rare, 'rare classes', ', '.join(rare) or 'none below 10 images',
-               'its figures will mean little: gather more, or leave it out')
+               'its scores will mean little: gather more, or leave it out')
 
 # %% ../../nbs/commands/11b_check.ipynb #86c9d3bf
 def brightness(data)->np.ndarray: # [N] mean grey value, nan where an image cannot be read

@@ -15,7 +15,7 @@ CODE = re.compile(r'^```(?:sh|bash)\n(.*?)^```', re.M | re.S)
 MACHINE = re.compile(r'(?<![\w.~>-])/(?:home|root|Users|work|mnt|tmp|private|opt)/(?!ann\b|you\b|\w\b)[\w.-]+')
 LIB, PACKAGE = 'severstal_nb', ROOT/'severstal_nb'
 MOST_NAMES, MOST_LINES = 400, 9200 # distinct entries of all `__all__`; lines inside exported cells, without their #| lines
-FIG_ALT_REQUIRED = False # False: figures without a text are counted, not refused
+FIG_ALT_REQUIRED = True # every stored picture says what is seen
 DOORS = ('rle data readers synthetic cbam models losses splits training crops inference ensembling experiment cli metrics runs'.split())
 FACES = [*(f'import {LIB}.{o}' for o in DOORS), f'from {LIB}.metrics import kaggle_dice', f'from {LIB}.runs import load_run']
 

@@ -19,9 +19,10 @@ import cv2
 import numpy as np
 import torch
 
-from severstal_nb.crops import DecodedStore, data_boxes
+from severstal_nb.learn.store import DecodedStore
+from severstal_nb.crops import data_boxes
 from severstal_nb.learn.dataset import SteelDataset
-from severstal_nb.commands.demo import score_submission
+from severstal_nb.decide.submission import score_submission
 from severstal_nb.experiment import predict, train
 from severstal_nb.metrics.masks import counts_dice, interval, resamples
 from severstal_nb.readers import read_kaggle

@@ -32,7 +32,7 @@ predict(*sys.argv[1:4], progress=False, resume=False)
 '''
 SEARCH = READ + '''
 import time, numpy as np
-from severstal_nb.ensembling import count_pairs, search_thresholds
+from severstal_nb.decide.thresholds import count_pairs, search_thresholds
 rng = np.random.default_rng(0)
 noise = rng.integers(0, 100, (4, 256, 1600), dtype=np.uint8)
 c = time.process_time()
@@ -44,7 +44,7 @@ result = dict(part=time.process_time() - c)
 
 def grow(sizes=(100, 1000, 12568), keep=print):
     "Each job over more and more strips, in fresh processes: rows of job, strips, processor seconds, peak MB, given to `keep`."
-    from severstal_nb.cli import TUNABLES  # the environment of a `severstal` command
+    from severstal_nb.?cli import TUNABLES  # the environment of a `severstal` command
     from severstal_nb.synthetic import make_kaggle
     with temp() as folder:
         folder = Path(folder)

@@ -13,7 +13,7 @@ import torch
 import peers
 from common import strips
 from severstal_nb.learn.augment import make_augment
-from severstal_nb.crops import DecodedStore
+from severstal_nb.learn.store import DecodedStore
 from severstal_nb.learn.dataset import SteelDataset
 from severstal_nb.models import create_model
 
@@ -52,8 +52,8 @@ def our_jobs(data, paths, rles, n, folder):
                 store=SteelDataset(data, crop=CROP, store=DecodedStore.build(data, folder), augment=make_augment(*CROP, **FLIPS)))
     out = {}
     for name, ds in sets.items():
-        done = [ds.__getitems__(k)[0] for k in keys]
-        out[name] = lambda ds=ds: [ds.__getitems__(k) for k in keys]
+        done = [ds.batch(k)[0] for k in keys]
+        out[name] = lambda ds=ds: [ds.batch(k) for k in keys]
         out[f'normalise_{name}'] = lambda done=done: [normalise(x) for x in done]
     masks = SteelDataset(data)
     out['masks_full'] = lambda: [masks.planes(i) for i in range(n)]

@@ -108,8 +108,8 @@ def fake_probs(n, seed=0):
 @row('threshold_search', 'threshold search, 4 classes × 99 thresholds × 20 smallest areas, 20 strips', 'the plain loop, same scores',
      '≥ 100×', 100, heavy=True)
 def threshold_search_row(least):
-    from severstal_nb.ensembling import count_pairs, score_grid
-    from severstal_nb.decide.postprocess import pixel_cut
+    from severstal_nb.decide.thresholds import count_pairs, score_grid
+    from severstal_nb.metrics.masks import pixel_cut
     data, probs, masks, kind = fake_probs(20)
     areas, pixels = np.arange(20)*200, np.round(np.arange(1, 100)/100, 2)
     items = list(enumerate(probs))

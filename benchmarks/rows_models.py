@@ -94,7 +94,7 @@ def a_run(folder, name='tiny_seg', **kw):
 @row('predict', 'predict, file → CSV', "the model's forward alone", '≥ 0.9 of its rate on a CPU', .9, heavy=True)
 def predict_row(least, name='linknet-mobilenet_v2', n=16, device='cpu', **kw):
     import torch
-    from severstal_nb.data import read_image
+    from severstal_nb.core.images import read_image
     from severstal_nb.experiment import predict
     from severstal_nb.decide.postprocess import Thresholds
     data, kind = strips()
@@ -152,7 +152,7 @@ for n in sizes:
 @lru_cache(maxsize=3)
 def memory_peaks(codes, sizes):
     "Peak memory of a process after each of several jobs, over more and more strips; processes for several codes run side by side."
-    from severstal_nb.cli import TUNABLES  # the environment of a `severstal` command
+    from severstal_nb.?cli import TUNABLES  # the environment of a `severstal` command
     from severstal_nb.synthetic import make_kaggle
     with temp() as folder, ThreadPoolExecutor(2) as pool:
         folder = Path(folder)

@@ -19,7 +19,7 @@ from torch.optim import swa_utils
 # %% ../../nbs/learn/06f_averaging.ipynb #b00bb3be
 from ..core.distributed import rank_world, sync_tensors
 from ..core.files import atomic_path
-from .callbacks import _mean_loss, figures, seed_everything
+from .callbacks import _mean_loss, _seed_everything, figures
 from .checkpoints import better, epoch_file, save_weights
 from ..models import SteelModel
 from ..nets.inputs import to_float
@@ -89,7 +89,7 @@ def _load_average(learn, paths:list, seed:int, epoch:int):
     inner, train = (learn.model.net if isinstance(learn.model, SteelModel) else learn.model), learn.dls.train
     inner.load_state_dict(average_weights(paths))
     if hasattr(train, 'set_epoch'): train.set_epoch(epoch)
-    seed_everything(seed, epoch)
+    _seed_everything(seed, epoch)
     update_bn(learn.model, train)
     sync_tensors(learn.model.buffers())
 

@@ -19,7 +19,7 @@ from torch import nn
 # %% ../../nbs/learn/06e_checkpoints.ipynb #01383e50
 from ..core.distributed import rank_world
 from ..core.files import atomic_path
-from .callbacks import Plateau, Step, TrainingError
+from .callbacks import Step, TrainingError, _Plateau
 from ..metrics.masks import silent_classes
 from ..models import SteelModel, save_model
 
@@ -129,7 +129,7 @@ class Keep(Step):
     def __init__(self, folder, state, settings, classes=(), scaler=None, log=None, writer=None):
         self.folder, self.state, self.settings, self.classes = Path(folder), state, settings, classes
         self.scaler, self.log, self.writer, self.first = scaler, as_logger(log), writer, rank_world()[0] == 0
-        self.plateau = Plateau(state['plateau'])
+        self.plateau = _Plateau(state['plateau'])
     def before_fit(self):
         if self.first:
             for p in [*self.folder.glob('.*.part'), *self.folder.glob('checkpoints/.*.part')]: p.unlink()

@@ -14,12 +14,12 @@ from pathlib import Path
 # %% ../../nbs/reports/10k_page.ipynb #a3a0e8a7
 from ..core.files import atomic_path
 from .compare import _started_folds, per_image
-from .run import _case_rows, _run_data, missed
+from .run import case_rows, missed, run_data
 from ..runs.folder import Run, load_run
 
 # %% ../../nbs/reports/10k_page.ipynb #8ed6d7ba
 _SECTIONS = dict(
-    data=('Data', 'Images in each part of the split, and how many of them show each class. {seen}', ['data_table(run)', 'data = _run_data(run{root})']),
+    data=('Data', 'Images in each part of the split, and how many of them show each class. {seen}', ['data_table(run)', 'data = run_data(run{root})']),
     curves=('Training', 'The dot is the epoch that was kept.', ['fold_figure(run, {k})']),
     metrics=('Metrics', '{metrics}',
              ['metric_table(run).round(4)', 'class_table(run).round(4)']),
@@ -58,7 +58,7 @@ def _sections(run:Run, pictures:bool=True)->dict:
     known, found = per_image(run), {}
     for key, (title, text, sources) in _SECTIONS.items():
         if key in _CASES:
-            drawn = pictures and key in mine and _case_rows(run, known, _CASES[key], 1)
+            drawn = pictures and key in mine and case_rows(run, known, _CASES[key], 1)
             sources = [o for o in sources if key in mine and (drawn or not o.startswith('case_figure'))]
         if sources and (key, run.task) != ('rules', 'singlelabel'): found[key] = (title, text, sources)
     return found
@@ -71,7 +71,7 @@ def _plain_name(text:str)->str:
 # %% ../../nbs/reports/10k_page.ipynb #fce3b2d2
 def _opening(run, here):
     "Title, imports and the run in a line."
-    names = 'case_figure class_table _data_table _environment_table _fold_figure headline _label_figure metric_table _run_data _setting_table ' \
+    names = 'case_figure class_table data_table environment_table fold_figure headline label_figure metric_table run_data setting_table ' \
             'size_figure threshold_table'.split()
     imports = textwrap.fill(f'from severstal_nb.reports.run import ({", ".join(names)})', 110, subsequent_indent=' '*4)
     return [('markdown', f'# {_plain_name(run.name)}'),
@@ -182,6 +182,6 @@ def report(
     run = run if isinstance(run, Run) else load_run(run)
     out = Path(out) if out else run.path/'report.html'
     if out.suffix != '.html': raise ValueError(f'{out}: a report is written as .html')
-    with contextlib.redirect_stdout(io.StringIO()): pictures = bool(run.results) and _run_data(run, data_root) is not None
+    with contextlib.redirect_stdout(io.StringIO()): pictures = bool(run.results) and run_data(run, data_root) is not None
     book = _run_notebook(_report_cells(run, out.resolve().parent, data_root, pictures), out.with_suffix('.ipynb'))
     return _to_html(book, out, run.name)

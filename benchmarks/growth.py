@@ -44,7 +44,7 @@ result = dict(part=time.process_time() - c)
 
 def grow(sizes=(100, 1000, 12568), keep=print):
     "Each job over more and more strips, in fresh processes: rows of job, strips, processor seconds, peak MB, given to `keep`."
-    from severstal_nb.?cli import TUNABLES  # the environment of a `severstal` command
+    from severstal_nb.cli import TUNABLES  # the environment of a `severstal` command
     from severstal_nb.synthetic import make_kaggle
     with temp() as folder:
         folder = Path(folder)

@@ -152,7 +152,7 @@ for n in sizes:
 @lru_cache(maxsize=3)
 def memory_peaks(codes, sizes):
     "Peak memory of a process after each of several jobs, over more and more strips; processes for several codes run side by side."
-    from severstal_nb.?cli import TUNABLES  # the environment of a `severstal` command
+    from severstal_nb.cli import TUNABLES  # the environment of a `severstal` command
     from severstal_nb.synthetic import make_kaggle
     with temp() as folder, ThreadPoolExecutor(2) as pool:
         folder = Path(folder)

@@ -124,7 +124,7 @@ def _fill(cfg):
     m, l = cfg.model, cfg.loss
     if m.name is None: m.name = 'classifier' if m.backbone else 'unet'
     if m.name == 'classifier' and m.backbone is None: m.backbone = 'resnet34'
-    if m.name in ARCHS and m.encoder is None: m.encoder = 'resnet34'
+    if m.name in ARCHS and m.encoder is None: m.encoder = 'tu-vit_small_patch16_224' if m.name == 'dpt' else 'resnet34'
     if cfg.task is None and _segments(cfg): cfg.task = 'segmentation'
     if cfg.task is None and l.type == 'cross_entropy': cfg.task = 'singlelabel'
     if cfg.task: l.type = l.type or _default_loss(cfg)

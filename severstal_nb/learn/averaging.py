@@ -19,7 +19,7 @@ from torch.optim import swa_utils
 # %% ../../nbs/learn/06f_averaging.ipynb #b00bb3be
 from ..core.distributed import rank_world, sync_tensors
 from ..core.files import atomic_path
-from .callbacks import _mean_loss, _seed_everything, figures
+from .callbacks import _mean_loss, _seed_everything, meter_values
 from .checkpoints import better, epoch_file, save_weights
 from ..models import SteelModel
 from ..nets.inputs import to_float
@@ -81,7 +81,7 @@ def evaluate(
         logits = to_float(model(x))
         losses.append((float(loss(logits, y)), len(x)))
         if meter is not None: meter.update(logits, y)
-    return dict(valid_loss=_mean_loss(losses)) | figures(meter)
+    return dict(valid_loss=_mean_loss(losses)) | meter_values(meter)
 
 # %% ../../nbs/learn/06f_averaging.ipynb #1c26e7a4
 def _load_average(learn, paths:list, seed:int, epoch:int):

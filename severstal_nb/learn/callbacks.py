@@ -7,7 +7,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/learn/callbacks.html.md"""
 # %% auto #0
 __all__ = ['schedules', 'optimizers', 'TrainingError', 'own_random_numbers', 'make_schedule', 'pick', 'SteelOptim', 'Step',
            'Reseed', 'Accumulate', 'FreezeEncoder', 'Autocast', 'ScaleLoss', 'ScaledStep', 'Ranks', 'Measure',
-           'figures']
+           'meter_values']
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #64348f5d
 import contextlib, math, random, sys, time
@@ -244,9 +244,9 @@ class Measure(Step):
     def after_batch(self):
         if self.now is not None: self.now.update(self.learn.pred, self.learn.yb[0])
     def after_train(self):
-        self.row = dict(epoch=self.learn.epoch, train_loss=_mean_loss(self.losses)) | figures(self.train_meter, 'train_')
+        self.row = dict(epoch=self.learn.epoch, train_loss=_mean_loss(self.losses)) | meter_values(self.train_meter, 'train_')
     def after_validate(self):
-        self.row |= dict(valid_loss=_mean_loss(self.losses)) | figures(self.meter)
+        self.row |= dict(valid_loss=_mean_loss(self.losses)) | meter_values(self.meter)
         lr = float(self.learn.opt.opt.param_groups[-1]['lr'])
         self.row |= dict(lr=lr, seconds=time.time()-self.start, memory_mb=_peak_memory())
         self.row = from_rank0(self.row)
@@ -266,7 +266,7 @@ def _mean_loss(losses:list)->float:
     return sum(s for s,_ in parts)/n if n else float('nan')
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #ab508205
-def figures(
+def meter_values(
     meter, # a `Meter`, or None
     prefix:str='', # put before the names
 )->dict:

@@ -18,7 +18,7 @@ from pathlib import Path
 from ..core.plots import new_figure, plot_style, save_figure
 from ..data import SteelData
 from ..metrics.labels import most_confident_mistakes, presence_ci
-from ..metrics.masks import class_figure, pick_cases, recall_by_size, seg_ci
+from ..metrics.masks import class_value, pick_cases, recall_by_size, seg_ci
 from .compare import _monitored, columns, per_image, run_row
 from .figures import plot_cases, plot_confusion, plot_history, plot_label_cases, plot_labels
 from ..runs.config import load_config
@@ -101,8 +101,8 @@ def class_table(run:Run)->pd.DataFrame: # a row per class
     "Every per-class metric of a run: the columns are metrics, the rows classes."
     m = run.results['metrics']
     names = [k.removesuffix(f'_{run.classes[0]}') for k in m if k.endswith(f'_{run.classes[0]}')]
-    names = dict.fromkeys(n.removesuffix('_class') for n in names)  # of a class called "defect", see `class_figure`
-    return _named(pd.DataFrame({n: {c: m.get(class_figure(n, c)) for c in run.classes} for n in names}), 'class')
+    names = dict.fromkeys(n.removesuffix('_class') for n in names)  # of a class called "defect", see `class_value`
+    return _named(pd.DataFrame({n: {c: m.get(class_value(n, c)) for c in run.classes} for n in names}), 'class')
 
 # %% ../../nbs/reports/10j_run.ipynb #1305819c
 def fold_figure(run:Run, k:int):

@@ -110,7 +110,9 @@ class SteelOptim(OptimWrapper):
         super().__init__(opt=opt([dict(params=part, weight_decay=weight_decay*decays) for _,decays,part in inner], lr=lr))
     def _first(self): return [j for j,(i,_) in enumerate(self.kind) if i not in [k for k,_ in self.kind[:j]]]
     @property
-    def hypers(self)->list: return [super(SteelOptim, self).hypers[j] for j in self._first()]
+    def hypers(self)->list:
+        every = super().hypers
+        return [{k: v for k,v in every[j].items() if type(v) in (int, float)} for j in self._first()] # what TensorBoard can log
     @property
     def param_lists(self)->list:
         groups = [[] for _ in self._first()]

@@ -339,7 +339,8 @@ class _Batches:
     def __init__(self, ds, keys): self.ds, self.keys = ds, keys
     def __len__(self): return len(self.ds)
     def __getitems__(self, keys):
-        if isinstance(keys[0], tuple) and len(keys[0]) == 3: # as in training: (epoch, item, True)
+        if not isinstance(keys[0], tuple): return [self.ds[k] for k in keys] # of a loader that is not ours: it collates
+        if len(keys[0]) == 3: # as in training: (epoch, item, True)
             return self.ds.training().batch([k[:2] for k in keys])
         return self.ds.batch(keys)
     def __getattr__(self, name):

@@ -42,11 +42,13 @@ def _names(y, classes):
     "The classes of one item's labels: an index, or 0/1 for each."
     if y.ndim == 0: return classes[int(y)]
     return ', '.join(c for c, on in zip(classes, y) if on) or 'clean'
+def _flat(y): return [t for o in y for t in _flat(o)] if isinstance(y, (tuple, list)) else [y]
+
 def _draw(x, y, classes, ax, title=''):
     "One image [C,h,w] with its masks [K,h,w] or labels."
     image = (x if x.dtype == torch.uint8 else (x*255).round().byte()).cpu().numpy()
     image = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-    y = [o.cpu() for o in (y if isinstance(y, (tuple, list)) else (y,)) if o is not None]
+    y = [o.cpu() for o in _flat(y)]
     mask = next((o.numpy() > 0 for o in y if o.ndim == 3), np.zeros((0, *image.shape[:2]), bool))
     labels = next((o for o in y if o.ndim < 3), None)
     show_mask(image, mask, classes, ax, title + ('' if labels is None or len(mask) else _names(labels, classes)))
@@ -60,6 +62,13 @@ def _grid(n, h, w, rows=1):
     for ax in axes.flat: ax.set_axis_off()
     return axes.reshape(lines, rows, cols).swapaxes(1, 2).reshape(-1, rows)
 
+def _pairs(x, y, out, classes, titles=('truth  ', 'prediction  ')):
+    "Images with their truth above and a prediction below; the figure."
+    axes = _grid(len(x), *x.shape[-2:], rows=2)
+    for i, pair in enumerate(axes[:len(x)]):
+        for ax, what, t in zip(pair, (y, out), titles): _draw(x[i], _item(what, i), classes, ax, t if isinstance(t, str) else t[i])
+    return axes[0, 0].figure
+
 # %% ../../nbs/learn/06g_loaders.ipynb #e7a18733
 @patch
 def show_batch(self:StepLoader,
@@ -72,20 +81,25 @@ def show_batch(self:StepLoader,
     n = min(len(x), max_n)
     for i, (ax,) in enumerate(_grid(n, *x.shape[-2:])[:n]): _draw(x[i], _item(y, i), self.ds.classes, ax)
 
+# %% ../../nbs/learn/06g_loaders.ipynb #c6fbfefc
+class _Shown(tuple): "A batch for fastai's functions that go by type: images, or targets."
+
+def _first(y, n): return [_first(o, n) for o in y] if isinstance(y, (tuple, list)) else y[:n]
+
 # %% ../../nbs/learn/06g_loaders.ipynb #d1d18f71
 @patch
 def show_results(self:StepLoader,
     b, # a batch
     out, # decoded predictions: masks, labels or class indices
     max_n:int=4, # images at most
+    show:bool=True, # False: what fastai's `TensorBoardCallback` logs
     **kw, # fastai's other arguments are ignored
 ):
     "Draw the images of a batch: the truth above, the prediction below it."
-    x, *y = b
-    n, out = min(len(x), max_n), out[0] if isinstance(out, tuple) and len(out) == 1 else out
-    for i, (top, below) in enumerate(_grid(n, *x.shape[-2:], rows=2)[:n]):
-        _draw(x[i], _item(y, i), self.ds.classes, top, 'truth  ')
-        _draw(x[i], _item(out, i), self.ds.classes, below, 'prediction  ')
+    n, out = min(len(b[0]), max_n), out[0] if isinstance(out, tuple) and len(out) == 1 else out
+    x, y, out = (_first(o, n) for o in (b[0], list(b[1:]), out))
+    if not show: return _Shown((x, self.ds.classes)), _Shown(y), None, out
+    _pairs(x, y, out, self.ds.classes)
 
 # %% ../../nbs/learn/06g_loaders.ipynb #3f11626b
 class _Images:
@@ -157,7 +171,6 @@ def decode_batch(self:StepLoader,
     return [(x[i], *(decoded(_item(o, i)) for o in y)) for i in range(min(len(x), max_n))]
 
 # %% ../../nbs/learn/06g_loaders.ipynb #5afe80f8
-class _Shown(tuple): "A batch for `plot_top_losses`: images, or targets."
 @patch
 def _pre_show_batch(self:StepLoader, b, ctxs=None, max_n=9):
     "A batch in the form fastai's `plot_top_losses` takes."
@@ -168,7 +181,12 @@ def _pre_show_batch(self:StepLoader, b, ctxs=None, max_n=9):
 @dispatch
 def plot_top_losses(x:_Shown, y:_Shown, samples, outs, raws, losses, **kw):
     "Truth above, prediction below, with the loss."
-    (x, classes), rows = x, len(samples)
-    for (top, below), s, o, l in zip(_grid(rows, *x.shape[-2:], rows=2), samples, outs, losses):
-        _draw(s[0], s[1:], classes, top, f'loss {l.item():.3f}  truth  ')
-        _draw(s[0], tuple(o), classes, below, 'prediction  ')
+    (x, classes), n = x, len(samples)
+    _pairs(x[:n], _first(list(y), n), [torch.stack([o[j] for o in outs]) for j in range(len(outs[0]))], classes,
+           ([f'loss {l.item():.3f}  truth  ' for l in losses], 'prediction  '))
+
+# %% ../../nbs/learn/06g_loaders.ipynb #8b3ce4f0
+@dispatch
+def tensorboard_log(x:_Shown, y:_Shown, samples, outs, writer, step):
+    "The pictures of `show_results` as a figure in TensorBoard."
+    writer.add_figure('Sample results', _pairs(x[0], list(y), outs, x[1]), step)

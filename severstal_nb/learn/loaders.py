@@ -16,6 +16,7 @@ from fastcore.basics import patch
 from fastcore.foundation import L
 from plum import dispatch
 from ..core.images import read_image
+from ..core.plots import WIDE
 from ..data import SteelData, show_mask
 from .dataset import StepLoader
 
@@ -58,7 +59,7 @@ def _grid(n, h, w, rows=1):
     import matplotlib.pyplot as plt
     cols = 1 if w > 3*h else 2 if w > 1.5*h else 4
     lines = -(-n//cols)
-    fig, axes = plt.subplots(lines*rows, cols, figsize=(8, lines*rows*(8/cols*h/w + .3)), squeeze=False, layout='compressed')
+    fig, axes = plt.subplots(lines*rows, cols, figsize=(WIDE[0], lines*rows*(WIDE[0]/cols*h/w + .3)), squeeze=False, layout='compressed')
     for ax in axes.flat: ax.set_axis_off()
     return axes.reshape(lines, rows, cols).swapaxes(1, 2).reshape(-1, rows)
 

@@ -367,14 +367,8 @@ def make_kaggle(
 # %% ../nbs/01b_synthetic.ipynb #667d69ec
 #: part of the folder's name: a change of the drawing must not find older strips
 version = 4
-def _synthetic_root(
-    n:int=200,
-    height:int=256, width:int=1600,
-    seed:int=0,
-    balanced:bool=False,
-    n_test:int=0,
-    duplicates:int=0,
-)->Path: # a folder in Kaggle's layout
+def _synthetic_root(n:int=200, height:int=256, width:int=1600, seed:int=0, balanced:bool=False, n_test:int=0,
+                    duplicates:int=0)->Path:
     "Folder with these strips, made by `make_kaggle` when it is not there yet."
     home = Path(tempfile.gettempdir())/f'severstal_nb-{os.getuid() if hasattr(os, "getuid") else "user"}'
     root = home/'-'.join(map(str, (f'v{version}', n, n_test, height, width, seed, int(balanced), duplicates)))

@@ -30,9 +30,7 @@ def _submission_rows(image_id:str, masks, form:str='today', every_row:bool=False
     return rows or [[image_id, '', 0]]
 
 # %% ../../nbs/decide/08b_submission.ipynb #a64f4d5d
-def _submission_form(
-    path, # of a submission
-)->str: # 'today' or '2019'
+def _submission_form(path)->str:
     "Which form a CSV has, by its header. Raises `ValueError` on another header."
     with open(path, newline='', encoding='utf-8-sig') as f: header = next(csv.reader(f), [])
     for form,cols in _HEADERS.items():

@@ -27,9 +27,7 @@ class TrainingError(ValueError):
     "Training cannot start or go on; the message says what to change."
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #8d2a592e
-def _seed_everything(
-    *parts:int, # for instance seed, epoch, rank
-):
+def _seed_everything(*parts:int):
     "Seed Python's, numpy's and torch's generators with a mixture of `parts`."
     a, b, c = np.random.SeedSequence([int(p) for p in parts]).generate_state(3, np.uint64)
     random.seed(int(a))

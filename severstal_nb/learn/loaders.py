@@ -44,7 +44,6 @@ def _names(y, classes):
     if y.ndim == 0: return classes[int(y)]
     return ', '.join(c for c, on in zip(classes, y) if on) or 'clean'
 def _flat(y): return [t for o in y for t in _flat(o)] if isinstance(y, (tuple, list)) else [y]
-
 def _draw(x, y, classes, ax, title=''):
     "One image [C,h,w] with its masks [K,h,w] or labels."
     image = (x if x.dtype == torch.uint8 else (x*255).round().byte()).cpu().numpy()
@@ -62,7 +61,6 @@ def _grid(n, h, w, rows=1):
     fig, axes = plt.subplots(lines*rows, cols, figsize=(WIDE[0], lines*rows*(WIDE[0]/cols*h/w + .3)), squeeze=False, layout='compressed')
     for ax in axes.flat: ax.set_axis_off()
     return axes.reshape(lines, rows, cols).swapaxes(1, 2).reshape(-1, rows)
-
 def _pairs(x, y, out, classes, titles=('truth  ', 'prediction  ')):
     "Images with their truth above and a prediction below; the figure."
     axes = _grid(len(x), *x.shape[-2:], rows=2)
@@ -84,7 +82,6 @@ def show_batch(self:StepLoader,
 
 # %% ../../nbs/learn/06g_loaders.ipynb #c6fbfefc
 class _Shown(tuple): "A batch for fastai's functions that go by type: images, or targets."
-
 def _first(y, n): return [_first(o, n) for o in y] if isinstance(y, (tuple, list)) else y[:n]
 
 # %% ../../nbs/learn/06g_loaders.ipynb #d1d18f71

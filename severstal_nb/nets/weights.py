@@ -81,9 +81,7 @@ def _read(path):
     return {k:v for k,v in state.items() if isinstance(v, Tensor)} if isinstance(state, dict) else {}, '.'.join(parts)
 
 # %% ../../nbs/nets/03b_weights.ipynb #0130bf09
-def _read_tensors(
-    path, # .safetensors, or .pt/.pth/.bin/.ckpt with tensors and plain values
-)->dict: # name → tensor
+def _read_tensors(path)->dict:
     "The tensors of a file, averaged ones (EMA) where it has them. Raises `ValueError` when opening could run code, or it is damaged."
     return _read(path)[0]
 

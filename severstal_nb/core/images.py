@@ -30,7 +30,11 @@ def split_member(
 
 # %% ../../nbs/core/00b_images.ipynb #52c97a5c
 @lru_cache(maxsize=16)
-def _open_zip(archive, mtime, pid): return zipfile.ZipFile(archive)
+def _open_zip(archive, mtime, pid):
+    z = zipfile.ZipFile(archive)
+    for i in z.infolist():                                                    # older .NET separates with backslashes
+        if '\\' in i.filename: i.filename = i.filename.replace('\\', '/'); z.NameToInfo[i.filename] = i
+    return z
 def open_zip(archive)->zipfile.ZipFile:
     "The archive, opened once per process, and again when the file has changed. Raises `ImageError`."
     try: return _open_zip(str(archive), os.stat(archive).st_mtime_ns, os.getpid())

@@ -9,7 +9,9 @@ __all__ = ['KAGGLE_CLASSES', 'read_table', 'find_columns', 'parse_row', 'class_n
 
 # %% ../../nbs/formats/01c_kaggle.ipynb #921c41b3
 import csv, io, os, re
+from collections import Counter
 from pathlib import PurePosixPath
+from unicodedata import normalize
 from ..core.images import EXTENSIONS, ImageError, Place, read_bytes
 
 # %% ../../nbs/formats/01c_kaggle.ipynb #74cd2756
@@ -30,8 +32,9 @@ def read_table(
     if not head: raise ValueError(f'{path}: empty CSV file ({len(raw)} bytes)')
     sep = max(',;\t', key=head.count)
     def fields(line):
-        quoted = '"' in line and len(line) < 100_000                      # the csv module refuses longer fields
-        return [f.strip() for f in (next(csv.reader([line], delimiter=sep)) if quoted else line.split(sep))]
+        if '"' not in line: return [f.strip() for f in line.split(sep)]
+        if len(line) > csv.field_size_limit(): csv.field_size_limit(len(line))   # a long mask; pandas quotes every field
+        return [f.strip() for f in next(csv.reader([line], delimiter=sep))]
     return fields(head), [(i, fields(line)) for i,line in lines]
 
 # %% ../../nbs/formats/01c_kaggle.ipynb #22692a8d
@@ -50,11 +53,12 @@ def find_columns(
                      'expected ImageId,ClassId,EncodedPixels or ImageId_ClassId,EncodedPixels')
 
 # %% ../../nbs/formats/01c_kaggle.ipynb #f6842a33
+_NOTHING = ('', 'nan', 'none', 'null', '<na>', '-1', '0', '-1 -1', '0 0')
 def parse_row(
     fields:list, # of one row
     header:list, # column names
     cols:tuple, # from `find_columns`
-)->tuple[str,str,str]: # image name, class text, run-length string
+)->tuple[str,str,str]: # image name, class text, run-length string; both '' in a row that says 'clean'
     "Image name, class and run-length string of a row. Raises `ValueError` with the reason."
     at_image,at_class,at_pixels = cols
     if fields == header: raise ValueError('the header once more')
@@ -66,14 +70,17 @@ def parse_row(
         name,sep,klass = name.rpartition('_')
         if not sep: raise ValueError(f'{klass!r} is not IMAGE_CLASS')
     if not name: raise ValueError('no image name')
-    return name, klass, '' if rle.lower() in ('nan','none','null') else rle
+    empty = lambda text: '' if text.lower() in _NOTHING else text
+    return name, klass if empty(rle) else empty(klass), empty(rle)
 
 # %% ../../nbs/formats/01c_kaggle.ipynb #064fb881
 def class_number(
     text:str, # as the CSV has it
     n:int, # how many classes there are
+    names=(), # their names, which the CSV may use instead
 )->int: # 1 to `n`
-    "The class of an id, which may have become a float ('3.0'). Raises `ValueError`."
+    "The class of an id, which may have become a float ('3.0'), or of a name. Raises `ValueError`."
+    if (t := re.sub(r'\.0*$', '', text.strip())) in names: return names.index(t)+1
     m = re.fullmatch(r'(\d{1,9})(\.0*)?', text.strip())
     if not m or not 1 <= int(m[1]) <= n: raise ValueError(f'unknown class {text!r} (known are 1 to {n})')
     return int(m[1])
@@ -81,25 +88,31 @@ def class_number(
 # %% ../../nbs/formats/01c_kaggle.ipynb #b64c2818
 KAGGLE_CLASSES = ['1','2','3','4']  # as the competition numbers them
 def kaggle_classes(
-    classes, # names; None: the competition's; 'auto': 1 to the largest id of the table
+    classes, # names; None: the competition's, and more if the table has them; 'auto': 1 to the largest id of the table
     rows:list, # from `read_table`
     header:list, # column names
     cols:tuple, # from `find_columns`
 )->list[str]:
-    "Class names for a table. Raises `ValueError` for another word than 'auto'."
-    if classes is None: return list(KAGGLE_CLASSES)
-    if not isinstance(classes, str): return [str(c) for c in classes]
-    if classes != 'auto': raise ValueError(f"classes is a list of names or 'auto', found {classes!r}")
-    ids = [0]
+    "Class names for a table. Raises `ValueError` for another word than 'auto', or when the table has names for ids."
+    if classes is not None and not isinstance(classes, str): return [str(c) for c in classes]
+    if classes not in (None,'auto'): raise ValueError(f"classes is a list of names or 'auto', found {classes!r}")
+    ids,names = Counter(), Counter()
     for _,fields in rows:
-        try: ids.append(class_number(parse_row(fields, header, cols)[1], 10**4))
-        except ValueError: pass
-    return [str(k+1) for k in range(max(ids))]
+        try: text = parse_row(fields, header, cols)[1]
+        except ValueError: continue
+        try: ids[class_number(text, 10**4)] += 1
+        except ValueError: names[text] += text != ''
+    if classes is None and names['0'] > 1:
+        raise ValueError(f'the class ids begin with 0: data.classes=[{",".join(map(str, range(max(ids, default=0)+1)))}] reads them so')
+    if +names and not ids:
+        raise ValueError(f"the class column holds names: data.classes=[{','.join(sorted(+names))}] reads them, in this order")
+    n = max(ids, default=0) if classes == 'auto' else max(4, *(k for k in ids if ids[k] > 1 or all(ids[j] for j in range(1, k))), 0)
+    return [str(k+1) for k in range(n)]
 
 # %% ../../nbs/formats/01c_kaggle.ipynb #38a70eb5
 def _stem(name):
     "The name without folders and without the ending of an image file; a dot elsewhere is part of the name."
-    last = PurePosixPath(name.replace('\\', '/')).name
+    last = PurePosixPath(normalize('NFC', name.replace('\\', '/'))).name
     stem,ext = os.path.splitext(last)
     return (stem if ext.lower() in EXTENSIONS else last).casefold()
 class ImageNames:
@@ -107,11 +120,12 @@ class ImageNames:
     def __init__(self,
         names, # of the image files that are there
     ):
-        self.names,self.stems,self.loose = set(names),{},{}
+        self.names,self.stems,self.loose = {normalize('NFC', n):n for n in names},{},{}
         for n in names: self.stems.setdefault(_stem(n), []).append(n)
     def __call__(self, name):
-        "The file's name, or None; loose matches are kept in `loose`."
-        if name in self.names: return name
+        "The file's name, or None; loose matches are kept in `loose`. Raises `ValueError` when several files fit."
+        if (same := normalize('NFC', name)) in self.names: return self.names[same]
         like = self.stems.get(_stem(name), [])
-        if len(like) == 1: self.loose[name] = like[0]
+        if len(like) > 1: raise ValueError(f"{len(like)} images fit, such as {' and '.join(like[:2])}: give the folder, too")
+        if like: self.loose[name] = like[0]
         return self.loose.get(name)

@@ -7,7 +7,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/formats/pairs.html.md"""
 # %% auto #0
 __all__ = ['SPLITS', 'MASK_WORDS', 'folder_kind', 'name_split', 'split_masks', 'match_names', 'Pairs', 'numbered', 'pair_masks']
 
-# %% ../../nbs/formats/01e_pairs.ipynb #e7d9b8bb
+# %% ../../nbs/formats/01e_pairs.ipynb #edfb4913
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from unicodedata import normalize
 from ..core.images import EXTENSIONS
 
-# %% ../../nbs/formats/01e_pairs.ipynb #7c21c37e
+# %% ../../nbs/formats/01e_pairs.ipynb #0f40a414
 SPLITS = dict(train='train', training='train', valid='valid', val='valid', validation='valid', test='test', testing='test')
 _KINDS = {word:kind for kind,words in dict(
     image='image images img imgs data dataset datasets picture pictures photo photos imgdir zip zips archive rgb input inputs',
@@ -32,11 +32,12 @@ def folder_kind(
     words = re.split(r'[\W\d_]+', normalize('NFC', name).lower())
     split = next((SPLITS[w] for w in words if w in SPLITS), None)
     rest = ''.join(w for w in words if w not in SPLITS)
-    kind = _KINDS.get(rest) or ('image' if rest.endswith('images') else None)
+    first = _KINDS[words[0]] if words[0] in ('img','imgs','images','ann','anns','annotations','masks') else None   # img_dmg
+    kind = _KINDS.get(rest) or ('image' if rest.endswith('images') else first)
     if kind: return kind, split
     return ('split',split) if split and rest in ('','public','private','mixed','privatemixed','set','part') else ('name',None)
 
-# %% ../../nbs/formats/01e_pairs.ipynb #11f96613
+# %% ../../nbs/formats/01e_pairs.ipynb #23f7ed65
 def name_split(
     name:str, # relative path of a file
 )->str|None: # 'train' | 'valid' | 'test'
@@ -49,7 +50,7 @@ def _stem(name):
     stem = normalize('NFC', PurePosixPath(name).stem)
     return stem.rpartition('.')[0] if stem.lower().endswith(EXTENSIONS) else stem
 
-# %% ../../nbs/formats/01e_pairs.ipynb #042a6288
+# %% ../../nbs/formats/01e_pairs.ipynb #1e7bc7bf
 MASK_WORDS = ('mask','masks','gt','label','labels','seg','segmentation','groundtruth','annotation','target')
 def _word(stem):
     "Whether a name begins or ends with a word for masks."
@@ -66,7 +67,7 @@ def split_masks(
     is_mask = set(masks)
     return [n for n in names if n not in is_mask], masks
 
-# %% ../../nbs/formats/01e_pairs.ipynb #fd5c24f2
+# %% ../../nbs/formats/01e_pairs.ipynb #495d27e9
 def _tails(stem, suffix=None):
     "[(name of the image, what goes on)] that the name of a mask can mean, the longest first."
     if suffix and not suffix.startswith('.'): return [(stem.removesuffix(suffix), '')]*stem.endswith(suffix)
@@ -97,7 +98,7 @@ def match_names(
             if hit: found[m] = hit[0], tail, hit[1]; break
     return found
 
-# %% ../../nbs/formats/01e_pairs.ipynb #57ef7b00
+# %% ../../nbs/formats/01e_pairs.ipynb #c16e69d1
 @dataclass
 class Pairs:
     "Which mask files belong to which image, and what was left over."
@@ -116,17 +117,14 @@ def _adds(tail):
     "What the name of a mask adds, without words for masks."
     return '_'.join(p for p in re.split(r'[_\-. ]', tail) if p and p.lower() not in MASK_WORDS and p.lower() not in ('ground','truth'))
 
-# %% ../../nbs/formats/01e_pairs.ipynb #cd858d1b
+# %% ../../nbs/formats/01e_pairs.ipynb #235b0039
 def _shared(image, mask):
     "(folder, how) that image and mask share: 'own' layouts make it a class, 'above' if there are several, 'open' is open."
-    named,kinds,folders = _named(mask), _kinds(mask), mask.split('/')[:-1]
-    named = [f for f in named if folder_kind(f)[0] == 'name']
+    named = [f for f in _named(mask) if folder_kind(f)[0] == 'name']
     if not named or named[-1] not in _named(image): return None, None
-    at = max(j for j,f in enumerate(folders) if normalize('NFC', f) == named[-1])
-    if 'mask' in kinds[:at]:
-        inside = 'image' in [folder_kind(f)[0] for f in image.split('/')[:-1][:[normalize('NFC', f) for f in image.split('/')].index(named[-1])]]
-        return named[-1], 'open' if inside else 'own'
-    return named[-1], 'own' if 'bad' in kinds or re.fullmatch(r'(?i)(class|type|defect)[ _-]?\d+', named[-1]) else 'above'
+    above = lambda name: _kinds(name)[:normalize('NFC', name).split('/').index(named[-1])]
+    if 'mask' in above(mask): return named[-1], 'open' if 'image' in above(image) else 'own'
+    return named[-1], 'own' if 'bad' in _kinds(mask) or re.fullmatch(r'(?i)(class|type|defect)[ _-]?\d+', named[-1]) else 'above'
 def pair_masks(
     images:list, masks:list, # relative paths
     suffix:str|None=None, # how the names of masks end, where that is known

@@ -36,19 +36,23 @@ def _split_seed(cfg:Config)->int:
     "Seed of the split, of `data.limit` and of synthetic strips; that of the net is `training.seed`."
     return cfg.training.seed if cfg.data.split_seed is None else cfg.data.split_seed
 
+# %% ../../nbs/runs/10d_build.ipynb #c5d321de
+_READ = ('images', 'masks', 'csv', 'suffix', 'classes', 'leave_out', 'ignore', 'map', 'white_level')  # for `read_data`
+
 # %% ../../nbs/runs/10d_build.ipynb #905bc03e
 def open_data(
     cfg:Config,
 )->SteelData:
     "The data that `cfg.data` describes, cut down as it says. Raises `ConfigError` when nothing is left."
     d, seed = cfg.data, _split_seed(cfg)
+    kw = {k: 'auto' if v == ['auto'] else v for k in _READ if (v := getattr(d, k)) not in (None, [])}
     if d.root in (None, 'synthetic'):
+        if bad := kw.keys() - {'classes'}: raise ConfigError(f'data.{min(bad)}: synthetic strips are not read from files; give data.root')
         data = synthetic_data(d.n_train, d.height, d.width, seed, d.balanced)
-        if d.classes and len(d.classes) != data.K: raise ConfigError(f'data.classes: {len(d.classes)} names, but synthetic strips have {data.K} classes')
-        data.classes = list(d.classes or data.classes)
-    else:
-        kw = {k: getattr(d, k) for k in ('images', 'masks', 'classes') if getattr(d, k) is not None}
-        data = read_data(d.root, reader=d.reader, color=d.color, **kw)
+        names = data.classes if kw.get('classes', 'auto') == 'auto' else d.classes
+        if len(names) != data.K: raise ConfigError(f'data.classes: {len(names)} names, but synthetic strips have {data.K} classes')
+        data.classes = list(names)
+    else: data = read_data(d.root, reader=d.reader, color=d.color, **kw)
     if d.only_defective: data = data.subset(np.asarray(data.labels).any(1))
     if d.limit and d.limit < len(data):
         data = data.subset(np.sort(np.random.default_rng(seed).permutation(len(data))[:d.limit]))

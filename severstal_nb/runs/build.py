@@ -19,11 +19,11 @@ from ..duplicates import find_duplicates, group_ids, read_duplicates
 from ..learn.augment import make_augment
 from ..learn.dataset import SteelDataset, make_loaders
 from ..learn.store import DecodedStore
-from ..losses import create_loss
+from ..losses import auto_pos_weight, create_loss, dynamic_alpha
 from ..metrics.meters import AccuracyMeter, PresenceMeter, SegmentationMeter, SingleLabelMeter, TwoHeadMeter
 from ..models import create_model, freeze_encoder, start_bias
 from ..readers import read_data
-from .config import model_name
+from .config import loss_takes, model_name
 from .settings import Config, ConfigError, unknown
 from ..splits import make_folds, make_holdout, straddling
 from ..synthetic import synthetic_data
@@ -162,10 +162,10 @@ def build_loss(
     labels:np.ndarray, # bool [N,K] of the training images
 ):
     "The loss that `cfg.loss` describes; class weights come from the training labels only."
-    l = cfg.loss
-    kw = dict(gamma=l.gamma, alpha=l.alpha, pos_weight=l.pos_weight, label_smoothing=l.label_smoothing, labels=labels)
-    if l.type == 'joint': kw['label_weight'] = l.label_weight
-    return create_loss(l.type, task='segmentation' if cfg.task == 'segmentation' else 'classification', **kw)
+    kw = {k: v for k in loss_takes(cfg.loss.type) if (v := getattr(cfg.loss, k)) is not None}
+    if kw.get('alpha') == 'dynamic': kw['alpha'] = dynamic_alpha(labels)
+    if kw.get('pos_weight') == 'auto': kw['pos_weight'] = auto_pos_weight(labels)
+    return create_loss(cfg.loss.type, 'segmentation' if cfg.task == 'segmentation' else 'classification', labels=labels, **kw)
 
 # %% ../../nbs/runs/10d_build.ipynb #60e63146
 def _build_augment(cfg:Config, height:int, width:int):

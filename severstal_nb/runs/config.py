@@ -34,7 +34,7 @@ def list_presets()->list[str]:
 def _constants(text:str, path)->dict:
     "Settings of a Python file, which is not run: known names with constants. Other capital names are said. Raises `ConfigError`."
     try: tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as e: raise ConfigError(f'{path}: not Python: {e}') from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as e: raise ConfigError(f'{path}: not Python: {e.msg if isinstance(e, SyntaxError) else e}') from None
     body = [o for n in tree.body for o in (n.body if isinstance(n, ast.ClassDef) else [n])]  # also of `class Config:`
     all_names = {o.id for n in ast.walk(tree) if isinstance(n, (ast.Assign, ast.AnnAssign)) for t in getattr(n, 'targets', None) or [n.target]
                  for o in ast.walk(t) if isinstance(o, ast.Name) and o.id.isupper()}
@@ -46,8 +46,8 @@ def _constants(text:str, path)->dict:
             except (KeyError, ValueError, TypeError, SyntaxError, RecursionError, MemoryError): found.pop(name, None)
     known = {*OLD_NAMES, *_SWITCHES, *_SIZES}
     out = {k: list(v) if isinstance(v, (tuple, set)) else v for k,v in found.items() if k in known}
-    for what,names in (('mean nothing here', all_names - known), ('are computed, so not read', all_names & known - out.keys())):
-        if names: _LOG.warning(f'{path}: {", ".join(sorted(names))} {what}')
+    for what,names in (('no meaning here', all_names - known), ('not a plain NAME = constant, so not read', all_names & known - out.keys())):
+        if names: _LOG.warning(f'{Path(path).name}: {", ".join(sorted(names))}: {what}')
     return {'preset': 'unet_baseline'} | out
 
 # %% ../../nbs/runs/10b_config.ipynb #6ac58377
@@ -118,7 +118,8 @@ def _translate(pairs:dict)->dict:
     def put(key, v, name):
         if key in out and out[key] != v: raise ConfigError(f'{name} is {key} here, and {key}={show(out[key])} is given, too: leave one out')
         out[key] = v
-    on = {k: _typed('predict.holes', pairs[k], k) for k in _SWITCHES if k in pairs}  # true or false
+    on = {k: str(pairs[k]).lower() == 'true' for k in _SWITCHES if k in pairs}
+    if bad := [k for k in on if str(pairs[k]).lower() not in ('true', 'false')]: raise ConfigError(f'{bad[0]}={pairs[bad[0]]}: expected True or False')
     if on.keys() & {'USE_CROPS', 'USE_PRECROPPED'}:
         stored = on.get('USE_PRECROPPED', False)
         mode = 'full' if not on.get('USE_CROPS', stored) else 'precropped' if stored else 'crops'
@@ -131,7 +132,7 @@ def _translate(pairs:dict)->dict:
         if k == 'ENCODER_WEIGHTS' and out[new] is None: put('model.pretrained', False, k)
     if sizes := [k for k in _SIZES if k in pairs]:
         if len(sizes) < 2: raise ConfigError(f'{sizes[0]}: give both IMG_HEIGHT and IMG_WIDTH')
-        put('data.image_size', [_typed('data.batch_size', pairs[k], k) for k in _SIZES], 'IMG_HEIGHT')
+        put('data.image_size', _typed('data.image_size', [int(v) if str(v := pairs[k]).isdecimal() else v for k in _SIZES], 'IMG_HEIGHT, IMG_WIDTH'), _SIZES[0])
     return out
 
 # %% ../../nbs/runs/10b_config.ipynb #215c4288
@@ -267,7 +268,7 @@ def _check_loss(cfg):
         v = getattr(cfg.loss, k)
         if v == getattr(usual, k) or k in loss_takes(name): continue
         raise ConfigError(f'loss.{k}={show(v)}: loss {name or "of a classifier"} has no option {k}; '
-                          f'{", ".join(o for o in own if k in loss_takes(o)) or "none for this model"} has')
+                          f'losses with it: {", ".join(o for o in own if k in loss_takes(o)) or "none for this model"}')
 
 # %% ../../nbs/runs/10b_config.ipynb #901b962b
 _USUAL = frozenset('''

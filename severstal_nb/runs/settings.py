@@ -126,6 +126,7 @@ class AugmentConfig:
     side_bars: float = key(0., 'black bars at the sides, as at the end of a coil', lo=0, hi=1)
     shift: float = key(0., 'cyclic shift along the strip', lo=0, hi=1)
     elastic: float = key(0., 'elastic deformation', lo=0, hi=1)
+    own: list[str] = key([], 'transforms of your own (--plugin), with their probability: [dust:0.3]')
 
 # %% ../../nbs/runs/10a_settings.ipynb #00ee3076
 @dataclass

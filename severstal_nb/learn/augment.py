@@ -9,7 +9,7 @@ __all__ = ['apply_augment', 'SideBars', 'CyclicShift', 'CropDefect', 'DefectBlac
            'make_augment']
 
 # %% ../../nbs/learn/06a_augment.ipynb #6f107a09
-import os, random
+import os, random, re
 
 # %% ../../nbs/learn/06a_augment.ipynb #987f8a60
 os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')  # it would ask the network for a newer version

@@ -310,10 +310,12 @@ def load_plugin(
     path = Path(path).resolve()
     if PLUGINS.get(path.name) == path: return
     if path.suffix != '.py' or not path.is_file(): raise ConfigError(f'plugin {path}: expected a Python file')
-    if path.stem in sys.modules or importlib.util.find_spec(path.stem): raise ConfigError(f'plugin {path}: a module {path.stem} is there already, rename the file')
-    sys.path.append(str(path.parent)) # for worker processes, and for files beside it
+    spec = importlib.util.find_spec(path.stem) if path.stem.isidentifier() else None
+    if not path.stem.isidentifier() or path.stem in sys.modules or spec and Path(spec.origin or '').resolve() != path:
+        raise ConfigError(f'plugin {path}: rename the file, {path.stem} is no name for a module or one is there already')
+    if not spec: sys.path.append(str(path.parent)) # for worker processes, and for files beside it
     try: importlib.import_module(path.stem)
-    except Exception as e: raise ConfigError(f'plugin {path}: {type(e).__name__}: {" ".join(str(e).split())}') from e
+    except (Exception, SystemExit) as e: raise ConfigError(f'plugin {path}: {type(e).__name__}: {" ".join(str(e).split())}') from e
     PLUGINS[path.name] = path
 
 # %% ../../nbs/runs/10b_config.ipynb #dc01008e

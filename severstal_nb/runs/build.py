@@ -24,7 +24,7 @@ from ..losses import auto_pos_weight, create_loss, dynamic_alpha
 from ..metrics.meters import AccuracyMeter, PresenceMeter, SegmentationMeter, SingleLabelMeter, TwoHeadMeter
 from ..models import create_model, freeze_encoder, start_bias
 from ..readers import read_data
-from .config import loss_takes, model_name
+from .config import _loss_takes, model_name
 from .settings import Config, ConfigError, show, unknown
 from ..splits import make_folds, make_holdout, straddling
 from ..synthetic import synthetic_data
@@ -169,7 +169,7 @@ def build_loss(
     labels:np.ndarray, # bool [N,K] of the training images
 ):
     "The loss that `cfg.loss` describes; class weights come from the training labels only."
-    kw = {k: v for k in loss_takes(cfg.loss.type) if (v := getattr(cfg.loss, k)) is not None}
+    kw = {k: v for k in _loss_takes(cfg.loss.type) if (v := getattr(cfg.loss, k)) is not None}
     if kw.get('alpha') == 'dynamic': kw['alpha'] = dynamic_alpha(labels)
     if kw.get('pos_weight') == 'auto': kw['pos_weight'] = auto_pos_weight(labels)
     return create_loss(cfg.loss.type, 'segmentation' if cfg.task == 'segmentation' else 'classification', labels=labels, **kw)

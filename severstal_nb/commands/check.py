@@ -68,10 +68,10 @@ def _check_machine(root='runs'):
     folder = next(p for p in (Path(root).absolute(), *Path(root).absolute().parents) if p.exists())
     free = shutil.disk_usage(folder).free/2**30
     yield _Line(free > 2, 'disk', f'{free:.1f} GB free for {root}', 'make room, or choose another run.root')
-    good = folder.is_dir() and os.access(folder, os.W_OK)
-    yield _Line(good, 'run.root', f"{root} can{'' if good else 'not'} be written", 'choose a folder you may write to')
     try: yield _Line(True, 'decoded images', store_line())
     except (OSError, ValueError) as e: yield _Line(False, 'decoded images', str(e), 'SEVERSTAL_CACHE and SEVERSTAL_CACHE_GB say where they lie and how much they may take')
+    good = folder.is_dir() and os.access(folder, os.W_OK)
+    yield _Line(good, 'run.root', f"{root} can{'' if good else 'not'} be written", 'choose a folder you may write to')
 
 # %% ../../nbs/commands/11b_check.ipynb #ea2bb1ec
 def _problem_line(what:str, problems, todo:str, show:int=3)->_Line:

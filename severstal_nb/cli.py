@@ -14,7 +14,7 @@ from pathlib import Path
 
 # %% ../nbs/11_cli.ipynb #ee9feaad
 from .core.names import nearest
-from .runs.config import check_paths, differing, load_config, to_yaml
+from .runs.config import check_paths, differing, load_config, load_plugin, to_yaml
 from .runs.settings import ConfigError, config_help, sweep
 
 # %% ../nbs/11_cli.ipynb #a7b25a5f
@@ -63,6 +63,8 @@ def parse_command(
     p = _Parser(prog=f'severstal {name}', description=c.help, formatter_class=argparse.RawDescriptionHelpFormatter,
                epilog=c.epilog() if c.epilog and {'-h', '--help'} & set(argv) else None, allow_abbrev=False)
     for names,kw in c.arguments: p.add_argument(*names, **kw)
+    p.add_argument('--plugin', action='append', default=[], metavar='FILE',
+                   help='Python file of yours to run first: it registers nets, losses, augmentations (may be repeated)')
     p.add_argument('--debug', action='store_true', help='show the traceback of an error (also SEVERSTAL_DEBUG=1)')
     args, rest = p.parse_known_args(argv)
     if hasattr(args, 'overrides'):
@@ -144,7 +146,8 @@ def _check(args):
 # %% ../nbs/11_cli.ipynb #a82a34db
 @command('Train and write a run folder.',
          arg('overrides', nargs='*', default=[], metavar='key=value', help='preset=NAME, keys as below, or resume=RUN'),
-         arg('--config', metavar='FILE', help='your own YAML, over the preset and under the keys'),
+         arg('--config', '--from', metavar='FILE',
+             help='your own YAML, over the preset and under the keys; or config.py of the U-Net baseline, read and not run'),
          arg('-m', '--multirun', action='store_true', help='a=1,2 b=3,4 trains every combination, one after the other'),
          arg('--print', action='store_true', help='print the config and stop'),
          epilog=lambda: f'keys, their defaults, types and meaning:\n\n{config_help()}')
@@ -311,6 +314,7 @@ def _main(argv)->int:
         raise UsageError(f'unknown command {name!r}, did you mean {" or ".join(near)}?')
     args = parse_command(name, rest)
     _settle(args.debug)
+    for o in args.plugin: load_plugin(o)
     return COMMANDS[name].run(args) or 0
 
 # %% ../nbs/11_cli.ipynb #f9ec4067

@@ -49,7 +49,7 @@ class _Events:
 def _train_fold(cfg:Config, data:SteelData, fold:int, folder, device='cpu', resume=None, log=LOG)->dict:
     "Train one fold, keep its best model, predict its own images."
     folder, t, rows, (rank, world) = Path(folder), cfg.training, fold_rows(data, fold), rank_world()
-    dls = build_loaders(cfg, data, rows, device, rank, world, folder.parent/'decoded')
+    dls = build_loaders(cfg, data, rows, device, rank, world)
     model = build_model(cfg, data.subset(rows.train), t.seed + fold)
     if report := getattr(model, 'weights_report', None): log.info(f'weights {report}')
     events = _Events(folder)
@@ -97,7 +97,7 @@ def start_run(path, cfg:Config, data:SteelData, device='cpu'):
     data.problems.to_csv(path/'problems.csv', index=False)
 
 # %% ../nbs/10_experiment.ipynb #62b60ff8
-_MOVABLE = ('run.root', 'run.name', 'training.device', 'data.num_workers', 'data.root', 'data.fold')
+_MOVABLE = ('run.root', 'run.name', 'training.device', 'data.num_workers', 'data.root', 'data.fold', 'data.store')
 
 # %% ../nbs/10_experiment.ipynb #feeda9c7
 def _check_same_config(cfg:Config, path):
@@ -132,8 +132,7 @@ def finish_run(path, cfg:Config, data:SteelData, device='cpu', log=LOG)->Run:
     image_table(data, **per_image).to_csv(path/'per_image.csv', index=False)
     write_json(path/'thresholds.json', found['thresholds'])
     test = fold_rows(data, 0).test
-    if len(test) and cfg.data.split_strategy != 'kfold':
-        found['test'] = test_results(Predictor(run, [0], device), data.subset(test))
+    if len(test): found['test'] = test_results(Predictor(run, done, device), data.subset(test))
     folds = {k: read_json(path/f'fold_{k}'/'results.json') for k in done}
     write_json(path/'results.json', dict(format=1, task=cfg.task, classes=data.classes, n_images=len(data), **found,
                                          folds=folds, config=cfg.to_dict(), hyper_parameters=hyper_parameters(cfg)))
@@ -141,7 +140,8 @@ def finish_run(path, cfg:Config, data:SteelData, device='cpu', log=LOG)->Run:
     else: draw_labels(path/'figures', data, **per_image, single=cfg.task == 'singlelabel')
     if cfg.data.split_strategy == 'none':
         log.warning('data.split_strategy=none: these scores are of the training images themselves')
-    log.info(result_line(found['metrics'], cfg.task))
+    log.info(result_line(found['metrics'], cfg.task, 'out of fold' if cfg.data.split_strategy == 'kfold' else 'validation'))
+    if len(test): log.info(result_line(found['test'], cfg.task, f'test, {len(test)} images'))
     return load_run(path)
 
 # %% ../nbs/10_experiment.ipynb #8d68144c
@@ -165,7 +165,8 @@ def train(
     log = run_logger(path, screen=verbose)
     log.info(f'{"continuing" if resume else "writing"} {path}: {data_line(data)}')
     for p in data.problems.head(5).itertuples(): log.warning(f'{p.file}: {p.reason}')
-    if 'duplicates' in data.info: log.info(data.info['duplicates'])
+    for o in ('split', 'duplicates'):
+        if o in data.info: log.info(data.info[o])
     if rank == 0: start_run(path, cfg, data, device)
     for k in folds_to_train(cfg):
         folder = path/f'fold_{k}'

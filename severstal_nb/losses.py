@@ -6,8 +6,8 @@ Docs: https://severstal-nb.github.io/severstal_nb/losses.html.md"""
 
 # %% auto #0
 __all__ = ['bce', 'soft_dice', 'focal', 'lovasz', 'auto_pos_weight', 'dynamic_alpha', 'SteelLoss', 'register_loss', 'list_losses',
-           'create_loss', 'BCEWithLogitsLoss', 'WeightedBCELoss', 'FocalLoss', 'DiceLoss', 'ComboLoss', 'BCEDiceLoss',
-           'LovaszLoss', 'CrossEntropyLoss', 'JointLoss']
+           'loss_options', 'create_loss', 'BCEWithLogitsLoss', 'WeightedBCELoss', 'FocalLoss', 'DiceLoss', 'ComboLoss',
+           'BCEDiceLoss', 'LovaszLoss', 'CrossEntropyLoss', 'JointLoss']
 
 # %% ../nbs/04_losses.ipynb #bd683ca5
 import inspect
@@ -109,10 +109,11 @@ def _pos_weights(pos_weight, logits:Tensor, labels=None)->Tensor:
 
 # %% ../nbs/04_losses.ipynb #5e69224d
 def _as_target(logits:Tensor, targ:Tensor)->Tensor:
-    "`targ` as numbers to compute with. Raises `ValueError` when its shape is not that of `logits`."
+    "`targ` as numbers to compute with; class indices `[B]` as 0 and 1. Raises `ValueError` when the shapes do not fit."
     if logits.shape==targ.shape: return targ.to(logits)
+    if targ.dtype==torch.long and targ.ndim==1 and logits.ndim==2: return F.one_hot(targ, logits.shape[1]).to(logits)
     raise ValueError(f'logits are {list(logits.shape)} but targets {list(targ.shape)}: wanted one shape, [batch, class, ...] '
-                     '(one class index per image is for cross_entropy)')
+                     'or int64 class indices [batch] for logits [batch, class]')
 
 # %% ../nbs/04_losses.ipynb #51f0437e
 def _as_index(logits:Tensor, targ:Tensor)->Tensor:
@@ -173,6 +174,14 @@ def list_losses(
     "Names that `create_loss` knows."
     return sorted(n for n,(_,tasks) in _losses.items() if fnmatch(n, pattern) and task in (None,*tasks))
 
+# %% ../nbs/04_losses.ipynb #c83402d6
+def loss_options(
+    name:str, # see `list_losses`
+)->list|None: # None: any, a loss with `**kw` hands on what it does not know
+    "Names of the options of a loss."
+    takes = inspect.signature(_losses[name][0]).parameters.values()
+    return None if any(o.kind==o.VAR_KEYWORD for o in takes) else [o.name for o in takes]
+
 # %% ../nbs/04_losses.ipynb #37376e4c
 def create_loss(
     name:str, # see `list_losses`
@@ -186,10 +195,10 @@ def create_loss(
         raise ValueError(f'no loss is called {name!r}; {"nearest" if near else "there are"}: {", ".join(near or list_losses())}')
     f,tasks = _losses[name]
     if task is not None and not {task,'both'}&set(tasks): raise ValueError(f'{name} is a loss for {" and ".join(tasks)}, not for {task}')
-    takes = inspect.signature(f).parameters
+    takes = loss_options(name)
     kw = {k:v for k,v in kw.items() if v is not None} | ({} if reduction=='mean' else dict(reduction=reduction))
-    if any(o.kind==o.VAR_KEYWORD for o in takes.values()): return f(**kw)
-    for k in kw.keys()-takes.keys()-{'labels','gamma'}:
+    if takes is None: return f(**kw)
+    for k in kw.keys()-{*takes,'labels','gamma'}:
         if k!='label_smoothing' or kw[k]: raise ValueError(f'loss {name} has no option {k}; it has: {", ".join(takes) or "none"}')
     return f(**{k:v for k,v in kw.items() if k in takes})
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 # %% ../../nbs/commands/11b_check.ipynb #e07556fc
+from ..learn.store import store_line
 from ..runs.config import as_config, fit_to_data, list_presets, load_config, model_name
 from ..runs.settings import Config
 
@@ -67,6 +68,8 @@ def _check_machine(root='runs'):
     folder = next(p for p in (Path(root).absolute(), *Path(root).absolute().parents) if p.exists())
     free = shutil.disk_usage(folder).free/2**30
     yield _Line(free > 2, 'disk', f'{free:.1f} GB free for {root}', 'make room, or choose another run.root')
+    try: yield _Line(True, 'decoded images', store_line())
+    except (OSError, ValueError) as e: yield _Line(False, 'decoded images', str(e), 'SEVERSTAL_CACHE and SEVERSTAL_CACHE_GB say where they lie and how much they may take')
     good = folder.is_dir() and os.access(folder, os.W_OK)
     yield _Line(good, 'run.root', f"{root} can{'' if good else 'not'} be written", 'choose a folder you may write to')
 

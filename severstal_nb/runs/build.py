@@ -12,19 +12,20 @@ __all__ = ['LOG', 'open_data', 'data_line', 'split_data', 'fold_rows', 'folds_to
 import dataclasses, logging
 import numpy as np, torch
 from dataclasses import dataclass
+from pathlib import Path
 from ..core.distributed import from_rank0, rank_world
 from ..crops import data_boxes
 from ..data import SteelData
 from ..duplicates import find_duplicates, group_ids, read_duplicates
 from ..learn.augment import make_augment
 from ..learn.dataset import SteelDataset, make_loaders
-from ..learn.store import DecodedStore
-from ..losses import create_loss
+from ..learn.store import shared_store
+from ..losses import auto_pos_weight, create_loss, dynamic_alpha
 from ..metrics.meters import AccuracyMeter, PresenceMeter, SegmentationMeter, SingleLabelMeter, TwoHeadMeter
 from ..models import create_model, freeze_encoder, start_bias
 from ..readers import read_data
-from .config import model_name
-from .settings import Config, ConfigError, unknown
+from .config import _loss_takes, model_name
+from .settings import Config, ConfigError, show, unknown
 from ..splits import make_folds, make_holdout, straddling
 from ..synthetic import synthetic_data
 
@@ -36,19 +37,26 @@ def _split_seed(cfg:Config)->int:
     "Seed of the split, of `data.limit` and of synthetic strips; that of the net is `training.seed`."
     return cfg.training.seed if cfg.data.split_seed is None else cfg.data.split_seed
 
+# %% ../../nbs/runs/10d_build.ipynb #c5d321de
+_READ = ('images', 'masks', 'csv', 'suffix', 'classes', 'leave_out', 'ignore', 'map', 'white_level')  # for `read_data`
+
 # %% ../../nbs/runs/10d_build.ipynb #905bc03e
 def open_data(
     cfg:Config,
 )->SteelData:
     "The data that `cfg.data` describes, cut down as it says. Raises `ConfigError` when nothing is left."
     d, seed = cfg.data, _split_seed(cfg)
+    kw = {k: 'auto' if v == ['auto'] else v for k in _READ if (v := getattr(d, k)) not in (None, [])}
     if d.root in (None, 'synthetic'):
+        if bad := kw.keys() - {'classes'}: raise ConfigError(f'data.{min(bad)}: synthetic strips are not read from files; give data.root')
         data = synthetic_data(d.n_train, d.height, d.width, seed, d.balanced)
-        if d.classes and len(d.classes) != data.K: raise ConfigError(f'data.classes: {len(d.classes)} names, but synthetic strips have {data.K} classes')
-        data.classes = list(d.classes or data.classes)
-    else:
-        kw = {k: getattr(d, k) for k in ('images', 'masks', 'classes') if getattr(d, k) is not None}
-        data = read_data(d.root, reader=d.reader, color=d.color, **kw)
+        names = data.classes if kw.get('classes', 'auto') == 'auto' else d.classes
+        if len(names) != data.K: raise ConfigError(f'data.classes: {len(names)} names, but synthetic strips have {data.K} classes')
+        data.classes = list(names)
+    else: data = read_data(d.root, reader=d.reader, color=d.color, **kw)
+    if cfg.task == 'segmentation' and d.image_size and len(wrong := data.images.query('height != @d.image_size[0] or width != @d.image_size[1]')):
+        raise ConfigError(f'data.image_size={show(d.image_size)}: {wrong.image_id.iat[0]} is {wrong.height.iat[0]}×{wrong.width.iat[0]}, '
+                          'and images with masks are not resized')
     if d.only_defective: data = data.subset(np.asarray(data.labels).any(1))
     if d.limit and d.limit < len(data):
         data = data.subset(np.sort(np.random.default_rng(seed).permutation(len(data))[:d.limit]))
@@ -96,14 +104,17 @@ def split_data(
     if d.split_strategy == 'given' and given is None:
         raise ConfigError(f'data.split_strategy=given: {d.root} came without a split (train/ and test/ folders)')
     if d.split_strategy == 'none': return data.assign(part='all')
-    groups, new = _groups(cfg, data), given is None or d.split_strategy in _FRACTIONS
-    own = np.ones(len(data), bool) if new else given != 'test'
+    groups, own = _groups(cfg, data), np.ones(len(data), bool) if given is None else given != 'test'
+    if not own.all(): data.info['split'] = f'{(~own).sum()} test images came with the data: they are not learnt from, and scored at the end'
+    if not own.any(): raise ConfigError(f'{d.root} has test images only: nothing to learn from')
     kw = dict(groups=None if groups is None else groups[own], seed=_split_seed(cfg))
     if d.stratify == 'none': labels = np.zeros((own.sum(), 1), bool)
     else: labels, kw['stratify'] = data.subset(own), d.stratify
     if d.split_strategy == 'kfold': out[own] = make_folds(labels, d.num_folds, **kw).astype(str)
     elif d.split_strategy == 'given': out[own] = _given_parts(given[own], labels, kw)
-    else: out[own] = make_holdout(labels, _FRACTIONS[d.split_strategy], **kw)
+    else:
+        share = np.array(_FRACTIONS[d.split_strategy][:3 if own.all() else 2])
+        out[own] = make_holdout(labels, tuple(share/share.sum()), **kw)
     if groups is not None and (torn := len(straddling(out, groups))):
         data.info['duplicates'] += f'; {torn} of the groups straddle the split that the data came with'
     return data.assign(part=out)
@@ -158,10 +169,10 @@ def build_loss(
     labels:np.ndarray, # bool [N,K] of the training images
 ):
     "The loss that `cfg.loss` describes; class weights come from the training labels only."
-    l = cfg.loss
-    kw = dict(gamma=l.gamma, alpha=l.alpha, pos_weight=l.pos_weight, label_smoothing=l.label_smoothing, labels=labels)
-    if l.type == 'joint': kw['label_weight'] = l.label_weight
-    return create_loss(l.type, task='segmentation' if cfg.task == 'segmentation' else 'classification', **kw)
+    kw = {k: v for k in _loss_takes(cfg.loss.type) if (v := getattr(cfg.loss, k)) is not None}
+    if kw.get('alpha') == 'dynamic': kw['alpha'] = dynamic_alpha(labels)
+    if kw.get('pos_weight') == 'auto': kw['pos_weight'] = auto_pos_weight(labels)
+    return create_loss(cfg.loss.type, 'segmentation' if cfg.task == 'segmentation' else 'classification', labels=labels, **kw)
 
 # %% ../../nbs/runs/10d_build.ipynb #60e63146
 def _build_augment(cfg:Config, height:int, width:int):
@@ -196,6 +207,15 @@ def rank0_first(f, *args):
     if not rank: from_rank0(None)
     return made
 
+# %% ../../nbs/runs/10d_build.ipynb #02dc4e3a
+def _stored(cfg, data):
+    "The data, its pixels from a store where the config wants one."
+    d = cfg.data
+    where = d.store or ('auto' if d.mode == 'precropped' else 'off')
+    if where == 'off': return data
+    if where == 'auto' and d.root in (None, 'synthetic'): where = Path(data.root)/'.decoded'
+    return rank0_first(shared_store, data, where, max(2, d.num_workers))
+
 # %% ../../nbs/runs/10d_build.ipynb #a5d7f949
 def build_loaders(
     cfg:Config,
@@ -203,14 +223,13 @@ def build_loaders(
     rows:_FoldRows,
     device='cpu',
     rank:int=0, world:int=1,
-    store_folder=None, # where `data.mode=precropped` keeps its decoded images
 ):
     "fastai `DataLoaders` of one fold: training boxes, and whole validation images."
     d, seed = cfg.data, cfg.training.seed
     target = {'multilabel': 'labels', 'singlelabel': 'class'}.get(cfg.task, 'both' if cfg.model.two_head else 'masks')
-    if d.mode == 'precropped': data = rank0_first(DecodedStore.build, data, store_folder).attach(data)
+    data = _stored(cfg, data)
     train, valid = data.subset(rows.train), data.subset(rows.valid)
-    size = tuple(d.image_size) if d.image_size else None
+    size = tuple(d.image_size) if d.image_size and cfg.task != 'segmentation' else None
     h, w = (d.crop_height, d.crop_width) if d.mode != 'full' else size or data.shape(0)
     kw = dict(target=target, seed=seed, size=size)
     train_ds = SteelDataset(train, augment=_build_augment(cfg, h, w), **kw, **_train_items(cfg, train))

@@ -10,15 +10,16 @@ __all__ = ['store_masks', 'predict_table', 'oof_masks', 'search_space', 'halves'
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #d5fd3085
 import numpy as np, pandas as pd
+from dataclasses import replace
 from ..data import SteelData
 from ..decide.postprocess import Thresholds, postprocess
 from ..decide.thresholds import count_pairs, cross_fit
 from ..ensembling import OOFStore
 from ..metrics.labels import presence_ci, presence_metrics, single_label_metrics, tune_label_thresholds
-from ..metrics.masks import bootstrap_ci, counts_dice, pair_counts, seg_metrics
+from ..metrics.masks import bootstrap_ci, counts_dice, pair_counts, pixel_cut, seg_metrics
 from .build import LOG, fold_rows
 from .folder import HEADLINES, Run
-from .predictor import Predictor, _fixed_thresholds
+from .predictor import Predictor, _asked_rules, _fixed_thresholds
 from .settings import Config
 from ..splits import make_folds
 
@@ -94,6 +95,16 @@ def halves(labels:np.ndarray, seed:int)->np.ndarray: # 0 or 1 for each image
     try: return make_folds(labels, 2, seed=seed)
     except ValueError: return np.random.default_rng(seed).permutation(len(labels))%2
 
+# %% ../../nbs/runs/10f_evaluate.ipynb #31cfdcb0
+def _as_searched(items, rules:Thresholds, labels=None):
+    "The probabilities as triplet rule and soft gate leave them."
+    for i,p in items:
+        for k in range(len(p)):
+            r = rules.of(k, len(p))
+            if r['gate'] == 'soft' and labels is not None: p = np.where(np.arange(len(p))[:,None,None] == k, (p*labels[i,k]).astype(np.uint8), p)
+            if r['top_area'] and (p[k] >= pixel_cut(r['top'])).sum() < r['top_area']: p = np.where(np.arange(len(p))[:,None,None] == k, 0, p).astype(np.uint8)
+        yield i, p
+
 # %% ../../nbs/runs/10f_evaluate.ipynb #6660e46d
 def mask_results(
     run:Run,
@@ -107,12 +118,14 @@ def mask_results(
     rows, part = np.concatenate(own), np.repeat(folds, [len(o) for o in own])
     if len(folds) < 2: part = halves(data.labels[rows], cfg.training.seed)
     labels = _oof_labels(run, data, folds) if cfg.model.two_head else None
-    counts = count_pairs(oof_masks(run, data, folds), data, labels=labels)
+    rules = _asked_rules(cfg)
+    counts = count_pairs(_as_searched(oof_masks(run, data, folds), Thresholds(**rules), labels), data, labels=labels)
     fixed, fold_of = _fixed_thresholds(cfg), dict(zip(rows.tolist(), part.tolist()))
     if len(rows) < 2: # nothing to tune on that is not reported on
         log.warning('one validation image: thresholds are not tuned')
         fixed = fixed or Thresholds()
     found = cross_fit(counts, part, classes=data.classes, **search_space(data)) if len(rows) > 1 else None
+    if found: found.thresholds, found.folds = replace(found.thresholds, **rules), {k: replace(t, **rules) for k,t in found.folds.items()}
     items = ((i, p) if labels is None else (i, p, labels[i]) for i, p in oof_masks(run, data, folds))
     rows, pixels = _count_masks(items, data, fixed or (lambda i: found.folds[fold_of[i]]))
     if found: log.info(found.table().round(4).to_string())
@@ -159,10 +172,10 @@ def label_results(
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #41a7a744
 def test_results(
-    predictor:Predictor, # of a hold-out's run
+    predictor:Predictor, # of the nets that learnt from other images
     data:SteelData, # its test images
 )->dict:
-    "Metrics on the test rows of a hold-out, with thresholds that validation chose."
+    "Metrics on test images, with thresholds that validation chose."
     stream, rules, single = predictor.stream(data), predictor.thresholds, predictor.task == 'singlelabel'
     if predictor.task == 'segmentation': return _mask_metrics(_count_masks(stream, data, rules)[1], data.classes)
     table = predict_table(stream, data)
@@ -183,9 +196,13 @@ def image_table(
     return pd.DataFrame({'image_id': data.images.image_id.to_numpy()[rows], **cells})
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #feacb17b
-def result_line(metrics:dict, task:str)->str:
+def result_line(
+    metrics:dict,
+    task:str,
+    what:str='out of fold', # images that were measured
+)->str:
     "The metrics of `HEADLINES` in one line."
-    return 'out of fold: ' + ', '.join(f'{k} {metrics[k]:.4f}' for k in HEADLINES[task])
+    return f'{what}: ' + ', '.join(f'{k} {metrics[k]:.4f}' for k in HEADLINES[task])
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #09a1b1cf
 def oof_mask(run:Run, data:SteelData, i:int)->np.ndarray: # uint8 [K,h,w]

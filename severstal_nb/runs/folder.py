@@ -14,6 +14,7 @@ import pandas as pd
 from pathlib import Path
 from fastcore.basics import patch
 from ..core.files import read_json, read_text, read_yaml, write_json, write_yaml
+from .config import PLUGINS, missing_plugins
 
 # %% ../../nbs/runs/10c_folder.ipynb #ee65c8ab
 _RUN_FORMAT = 1
@@ -130,7 +131,8 @@ def init_run(
     path = Path(path)
     write_yaml(path/'config.yaml', config)
     write_json(path/'environment.json', environment_info(device, seed))
-    write_json(path/'run.json', dict(format_version=_RUN_FORMAT, classes=list(classes), task=task, color=color))
+    write_json(path/'run.json', dict(format_version=_RUN_FORMAT, classes=list(classes), task=task, color=color,
+                                     plugins=sorted({*PLUGINS, *missing_plugins(path)})))
     return path
 
 # %% ../../nbs/runs/10c_folder.ipynb #c8cc0770
@@ -204,6 +206,7 @@ def load_run(
         raise RunError(f'{path} is not a run folder: it has no run.json' + _nearby(path))
     run = Run(path)
     run.info, run.config
+    if lost := missing_plugins(path): logging.getLogger('severstal_nb').warning(f'{path}: trained with --plugin {" ".join(lost)}, which is not loaded')
     return run
 
 # %% ../../nbs/runs/10c_folder.ipynb #fa562f33
@@ -263,7 +266,8 @@ def _load_fold_model(run:Run, k:int, which:str='best_model'):
     if not path.is_file(): raise RunError(f'{path} is missing: fold {k} has not got that far; folds here: {run.folds}')
     from severstal_nb.models import load_model
     try: model = load_model(path)
-    except Exception as e: raise RunError(f'{path} cannot be read as a model: {" ".join(str(e).split())[:300]}') from e
+    except Exception as e: raise RunError(f'{path} cannot be read as a model: {" ".join(str(e).split())[:300]}'
+                                      + ''.join(f' (it needs --plugin {o})' for o in missing_plugins(run.path))) from e
     if list(model.classes) != run.classes:
         raise RunError(f'{path} was trained for {model.classes}, run.json says {run.classes}')
     return model

@@ -68,11 +68,14 @@ def _mean_thresholds(rules:list)->Thresholds:
     return Thresholds.from_dict(mean)
 
 # %% ../../nbs/runs/10e_predictor.ipynb #1a5ba236
+def _asked_rules(cfg:Config)->dict:
+    "The rules besides thresholds and areas, as the config asks for them: fields of `Thresholds`."
+    return {k: getattr(cfg.predict, k) for k in ('gate', 'top', 'top_area', 'holes', 'area_scale')}
 def _fixed_thresholds(cfg:Config)->Thresholds|None:
     "The thresholds that the config names; None when they are to be tuned."
     p = cfg.predict
     if p.threshold == 'tuned': return None
-    return Thresholds(pixel=p.threshold, label=p.label_threshold or 0., min_area=p.min_area, min_size=p.min_size)
+    return Thresholds(pixel=p.threshold, label=p.label_threshold or 0., min_area=p.min_area, min_size=p.min_size, **_asked_rules(cfg))
 
 # %% ../../nbs/runs/10e_predictor.ipynb #10264a58
 def _run_thresholds(run:Run, log=LOG)->Thresholds:
@@ -92,7 +95,7 @@ def _options(cfg:Config, device=None, log=LOG)->dict:
     if no_half := t.precision == 'fp16' and device.type != 'cuda':
         log.warning(f'trained in fp16, which needs a GPU; this is {device}, so it predicts in fp32')
     boxes = dict(crop=(d.crop_height, d.crop_width), stride=d.crop_stride) if p.window == 'crops' else {}
-    return boxes | dict(size=None if d.image_size is None else tuple(d.image_size), tta=p.tta, device=device,
+    return boxes | dict(size=None if d.image_size is None or cfg.task == 'segmentation' else tuple(d.image_size), tta=p.tta, device=device,
                         num_workers=max(1, d.num_workers), softmax=cfg.task == 'singlelabel',
                         batch_size=p.batch_size or d.valid_batch_size or d.batch_size,
                         precision='fp32' if no_half else t.precision, channels_last=t.channels_last)

@@ -42,6 +42,10 @@ SEG_LOSSES = ('bce_with_logits', 'dice', 'combo', 'bce_pos_weight', 'bce_dice_po
               'lovasz_symmetric')
 _CLS_LOSSES = ('focal_loss', 'bce_with_logits', 'bce_pos_weight', 'cross_entropy')
 LOSSES = tuple(dict.fromkeys(SEG_LOSSES + _CLS_LOSSES + ('joint',)))
+#: keys of the section `loss` that each of these losses has; the losses that are not here have none
+_LOSS_OPTIONS = dict(bce_with_logits=('label_smoothing',), bce_pos_weight=('pos_weight', 'label_smoothing'),
+                    bce_dice_pos_weight=('pos_weight',), focal=('gamma', 'alpha'), focal_loss=('gamma', 'alpha'),
+                    cross_entropy=('label_smoothing',), joint=('pos_weight', 'label_weight', 'label_smoothing'))
 ARCHS = ('unet', 'unetplusplus', 'fpn', 'linknet', 'pspnet', 'deeplabv3', 'deeplabv3plus', 'manet', 'pan', 'upernet',
          'segformer', 'dpt')
 READY = dict(best_accuracy='unetplusplus-efficientnet-b3', fast='unet-resnet18', small_memory='linknet-mobilenet_v2')
@@ -51,11 +55,21 @@ READY = dict(best_accuracy='unetplusplus-efficientnet-b3', fast='unet-resnet18',
 class _DataConfig:
     "What is read, how it is split, and in which form it reaches the net."
     root: str|None = key(None, 'data folder; null or synthetic: built-in synthetic strips', path=True)
-    reader: str = key('auto', 'how the folder is read', choices=('auto', 'kaggle', 'supervisely', 'masks', 'folders',
-                                                                 'images'))
-    images: str|None = key(None, 'reader masks: image folder under data.root', path=True)
-    masks: str|None = key(None, 'reader masks: mask folder under data.root', path=True)
-    classes: list[str]|None = key(None, 'class names in order; null: as the data has them')
+    reader: str = key('auto', 'how the folder is read', choices=(
+        'auto', 'kaggle', 'supervisely', 'masks', 'folders', 'images', 'pairs', 'coco', 'yolo', 'voc', 'labelme'))
+    images: str|None = key(None, 'folder or zip of images, under data.root or anywhere', path=True)
+    masks: str|None = key(None, 'readers masks and pairs: folder or zip of masks', path=True)
+    csv: str|None = key(None, 'reader kaggle: the CSV when it is not called train.csv', path=True)
+    suffix: str|None = key(None, 'reader pairs: what a mask’s name has after its image’s, such as _mask or _GT', path=True)
+    classes: list[str]|None = key(None, 'class names in order; auto: as many as the data has; null: the reader’s usual '
+                                        'ones, of a Kaggle CSV the competition’s four')
+    leave_out: list[str] = key([], 'classes that are not read: their defects count as clean surface')
+    ignore: str|None = key(None, 'mask pixels of an ignore value (255): read as background, or their images dropped; '
+                                 'null: refused', choices=('background', 'drop_image'))
+    map: str|list[str]|None = key(None, 'colour or grey value of a mask → class: a file (labelmap.txt, .json, .yaml), '
+                                        'or a list such as ["255,0,0=scratch","128=dent"]', path=True)
+    white_level: float|str|None = key(None, 'pixel value shown as 255 of 10- to 16-bit and float images; auto: the '
+                                            'largest of the data; null: as the file says', choices=('auto',), above=0)
     color: str = key('auto', 'how images are decoded', choices=('auto', 'grey', 'rgb'))
     split_strategy: str = key('kfold', 'folds, a hold-out, the given split, or none: train and validate on all',
                               choices=('kfold', 'stratified_70_15_15', 'stratified_80_10_10', 'given', 'none'))
@@ -66,18 +80,21 @@ class _DataConfig:
     stratify: str = key('class_set', 'what folds keep in proportion; none: classes are not looked at',
                         choices=('class_set', 'n_defects', 'none'))
     duplicates: str = key('find', 'find, none, or a CSV of pairs that may not straddle a split', path=True)
-    image_size: list[int]|None = key(None, 'classifiers: resize to [height,width]; null: as they are', lo=1, length=2)
+    image_size: list[int]|None = key(None, 'classifiers: resize to [height,width]; masks: the size that all images '
+                                       'must have; null: as they are', lo=1, length=2)
     batch_size: int = key(8, 'images in a training batch', lo=1)
     valid_batch_size: int|None = key(None, 'images in a validation batch; null: data.batch_size', lo=1)
     num_workers: int = key(0, 'loader processes; results do not depend on it', lo=0)
     limit: int|None = key(None, 'use only this many images', lo=1)
     only_defective: bool = key(False, 'leave out images without a defect')
     sampler: str = key('uniform', 'balanced draws rare classes more often', choices=('uniform', 'balanced'))
-    mode: str = key('full', 'full images, crops cut on the fly, or crops stored beforehand',
+    mode: str = key('full', 'full images, crops cut from files, or crops cut from decoded images (data.store)',
                     choices=('full', 'crops', 'precropped'))
     crop_height: int = key(256, 'crop height in pixels', lo=1)
     crop_width: int = key(512, 'crop width in pixels', lo=1)
     crop_stride: int = key(256, 'pixels from one crop to the next; the last is flush', lo=1)
+    store: str|None = key(None, 'decoded images, kept once for all runs on the same data: auto: in the user’s cache folder; '
+                                'a folder of your own; off; null: auto for mode precropped, else off', path=True)
     crop_to_defect: float = key(0., 'probability that a training crop is drawn to a defect (mode crops)', lo=0, hi=1)
     n_train: int = key(200, 'synthetic: training strips', lo=1)
     n_test: int = key(60, 'synthetic: unseen strips', lo=0)
@@ -109,6 +126,7 @@ class AugmentConfig:
     side_bars: float = key(0., 'black bars at the sides, as at the end of a coil', lo=0, hi=1)
     shift: float = key(0., 'cyclic shift along the strip', lo=0, hi=1)
     elastic: float = key(0., 'elastic deformation', lo=0, hi=1)
+    own: list[str] = key([], 'transforms of your own (--plugin), with their probability: [dust:0.3]')
 
 # %% ../../nbs/runs/10a_settings.ipynb #00ee3076
 @dataclass
@@ -125,6 +143,7 @@ class _ModelConfig:
     dropout: float = key(0., 'dropout before the classifier', lo=0, hi=.99)
     freeze_backbone: bool = key(False, 'train the head only')
     two_head: bool = key(False, 'segmentation: a second head says which classes are present')
+    num_classes: int|None = key(None, 'number of classes to be checked against the data; null: the data’s', lo=1)
     grey: str = key('repeat', 'grey images for colour nets: repeat the channel, or adapt the first layer',
                     choices=('repeat', 'adapt'))
 
@@ -176,6 +195,12 @@ class _PredictConfig:
     min_size: int|list[int] = key(0, 'a component of fewer pixels than this is removed, one or per class', lo=0)
     label_threshold: float|list[float]|None = key(None, 'a class needs this image-level probability; null: no gate',
                                                   lo=0, hi=1)
+    gate: str = key('hard', 'label probabilities (second head, gate run): hard compares them with the label threshold, '
+                            'soft also multiplies the pixels', choices=('hard', 'soft'))
+    top: float|list[float] = key(0., 'triplet rule: a mask needs predict.top_area pixels of this probability', lo=0, hi=1)
+    top_area: int|list[int] = key(0, 'triplet rule: how many; 0: no such rule', lo=0)
+    holes: bool = key(False, 'fill holes of the masks')
+    area_scale: float|list[float] = key(0., 'predict.min_area grows by this times (1 - label probability)', lo=0)
     tta: list[str] = key([], 'flips averaged at prediction', choices=('h', 'v', 'hv'))
     batch_size: int|None = key(None, 'images in a batch; null: as in validation', lo=1)
     window: str = key('full', 'predict whole images, or boxes of data.crop_* stitched with overlap averaging',
@@ -316,7 +341,7 @@ def _parse_value(name:str, text:str):
     "The Python value of `text` for key `name`. Raises `ConfigError`."
     t = KEYS[name].type
     if text in ('null', 'None') and NoneType in _alts(t): return None
-    if set(_alts(t)) <= {str, NoneType}: return text
+    if set(_alts(t)) <= {str, NoneType} or KEYS[name].metadata['path'] and not text.startswith('['): return text
     if any(get_origin(o) is list for o in _alts(t)) and ',' in text and not text.startswith('['): text = f'[{text}]'
     o = _hydra(f'{name}={text}')
     if o is None:

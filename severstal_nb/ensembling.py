@@ -52,12 +52,12 @@ class OOFStore:
         except Exception as e: # zarr raises nearly anything
             raise ValueError(f'{self.path} is damaged, or no store of probabilities: {type(e).__name__} {" ".join(str(e).split())[:200]}') from e
     def _open(self, mode):
-        with zarr.config.set({'array.write_empty_chunks': True}): root = zarr.open_group(self.path, mode=mode)
+        root = zarr.open_group(self.path, mode=mode)
         meta = dict(root.attrs)
         self.ids, self.classes, self.whole = [str(o) for o in meta['ids']], [str(o) for o in meta['classes']], meta.get('format', 1) > 1
         self.index = {n: i for i,n in enumerate(self.ids)}
         shapes, self.kind, self.place = _places(meta['sizes'])
-        self.arrays = [root[f'probs_{h}x{w}'] for h,w in shapes]
+        with zarr.config.set({'array.write_empty_chunks': True}): self.arrays = [root[f'probs_{h}x{w}'] for h,w in shapes]
         for k,(a,(h,w)) in enumerate(zip(self.arrays, shapes.tolist())):
             if (a.shape, a.chunks, a.dtype) != (((self.kind == k).sum(), len(self.classes), h, w), (1, len(self.classes), h, w), np.uint8):
                 raise ValueError(f'{a.basename} has {a.dtype} {a.shape}')

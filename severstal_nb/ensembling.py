@@ -8,11 +8,12 @@ Docs: https://severstal-nb.github.io/severstal_nb/ensembling.html.md"""
 __all__ = ['OOFStore', 'size_estimate', 'average_probs']
 
 # %% ../nbs/09_ensembling.ipynb #416d26de
-import shutil
+import re, shutil
 import numpy as np, zarr
 from pathlib import Path
 from fastcore.basics import patch
-from zarr.codecs import BloscCodec
+from .core.files import replace_folder
+from zarr.codecs import BloscCodec, Crc32cCodec
 
 # %% ../nbs/09_ensembling.ipynb #c82bf0ec
 class _Journal:
@@ -21,7 +22,7 @@ class _Journal:
     def _whole(self, n): return n//self.dtype.itemsize*self.dtype.itemsize
     def read(self)->np.ndarray:
         "All whole records."
-        raw = self.path.read_bytes() if self.path.exists() else b''
+        raw = self.path.read_bytes() if self.path.is_file() else b''
         return np.frombuffer(raw[:self._whole(len(raw))], self.dtype)
     def append(self, record):
         "Write one record behind the last whole one."
@@ -46,42 +47,57 @@ class OOFStore:
         mode:str='r', # 'r' to read, 'r+' to write
     ):
         self.path = Path(path)
-        if not (self.path/'zarr.json').exists(): raise FileNotFoundError(f'{self.path} is not a store of probabilities')
+        if not (self.path/'zarr.json').is_file(): raise FileNotFoundError(f'{self.path} is not a store of probabilities')
+        try: self._open(mode)
+        except Exception as e: # zarr raises nearly anything
+            raise ValueError(f'{self.path} is damaged, or no store of probabilities: {type(e).__name__} {" ".join(str(e).split())[:200]}') from e
+    def _open(self, mode):
         root = zarr.open_group(self.path, mode=mode)
         meta = dict(root.attrs)
-        self.ids, self.classes = meta['ids'], meta['classes']
+        self.ids, self.classes, self.whole = [str(o) for o in meta['ids']], [str(o) for o in meta['classes']], meta.get('format', 1) > 1
         self.index = {n: i for i,n in enumerate(self.ids)}
         shapes, self.kind, self.place = _places(meta['sizes'])
-        self.arrays = [root[f'probs_{h}x{w}'] for h,w in shapes]
+        with zarr.config.set({'array.write_empty_chunks': True}): self.arrays = [root[f'probs_{h}x{w}'] for h,w in shapes]
+        for k,(a,(h,w)) in enumerate(zip(self.arrays, shapes.tolist())):
+            if (a.shape, a.chunks, a.dtype) != (((self.kind == k).sum(), len(self.classes), h, w), (1, len(self.classes), h, w), np.uint8):
+                raise ValueError(f'{a.basename} has {a.dtype} {a.shape}')
+        if len(self.kind) != len(self.ids): raise ValueError('names and sizes differ in number')
         self._read_journal()
     def _read_journal(self):
-        K = len(self.classes)
+        K, n = len(self.classes), len(self.ids)
         self.journal = _Journal(self.path/'journal.bin', [('i', '<i4'), ('fold', '<i4'), ('labels', '<f4', (K,))])
-        self.fold, self.labels = np.full(len(self.ids), -1, int), np.full((len(self.ids), K), np.nan, np.float32)
+        self.fold, self.labels = np.full(n, -1, int), np.full((n, K), np.nan, np.float32)
         done = self.journal.read()
+        if len(done) and not (0 <= done['i'].min() and done['i'].max() < n and done['fold'].min() >= 0): raise ValueError('journal.bin')
         self.fold[done['i']], self.labels[done['i']] = done['fold'], done['labels']
     def __len__(self): return len(self.ids)
-    def __getitem__(self, i): return self.arrays[self.kind[i]][int(self.place[i])]
+    def __getitem__(self, i):
+        a, at = self.arrays[self.kind[i]], int(self.place[i])
+        if self.whole and not (self.path/a.basename/'c'/f'{at}/0/0/0').is_file():
+            raise ValueError(f'{self.path} has no probabilities of {self.ids[i]}: they were not written, or are lost')
+        try: return a[at]
+        except Exception as e: raise ValueError(f'{self.path}: the probabilities of {self.ids[i]} cannot be read: {e}') from e
     def __iter__(self): return ((i, self[i]) for i in range(len(self)))
 
 # %% ../nbs/09_ensembling.ipynb #49b9c580
 @patch(cls_method=True)
 def create(cls:OOFStore,
-    path, # folder; a store that is there already is replaced
+    path, # folder; a store that is there already, or the rest of one, is replaced
     data, # `SteelData`: which images, their sizes, the classes
     level:int=3, # of zstd compression
 )->OOFStore:
     "An empty store for the images of `data`. Raises `FileExistsError` when the folder holds something else."
     path, t, K = Path(path), data.images, len(data.classes)
-    if path.exists() and any(path.iterdir()) and not (path/'zarr.json').exists():
+    if path.is_dir() and not all(re.fullmatch(r'zarr\..*|journal\.bin|probs_\d+x\d+', p.name) for p in path.iterdir()):
         raise FileExistsError(f'{path} exists and is no store of probabilities: choose another folder')
-    shutil.rmtree(path, ignore_errors=True)
-    root, sizes = zarr.open_group(path, mode='w', zarr_format=3), t[['height', 'width']].to_numpy()
-    codec = BloscCodec(cname='zstd', clevel=level, shuffle='noshuffle')
+    part = path.with_name(f'.{path.name}.new.part')
+    shutil.rmtree(part, ignore_errors=True)
+    root, sizes = zarr.open_group(part, mode='w', zarr_format=3), t[['height', 'width']].to_numpy()
+    codecs = [BloscCodec(cname='zstd', clevel=level, shuffle='noshuffle'), Crc32cCodec()]
     for (h,w),n in zip(*(o.tolist() for o in np.unique(sizes, axis=0, return_counts=True))):
-        root.create_array(f'probs_{h}x{w}', shape=(n,K,h,w), chunks=(1,K,h,w), dtype='uint8', compressors=[codec], fill_value=0)
-    root.attrs.update(ids=t.image_id.tolist(), classes=list(data.classes), sizes=sizes.tolist())
-    return cls(path, 'r+')
+        root.create_array(f'probs_{h}x{w}', shape=(n,K,h,w), chunks=(1,K,h,w), dtype='uint8', compressors=codecs, fill_value=0)
+    root.attrs.update(format=2, ids=t.image_id.tolist(), classes=list(data.classes), sizes=sizes.tolist())
+    return cls(replace_folder(part, path), 'r+')
 
 # %% ../nbs/09_ensembling.ipynb #70d484d6
 @patch(as_prop=True)
@@ -107,6 +123,7 @@ def write(self:OOFStore,
     array = self.arrays[self.kind[i]]
     if probs.dtype != np.uint8 or probs.shape != array.shape[1:]:
         raise ValueError(f'{self.ids[i]}: got {probs.dtype} {probs.shape}, the store wants uint8 {array.shape[1:]}')
+    if labels is not None and not np.isfinite(labels).all(): raise ValueError(f'{self.ids[i]}: label probabilities {labels}')
     array[int(self.place[i])] = probs
     row = np.array((i, fold, np.nan if labels is None else labels), self.journal.dtype)
     self.journal.append(row)

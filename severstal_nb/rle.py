@@ -59,7 +59,9 @@ def parse_runs(
 )->tuple[np.ndarray,np.ndarray]: # starts (0-based), lengths: int64
     "The runs of `rle` as two arrays, sorted and without overlap; touching runs stay apart. Raises `RLEError`."
     if _is_empty(rle): return np.empty(0, np.int64), np.empty(0, np.int64)
-    if rle.encode('ascii', 'replace').translate(None, b'0123456789 \t\r\n'): _explain_words(rle)
+    if rle.encode('ascii', 'replace').translate(None, b'0123456789 \t\r\n'):
+        _explain_words(rle)
+        rle = ' '.join(rle.split()) # white space of other kinds
     a = np.fromstring(rle, dtype=np.int64, sep=' ')
     if len(a)%2 or a.min() < 1 or a.max() >= _LIMIT: _explain_words(rle)
     starts,lengths = a[::2]-1, a[1::2].copy()

@@ -18,13 +18,13 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from torch import nn
 from .core.distributed import rank_world
-from .core.files import write_json
+from .core.files import check_links, seal_digests, write_json
 from .learn.averaging import finish_average
 from .learn.callbacks import (Accumulate, Autocast, FreezeEncoder, Measure, Ranks, Reseed, ScaleLoss,
                                           ScaledStep, SteelOptim, Step, TrainingError, make_schedule, optimizers,
                                           own_random_numbers, pick, schedules)
-from .learn.checkpoints import (Keep, as_logger, bring_files, find_checkpoint, new_state, restore,
-                                            save_weights)
+from .learn.checkpoints import (Keep, as_logger, bring_files, find_checkpoint, match_files, new_state,
+                                            restore, save_weights)
 from .losses import create_loss
 from .metrics.masks import silent_classes
 from .metrics.meters import (PresenceMeter, SegmentationMeter, SingleLabelMeter, TwoHeadMeter,
@@ -181,7 +181,9 @@ def finish(learn, folder, state, settings, meter, log)->pd.DataFrame:
     missed = silent_classes(best, getattr(meter, 'classes', ()))
     summary = dict(epochs=state['epoch'], monitor=m, mode=settings['mode'], best_epoch=state['best_epoch'],
                    best=best[m], last=rows[-1][m], stopped=state['stopped'], missed_classes=missed, average=average)
-    if first: write_json(folder/'summary.json', summary)
+    if first:
+        write_json(folder/'summary.json', summary)
+        for o in (folder, folder/'checkpoints'): seal_digests(o)
     if first and math.isnan(best[m]):
         log.warning(f'{m} was nan in every epoch, so best_model is the last one: the validation images do not say what it is')
     if first and missed:
@@ -218,7 +220,7 @@ def fit(
     metrics=None, # a meter, its class, or a function that makes one
     train_metrics=None, # the same for the training batches; `train_` is put before its names
     device=None, # None: that of `dls`
-    resume=None, # True: go on in `folder` where there is something to go on with; or a checkpoint, or a run's folder
+    resume=None, # True: go on in `folder` where there is something to go on with; or a checkpoint, of an epoch for one, or a run's folder
     progress:bool=True, # a bar, where there is a terminal or a notebook to show it
     log=None, # a `logging.Logger`, or a function of a line of text
     writer=None, # something with `add_scalar(tag, value, step)`, such as TensorBoard's SummaryWriter
@@ -226,6 +228,7 @@ def fit(
     "Train `model` into `folder`: history, best and last weights, checkpoint. Raises `TrainingError`, `OSError`."
     folder, log, meter, train_meter = Path(folder), as_logger(log), _as_meter(metrics), _as_meter(train_metrics)
     monitor, mode = find_monitor(monitor, mode, meter, train_meter)
+    check_links(folder)
     if channels_last: model.to(memory_format=torch.channels_last)
     learn = make_learner(model, dls, loss, lr=lr, optimizer=optimizer, weight_decay=weight_decay, device=device)
     device = learn.dls.device
@@ -239,7 +242,9 @@ def fit(
     scaler = torch.amp.GradScaler(device.type) if precision == 'fp16' else None
     checkpoint = find_checkpoint(folder, resume)
     state = restore(learn, checkpoint, settings, scaler) if checkpoint else new_state()
-    if checkpoint and 'source' in checkpoint and rank_world()[0] == 0: bring_files(checkpoint['source'], folder)
+    if checkpoint and rank_world()[0] == 0:
+        if 'source' in checkpoint: bring_files(checkpoint['source'], folder)
+        match_files(folder, state)
     keep = Keep(folder, state, settings, getattr(meter, 'classes', ()), scaler, log, writer)
     rates = [lr if encoder_lr is None else encoder_lr, lr][-len(learn.opt.param_lists):]
     steps = _make_steps(settings, rates, device, meter, train_meter, keep, scaler)

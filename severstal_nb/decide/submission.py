@@ -9,11 +9,11 @@ __all__ = ['ResumableCSV', 'SubmissionWriter', 'write_submission', 'PredictionsW
            'submitted_mask', 'score_submission']
 
 # %% ../../nbs/decide/08b_submission.ipynb #8b04602c
-import csv, io, json, os
+import contextlib, csv, errno, hashlib, io, json, logging, os
 import numpy as np, pandas as pd
 from pathlib import Path
 from fastcore.basics import patch
-from ..core.files import sync_file, write_json
+from ..core.files import atomic_path, check_target, locked, sync_file
 from ..metrics.masks import pair_counts
 from ..rle import RLEError, parse_runs, rle_decode, rle_encode
 
@@ -29,27 +29,34 @@ def _submission_rows(image_id:str, masks, form:str='today', every_row:bool=False
     rows = [[image_id, r, k+1] for k,r in enumerate(rles) if r or every_row]
     return rows or [[image_id, '', 0]]
 
+# %% ../../nbs/decide/08b_submission.ipynb #104e660c
+def _csv_rows(path):
+    "`(line number, row)` of a CSV. Raises `OSError` or `ValueError` naming the file."
+    if not Path(path).is_file(): raise FileNotFoundError(f'{path} is not a file')
+    with open(path, newline='', encoding='utf-8-sig') as f:
+        reader = csv.reader(f)
+        try: yield from ((reader.line_num, row) for row in reader)
+        except (csv.Error, UnicodeDecodeError) as e: raise ValueError(f'{path} is not a CSV in UTF-8: {e}') from e
+def _csv_name(name:str)->str:
+    "An image name as a CSV can hold it: bytes that are no UTF-8 are written as escapes."
+    return name.encode('utf-8', 'backslashreplace').decode()
+
 # %% ../../nbs/decide/08b_submission.ipynb #a64f4d5d
 def _submission_form(path)->str:
     "Which form a CSV has, by its header. Raises `ValueError` on another header."
-    with open(path, newline='', encoding='utf-8-sig') as f: header = next(csv.reader(f), [])
+    header = next(_csv_rows(path), (1, []))[1]
     for form,cols in _HEADERS.items():
         if header == cols: return form
     want = ' nor '.join(','.join(c) for c in _HEADERS.values())
     raise ValueError(f'{path}: the header {",".join(header)!r:.80} is neither {want}')
 
 # %% ../../nbs/decide/08b_submission.ipynb #6821862c
-def _whole_images(file, image_of)->tuple:
-    "Images of a partial file whose rows are all there: all but the last."
-    names, at, last = {}, 0, 0
-    for n,line in enumerate(file):
-        if not line.endswith(b'\n'): break
-        if n:
-            name = image_of(next(csv.reader([line.decode('utf-8')])))
-            if name not in names: names[name], last = None, at
-        at += len(line)
-    if names: names.popitem()
-    return names, last
+def _known_length(note, size:int)->tuple: # key, bytes, digest
+    "The key in a note, and the last state it has of a partial file of at most `size` bytes. Raises `ValueError` when it is no note."
+    if not Path(note).is_file(): raise ValueError('no note')
+    key, *states = Path(note).read_text('utf-8').splitlines()
+    states = [(int(n), digest) for n,digest in (o.split(' ') for o in states if len(o.split(' ')) == 2 and len(o.split(' ')[1]) == 32)]
+    return json.loads(key), *max((o for o in states if o[0] <= size), default=(0, ''))
 
 # %% ../../nbs/decide/08b_submission.ipynb #7d7f8724
 class ResumableCSV:
@@ -60,7 +67,8 @@ class ResumableCSV:
         key=None, # what the rows depend on, as plain data: a partial file made with another key is refused
         resume:bool=True, # continue a partial file; False: start over
     ):
-        self.path, self.header, self.resume, self.done, self.file = Path(path), list(header), resume, {}, None
+        self.path, self.header, self.resume, self.done, self.open = check_target(path), list(header), resume, {}, contextlib.ExitStack()
+        self.check = None # a function of the path of the whole file, called before it gets its name
         self.partial = self.path.with_name(self.path.name+'.partial')
         self.note = self.path.with_name(self.path.name+'.partial.json')
         self.key = json.loads(json.dumps([self.header, key], default=str))
@@ -76,35 +84,48 @@ class ResumableCSV:
 @patch
 def _lock(self:ResumableCSV):
     "One process writes a file; the lock ends with the process."
-    try: import fcntl
-    except ImportError: return
-    try: fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError: raise OSError(f'{self.partial} is being written by another process') from None
+    self.open.enter_context(locked(self.path.with_name(f'.{self.path.name}.lock'), self.path))
 
 # %% ../../nbs/decide/08b_submission.ipynb #f2afb5ba
 @patch
-def _recover(self:ResumableCSV):
-    "Fill `done` from the partial file; returns the bytes to keep: all but the last image."
-    if not self.note.exists() or not self.partial.stat().st_size: return 0
-    if json.loads(self.note.read_text('utf-8')) != self.key:
+def _recover(self:ResumableCSV, raw:bytes)->int:
+    "Fill `done` from the bytes of the partial file; returns how many of them to keep."
+    if not raw or not self.resume: return 0
+    try: key, keep, digest = _known_length(self.note, len(raw))
+    except ValueError: key, keep = None, 0
+    if keep and key != self.key:
         raise ValueError(f'{self.partial} was made with other models or settings: delete it, or start over (resume=False, --fresh)')
-    self.file.seek(0)
-    self.done, keep = _whole_images(self.file, self.image_of)
+    if key and not keep: return 0 # cut off in its header
+    if hashlib.sha256(raw[:keep]).hexdigest()[:32] != digest:
+        logging.getLogger('severstal_nb').warning(f'{self.partial} is not as it was left (changed, or of another version): it is begun anew')
+        return 0
+    rows = csv.reader(io.StringIO(raw[:keep].decode('utf-8'), newline=''))
+    self.done = dict.fromkeys(self.image_of(row) for row in [*rows][1:])
     return keep
+
+# %% ../../nbs/decide/08b_submission.ipynb #f020b25d
+@patch
+def _open(self:ResumableCSV, path):
+    "Open a file of ours to read and append, unbuffered and not through a link; it is closed with the writer."
+    how = lambda p, flags: os.open(p, flags | getattr(os, 'O_NOFOLLOW', 0), 0o666)
+    return self.open.enter_context(open(check_target(path), 'ab+', buffering=0, opener=how))
 
 # %% ../../nbs/decide/08b_submission.ipynb #c6228c1c
 @patch
 def __enter__(self:ResumableCSV):
-    if self.path.is_dir(): raise IsADirectoryError(f'{self.path} is a folder: give the name of a file in it')
-    self.path.parent.mkdir(parents=True, exist_ok=True)
-    self.file = open(self.partial, 'ab+')
-    self._lock()
-    keep = self._recover() if self.resume else 0
-    self.file.truncate(keep)
-    if not keep:
+    check_target(self.path).parent.mkdir(parents=True, exist_ok=True)
+    with self.open:
+        self._lock()
+        self.file = self._open(self.partial)
+        self.file.seek(0)
         self.done = {}
-        write_json(self.note, self.key)
-        self._write([self.header])
+        keep = self._recover(raw := self.file.read())
+        if not keep:
+            with atomic_path(self.note) as part: part.write_text(json.dumps(self.key) + '\n', 'utf-8')
+        self.file.truncate(keep)
+        self.hash, self.notes = hashlib.sha256(raw[:keep]), self._open(self.note)
+        if not keep: self._write([self.header])
+        self.open = self.open.pop_all()
     return self
 
 # %% ../../nbs/decide/08b_submission.ipynb #a7b20feb
@@ -112,8 +133,14 @@ def __enter__(self:ResumableCSV):
 def _write(self:ResumableCSV, rows):
     text = io.StringIO()
     csv.writer(text, lineterminator='\n').writerows(rows)
-    self.file.write(text.getvalue().encode('utf-8'))
-    self.file.flush()
+    text = _csv_name(text.getvalue()).encode()
+    self.hash.update(text)
+    try:
+        for file, data in ((self.file, text), (self.notes, None)):
+            data = data or f'{self.file.tell()} {self.hash.hexdigest()[:32]}\n'.encode()
+            if file.write(data) != len(data): raise OSError(errno.ENOSPC, 'No space left on device')
+    except OSError as e:
+        raise OSError(e.errno, f'could not write {self.partial}: {e.strerror}; the images before are kept. Free space, and start again') from e
 
 # %% ../../nbs/decide/08b_submission.ipynb #e429b091
 @patch
@@ -121,21 +148,22 @@ def put(self:ResumableCSV,
     image_id:str,
     rows:list, # of this image
 ):
-    "Write all rows of one image. Raises `ValueError` when it has been written, or its name has a line break."
-    if image_id in self.done: raise ValueError(f'{image_id} has been written already')
-    if '\n' in image_id or '\r' in image_id: raise ValueError(f'{image_id!r}: a line break in a file name')
+    "Write all rows of one image. Raises `ValueError` when it has been written."
+    name = _csv_name(image_id)
+    if name in self.done: raise ValueError(f'{image_id} has been written already')
     self._write(rows)
-    self.done[image_id] = None
+    self.done[name] = None
 
 # %% ../../nbs/decide/08b_submission.ipynb #fee99b74
 @patch
 def __exit__(self:ResumableCSV, kind, *_):
-    self.file.close()
-    if kind: return
-    sync_file(self.partial)
-    os.replace(self.partial, self.path)
-    sync_file(self.path.parent)
-    self.note.unlink(missing_ok=True)
+    with self.open:
+        if kind: return
+        sync_file(self.partial)
+        if self.check: self.check(self.partial)
+        os.replace(self.partial, self.path)
+        sync_file(self.path.parent)
+        self.note.unlink(missing_ok=True)
 
 # %% ../../nbs/decide/08b_submission.ipynb #136b4e27
 class SubmissionWriter(ResumableCSV):
@@ -195,6 +223,7 @@ class PredictionsWriter(ResumableCSV):
         "Write the row of one image."
         if probs is None: return self.put(image_id, [[image_id] + ['']*(len(self.header)-1)])
         probs = np.asarray(probs, float)
+        if not np.isfinite(probs).all(): raise ValueError(f'{image_id}: the probabilities {probs} are not all numbers')
         labels = [self.classes[probs.argmax()]] if self.single else (probs >= self.threshold).astype(int).tolist()
         self.put(image_id, [[image_id, *(f'{p:.6f}' for p in probs), *labels]])
 
@@ -204,13 +233,10 @@ def read_submission(
 )->pd.DataFrame: # columns image_id, class_id, rle (strings), row (int)
     "The rows of a submission, both forms alike; `row` counts lines from 1, the header is line 1. Empty pixels are ''."
     form, rows = _submission_form(path), []
-    with open(path, newline='', encoding='utf-8-sig') as f:
-        reader = csv.reader(f)
-        next(reader)
-        for r in reader:
-            name, rle, k = (r + ['']*3)[:3]
-            if form == '2019': name, _, k = name.rpartition('_')
-            rows.append((name, k.strip(), rle, reader.line_num))
+    for line,r in [*_csv_rows(path)][1:]:
+        name, rle, k = (r + ['']*3)[:3]
+        if form == '2019': name, _, k = name.rpartition('_')
+        rows.append((name, k.strip(), rle, line))
     return pd.DataFrame(rows, columns=['image_id', 'class_id', 'rle', 'row'])
 
 # %% ../../nbs/decide/08b_submission.ipynb #16e38023
@@ -222,9 +248,9 @@ def _expected(images):
             return read_submission(images).image_id.drop_duplicates().tolist(), {}
         from severstal_nb.readers import read_images
         images = read_images(images)
-    if not hasattr(images, 'images'): return list(images), {}
-    t = images.images
-    return t.image_id.tolist(), dict(zip(t.image_id, zip(t.height.tolist(), t.width.tolist())))
+    if not hasattr(images, 'images'): return [_csv_name(o) for o in images], {}
+    t, names = images.images, [_csv_name(o) for o in images.images.image_id]
+    return names, dict(zip(names, zip(t.height.tolist(), t.width.tolist())))
 
 # %% ../../nbs/decide/08b_submission.ipynb #89a61e36
 def _check_rows(t, form, shapes, shape, n_classes, known, note):
@@ -279,7 +305,7 @@ def validate_submission(
     found, columns = [], ['row', 'image_id', 'kind', 'problem']
     note = lambda *problem: found.append(problem)
     try: form, t = _submission_form(path), read_submission(path)
-    except (OSError, ValueError, csv.Error) as e: return pd.DataFrame([(1, '', 'header', str(e))], columns=columns)
+    except (OSError, ValueError) as e: return pd.DataFrame([(1, '', 'header', str(e))], columns=columns)
     names, shapes = _expected(images)
     if sample is not None:
         if (want := _submission_form(sample)) != form: note(1, '', 'header', f'the form is {form}, the sample has {want}')
@@ -311,5 +337,5 @@ def score_submission(
     bad = validate_submission(path, data, n_classes=data.n_classes)
     if len(bad): raise ValueError(f'{path}: {len(bad)} problems, first: {bad.iloc[0].problem}')
     rows = dict(tuple(read_submission(path).groupby('image_id')))
-    return np.stack([pair_counts(submitted_mask(rows[name], data.shape(i), data.n_classes)[None] > 0, data.mask(i)[None] > 0)[0]
+    return np.stack([pair_counts(submitted_mask(rows[_csv_name(name)], data.shape(i), data.n_classes)[None] > 0, data.mask(i)[None] > 0)[0]
                      for i, name in enumerate(data.images.image_id)])

@@ -6,19 +6,20 @@ Docs: https://severstal-nb.github.io/severstal_nb/learn/checkpoints.html.md"""
 
 # %% auto #0
 __all__ = ['time_columns', 'new_state', 'better', 'epoch_file', 'save_weights', 'load_checkpoint', 'Keep', 'as_logger',
-           'find_checkpoint', 'restore', 'bring_files']
+           'find_checkpoint', 'restore', 'bring_files', 'match_files']
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #5368e473
-import logging, math, shutil
+import logging, math, re, shutil
 import pandas as pd, torch
 from pathlib import Path
 from fastai.callback.core import CancelFitException
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #01383e50
 from ..core.distributed import rank_world
-from ..core.files import atomic_path
+from ..core.files import atomic_path, check_digest, file_digest, kept_path
 from .callbacks import Step, TrainingError, _Plateau
 from ..metrics.masks import silent_classes
 from ..models import SteelModel, save_model
@@ -67,6 +68,19 @@ def _write_history(folder, rows:list):
     "Write the history, whole or not at all; numbers are written so that reading gives the same bits."
     with atomic_path(Path(folder)/'history.csv') as part: pd.DataFrame(rows).to_csv(part, index=False)
 
+# %% ../../nbs/learn/06e_checkpoints.ipynb #9abb05aa
+def _errno_of(e:BaseException)->int|None:
+    "The system's error number behind an exception, if there is one."
+    if found := re.search(r'os error (\d+)', str(e)): return int(found[1])
+    while e is not None and not isinstance(e, OSError): e = e.__cause__ or e.__context__
+    return getattr(e, 'errno', None)
+
+# %% ../../nbs/learn/06e_checkpoints.ipynb #c2be0a1f
+def _first_line(e:Exception, i:int=0)->str:
+    "One line of an exception's message, cut to what fits into another."
+    lines = str(e).strip().splitlines() or [type(e).__name__]
+    return lines[i].strip()[:200]
+
 # %% ../../nbs/learn/06e_checkpoints.ipynb #931c0f64
 def epoch_file(
     folder, # of the run or fold
@@ -81,29 +95,30 @@ def save_weights(
     path, # .safetensors
     **meta, # kept in the file of a `SteelModel`
 ):
-    "Write a model's weights, whole or not at all."
-    with atomic_path(path) as part:
-        if isinstance(model, SteelModel): save_model(model, part, **meta)
-        else: save_file({k: v.detach().cpu().contiguous() for k,v in model.state_dict().items()}, part)
+    "Write a model's weights, whole or not at all, and note their digest. Raises `OSError` naming the file."
+    with kept_path(path) as part:
+        try:
+            if isinstance(model, SteelModel): save_model(model, part, **meta)
+            else: save_file({k: v.detach().cpu().contiguous() for k,v in model.state_dict().items()}, part)
+        except SafetensorError as e: raise OSError(_errno_of(e), _first_line(e)) from e # a full disk
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #91172bc2
 def _save_checkpoint(path, **parts):
-    "Write a checkpoint, whole or not at all. Raises `OSError` naming the file."
-    with atomic_path(path) as part:
+    "Write a checkpoint, whole or not at all, and note its digest. Raises `OSError` naming the file."
+    with kept_path(path) as part:
         try: torch.save(dict(format=1, **parts), part)
         except RuntimeError as e: raise OSError(_errno_of(e), _first_line(e)) from e
 
-# %% ../../nbs/learn/06e_checkpoints.ipynb #9abb05aa
-def _errno_of(e:BaseException)->int|None:
-    "The system's error number behind an exception, if there is one."
-    while e is not None and not isinstance(e, OSError): e = e.__cause__ or e.__context__
-    return getattr(e, 'errno', None)
-
-# %% ../../nbs/learn/06e_checkpoints.ipynb #c2be0a1f
-def _first_line(e:Exception, i:int=0)->str:
-    "One line of an exception's message, cut to what fits into another."
-    lines = str(e).strip().splitlines() or [type(e).__name__]
-    return lines[i].strip()[:200]
+# %% ../../nbs/learn/06e_checkpoints.ipynb #93f0216c
+def _sound(ck:dict)->bool:
+    "Whether the parts of a checkpoint are of the kinds that `restore` takes."
+    state, kinds = ck['state'], dict(epoch=int, rows=list, best=(float, int, type(None)), best_epoch=(int, type(None)), bad=int,
+                                     kept=list, stopped=(str, type(None)), plateau=(dict, type(None)))
+    if not all(isinstance(ck[k], dict) for k in ('state', 'settings', 'model', 'optimizer')): return False
+    if not all(k in state and isinstance(state[k], v) for k,v in kinds.items()): return False
+    epochs = range(state['epoch'])
+    rows = len(state['rows']) == len(epochs) and all(isinstance(r, dict) and r.get('epoch') == e for e,r in zip(epochs, state['rows']))
+    return rows and state['best_epoch'] in (epochs or [None]) and all(type(e) is int and e in epochs for e in state['kept'])
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #94b42813
 def load_checkpoint(
@@ -114,13 +129,16 @@ def load_checkpoint(
     if path.is_dir(): path = path/'checkpoints'/'last.pt'
     if not path.is_file():
         raise FileNotFoundError(f'no checkpoint at {path}: a run has one once its first epoch has ended')
-    try: ck = torch.load(path, map_location='cpu', weights_only=True)
+    try: ck = torch.load(check_digest(path), map_location='cpu', weights_only=True)
     except Exception as e: raise TrainingError(f'{path} is not a checkpoint of this package: {_first_line(e)}') from e
     if not isinstance(ck, dict) or not {'format', 'state', 'settings', 'model', 'optimizer'} <= set(ck):
         raise TrainingError(f'{path} is not a checkpoint of this package')
     if ck['format'] != 1:
         raise TrainingError(f"{path} has checkpoint format {ck['format']}, this version reads 1: update severstal_nb")
-    return ck
+    if not _sound(ck): raise TrainingError(f'{path} is not a checkpoint of this package: its parts are not what they should be')
+    if bad := [k for k,v in ck['model'].items() if isinstance(v, torch.Tensor) and not v.isfinite().all()]:
+        raise TrainingError(f'{path}: {bad[0]} holds nan or infinite values; go on from an earlier epoch, or begin anew')
+    return ck | dict(path=path)
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #da11e70d
 class Keep(Step):
@@ -152,10 +170,11 @@ class Keep(Step):
         if epoch in self.state['kept']: save_weights(model, epoch_file(self.folder, epoch), epoch=epoch)
         _write_history(self.folder, self.state['rows'])
         loss = self.learn.loss_func
-        _save_checkpoint(self.folder/'checkpoints'/'last.pt', state=self.state, settings=self.settings,
-                        model=model.state_dict(), optimizer=self.learn.opt.opt.state_dict(),
-                        scaler=self.scaler.state_dict() if self.scaler else None,
-                        loss=loss.state_dict() if isinstance(loss, nn.Module) else None)
+        parts = dict(state=self.state, settings=self.settings, model=model.state_dict(), optimizer=self.learn.opt.opt.state_dict(),
+                     scaler=self.scaler.state_dict() if self.scaler else None,
+                     loss=loss.state_dict() if isinstance(loss, nn.Module) else None)
+        if not self.settings['save_best_only']: _save_checkpoint(epoch_file(self.folder, epoch).with_suffix('.pt'), **parts)
+        _save_checkpoint(self.folder/'checkpoints'/'last.pt', **parts)
         for e in gone: epoch_file(self.folder, e).unlink(missing_ok=True)
     def tell(self, row, won):
         "One line for the log; a warning for a class of which nothing was found."
@@ -202,6 +221,19 @@ def _check_same_run(theirs:dict, ours:dict):
     if wrong:
         raise TrainingError(f'the checkpoint is of another run: {"; ".join(wrong)}. Keep the settings of the start')
 
+# %% ../../nbs/learn/06e_checkpoints.ipynb #33959e06
+def _restore_optimizer(opt, saved:dict):
+    "Load an optimiser's state. Raises where its values are not of the shape of the parameters, which torch would find at the next step."
+    own = [{k: v for k,v in g.items() if k != 'params'} for g in opt.param_groups]
+    opt.load_state_dict(saved)
+    for g,o in zip(opt.param_groups, own):
+        if wrong := [k for k,v in o.items() if type(g.get(k)) is not type(v) and not {type(g.get(k)), type(v)} <= {int, float, bool}]:
+            raise ValueError(f'{wrong[0]} of the optimiser')
+        for p in g['params']:
+            for k,v in opt.state.get(p, {}).items():
+                if v is not None and not (isinstance(v, (int, float, torch.Tensor)) and (not getattr(v, 'ndim', 0) or v.shape == p.shape)):
+                    raise ValueError(f'{k} of the optimiser')
+
 # %% ../../nbs/learn/06e_checkpoints.ipynb #86e505d8
 def restore(
     learn, # weights, optimiser and loss are put back there
@@ -212,11 +244,17 @@ def restore(
     "Load a checkpoint into `learn` and `scaler`. Raises `TrainingError` when settings or model are others."
     _check_same_run(checkpoint['settings'], settings)
     try: learn.model.load_state_dict(checkpoint['model'])
-    except RuntimeError as e: raise TrainingError(f'the checkpoint holds another model: {_first_line(e, -1)}') from e
-    learn.opt.opt.load_state_dict(checkpoint['optimizer'])
-    if scaler: scaler.load_state_dict(checkpoint['scaler'])
-    if checkpoint.get('loss'): learn.loss_func.load_state_dict(checkpoint['loss'])
+    except (RuntimeError, TypeError, AttributeError) as e:
+        raise TrainingError(f'the checkpoint holds another model: {_first_line(e, -1)}') from e
     state, patience = checkpoint['state'], settings['patience']
+    try:
+        for row in state['rows']: float(row[settings['monitor']])
+        _Plateau(state['plateau'])
+        _restore_optimizer(learn.opt.opt, checkpoint['optimizer'])
+        if scaler: scaler.load_state_dict(checkpoint['scaler'])
+        if checkpoint.get('loss'): learn.loss_func.load_state_dict(checkpoint['loss'])
+    except Exception as e: # torch checks few of these parts
+        raise TrainingError(f'{checkpoint.get("path", "the checkpoint")} is damaged: {type(e).__name__}: {_first_line(e)}') from e
     if not patience or state['bad'] < patience: state['stopped'] = None
     return state
 
@@ -225,10 +263,25 @@ def bring_files(
     source, # a checkpoint, or the folder of a run
     folder, # where the run goes on
 ):
-    "Copy best and kept weights when a run goes on in another folder."
+    "Copy the checkpoint, and when a run goes on in another folder its best and kept weights."
     source, folder = Path(source), Path(folder)
-    source = source if source.is_dir() else source.parent.parent
-    if source.resolve() == folder.resolve(): return
-    for p in [source/'best_model.safetensors', *source.glob('checkpoints/epoch_*.safetensors')]:
-        if p.is_file():
-            with atomic_path(folder/p.relative_to(source)) as part: shutil.copyfile(p, part)
+    last = source/'checkpoints'/'last.pt' if source.is_dir() else source
+    source = last.parent.parent
+    files = [source/'best_model.safetensors', *source.glob('checkpoints/epoch_*')] if source.resolve() != folder.resolve() else []
+    to = folder/'checkpoints'/'last.pt'
+    for p,q in [*((p, folder/p.relative_to(source)) for p in files if p.is_file()), (last, to)]:
+        if p.resolve() != q.resolve():
+            with kept_path(q) as part: shutil.copyfile(check_digest(p), part)
+
+# %% ../../nbs/learn/06e_checkpoints.ipynb #ee862050
+def match_files(
+    folder, # of the run or fold
+    state:dict, # to go on with
+):
+    "Remove the weights of epochs that are not in `state`, and put back the best ones where they are kept."
+    best, known = Path(folder)/'best_model.safetensors', {f'epoch_{e:03d}' for e in state['kept']}
+    for p in Path(folder).glob('checkpoints/epoch_*'):
+        if p.stem not in known: p.unlink()
+    kept = epoch_file(folder, state['best_epoch']) if state['kept'] else best
+    if state['best_epoch'] in state['kept'] and kept.is_file() and not (best.is_file() and file_digest(best) == file_digest(kept)):
+        with kept_path(best) as part: shutil.copyfile(check_digest(kept), part)

@@ -57,10 +57,11 @@ def _classes_view(data):
     axes[0, 0].set_xticks(range(len(n) + 1), [plain_label(o) for o in (*data.classes, 'clean')],
                           **dict(rotation=30, ha='right') if max(map(len, data.classes)) > 3 else {})
     axes[0, 0].set(xlabel='class', ylabel='images')
+    axes[0, 0].locator_params(axis='y', integer=True)
     many = np.bincount(data.labels.sum(1))
     axes[0, 1].bar(range(len(many)), many, color='grey')
     axes[0, 1].set_xticks(range(len(many)))
-    axes[0, 1].set(xlabel='classes in one image', yscale='log')
+    axes[0, 1].set(xlabel='classes in one image', yscale='log' if many.max() > 50*many[many > 0].min() else 'linear')
     counts = ', '.join(f'{c}: {v}' for c, v in zip(data.classes, n))
     return View(table, fig, f'{len(data)} images, {clean} clean; {counts}')
 
@@ -85,10 +86,11 @@ def _areas_view(data):
     table = area_table(data.areas, data.classes, float((data.images.height*data.images.width).median()))
     fig, axes = new_figure()
     some = data.areas[data.areas > 0]
-    bins = np.geomspace(some.min(), some.max() + 1, 30)
+    bins = np.geomspace(some.min(), some.max() + 1, min(30, 6 + len(some)//10))
     for k, (c, color) in enumerate(zip(data.classes, class_colors(data.n_classes)/255)):
         axes[0, 0].hist(data.areas[data.areas[:, k] > 0, k], bins, histtype='step', lw=2, color=color)
     axes[0, 0].set(xscale='log', xlabel='defect pixels in an image', ylabel='images')
+    axes[0, 0].locator_params(axis='y', integer=True)
     class_legend(fig, data.classes, loc='outside upper left')
     return View(table, fig, 'median pixels ' + ', '.join(f'{c}: {v:,}' for c, v in table['median'].items()))
 
@@ -159,12 +161,13 @@ def _brightness_view(data):
     fig, axes = new_figure(1, 3)
     for clean, t in table.groupby('clean'):
         for ax, c in zip(axes[0], ('brightness', 'contrast')):
-            if t[c].notna().any(): ax.hist(t[c].dropna(), 30, histtype='step', lw=2, density=True, color='k' if clean else 'tab:red',
+            if t[c].notna().any(): ax.hist(t[c].dropna(), min(30, 4 + len(t)//8), histtype='step', lw=2, density=True, color='k' if clean else 'tab:red',
                                            label='clean' if clean else 'defect')
     for ax, c in zip(axes[0], ('brightness', 'contrast')): ax.set(xlabel=c, yticks=[])
     if table.clean.any(): axes[0, 0].legend()
     if (table.margin > 0).any(): axes[0, 2].hist(table.margin[table.margin > 0], 20, color='k')
     axes[0, 2].set(xlabel='share of black columns', ylabel='images')
+    axes[0, 2].locator_params(axis='y', integer=True)
     known = table.dropna()
     line = f'mean {known.brightness.mean():.0f}, from {known.brightness.min():.0f} to {known.brightness.max():.0f}; {(known.margin > .02).sum()} with a black margin'
     if known.clean.nunique() > 1: line += f'; AUROC of a defect by brightness alone {auroc(known.brightness, ~known.clean):.2f}'

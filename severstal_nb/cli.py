@@ -246,9 +246,21 @@ def _parse_folds(text:str|None)->list|None:
     if not all(o.isdecimal() for o in numbers): raise UsageError(f'--folds {text}: expected numbers of folds such as 0,2')
     return [int(o) for o in numbers]
 
+# %% ../nbs/11_cli.ipynb #8924a93a
+@command('What a data set holds, as tables and figures: classes, areas, places, sizes, brightness, copies, examples.',
+         arg('overrides', nargs='*', default=[], metavar='key=value', help='data.root=DIR and other keys'),
+         arg('--out', default='explore', metavar='DIR', help='folder for the tables and figures (explore)'),
+         needs='severstal_nb.commands.explore')
+def _explore(args):
+    "`severstal explore`"
+    from severstal_nb.commands.explore import explore
+    from severstal_nb.runs.build import open_data
+    from severstal_nb.runs.config import as_config
+    for line in explore(open_data(as_config(args.overrides)), args.out): print(line, flush=True)
+
 # %% ../nbs/11_cli.ipynb #001ca951
 @command('Runs side by side: results, what differs in their configs, paired differences where predictions are stored.',
-         arg('runs', nargs='+', metavar='RUN', help='run folders; the first is what the others are compared with'),
+         arg('runs', nargs='+', metavar='RUN', help='run folders, or folders of runs; the first run is what the others are compared with'),
          arg('--out', default=None, metavar='FILE', help='.csv or .md to write, with the curves as .png beside it'),
          needs='severstal_nb.reports.compare')
 def _compare(args):
@@ -260,7 +272,7 @@ def _compare(args):
 @command('A run as one self-contained HTML page and an executed notebook.',
          arg('run', metavar='RUN', help='run folder'),
          arg('--out', default=None, metavar='FILE', help='.html to write (report.html in the run folder)'),
-         arg('--data', default=None, metavar='DIR', help='where the images are now (where the run had them)'),
+         arg('--data', default=None, metavar='DIR', help='where the images are now (they are looked for)'),
          needs='severstal_nb.reports.page')
 def _report(args):
     "`severstal report`"

@@ -8,7 +8,11 @@ Docs: https://severstal-nb.github.io/severstal_nb/experiment.html.md"""
 __all__ = ['prepare_data', 'start_run', 'finish_run', 'train', 'predict']
 
 # %% ../nbs/10_experiment.ipynb #5b7c9aff
+import logging, traceback
 import numpy as np, pandas as pd
+from functools import wraps
+from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 
 # %% ../nbs/10_experiment.ipynb #6fbab5c1
@@ -24,7 +28,8 @@ from .reports.run import draw_labels, draw_masks
 from .runs.build import (LOG, build_loaders, build_loss, build_meter, build_model, build_train_meter,
                                      check_monitor, data_line, fold_rows, folds_to_train, open_data, rank0_first,
                                      split_data)
-from .runs.config import as_config, differing, fit_to_data, hyper_parameters, load_config, run_name
+from .runs.config import (as_config, differing, fit_to_data, hyper_parameters, load_config, model_name,
+                                     run_name)
 from .runs.evaluate import (image_table, label_results, mask_results, predict_table, result_line,
                                         store_masks, test_results)
 from .runs.folder import Run, create_run, event_writer, init_run, load_run, resume_target, run_logger
@@ -45,18 +50,42 @@ class _Events:
         "Write what is waiting."
         if self.writer: self.writer.close()
 
+# %% ../nbs/10_experiment.ipynb #2e3e1cf2
+class _FoldLog(logging.LoggerAdapter):
+    "The run's log, with the fold before every line."
+    def process(self, msg, kwargs): return f'fold {self.extra}: {msg}', kwargs
+
+# %% ../nbs/10_experiment.ipynb #047ee648
+def _noted(f):
+    "Decorator: what ends `f` is put into its `log`, the error and where it was raised, and as DEBUG the calls that led there."
+    @wraps(f)
+    def _with_log(*args, **kw):
+        try: return f(*args, **kw)
+        except BaseException as e:
+            log = signature(f).bind(*args, **kw).arguments.get('log', LOG)
+            last = traceback.extract_tb(e.__traceback__)[-1]
+            log.error(f'{type(e).__name__}: {" ".join(str(e).split())} ({Path(last.filename).name} line {last.lineno}, {last.name})')
+            log.debug(''.join(traceback.format_tb(e.__traceback__)).rstrip())
+            raise
+    return _with_log
+
 # %% ../nbs/10_experiment.ipynb #bc1bd261
+@_noted
 def _train_fold(cfg:Config, data:SteelData, fold:int, folder, device='cpu', resume=None, log=LOG)->dict:
     "Train one fold, keep its best model, predict its own images."
     folder, t, rows, (rank, world) = Path(folder), cfg.training, fold_rows(data, fold), rank_world()
     dls = build_loaders(cfg, data, rows, device, rank, world)
+    log = _FoldLog(log, fold)
     model = build_model(cfg, data.subset(rows.train), t.seed + fold)
+    every, learnt = (sum(p.numel() for p in model.parameters() if p.requires_grad or not only) for only in (False, True))
+    log.info(f'{model_name(cfg)}: {every:,} parameters, {learnt:,} of them trainable; {len(rows.train)} images to learn from, '
+             f'{len(rows.valid)} to validate on')
     if report := getattr(model, 'weights_report', None): log.info(f'weights {report}')
     events = _Events(folder)
     loss, meter = build_loss(cfg, data.labels[rows.train]), build_meter(cfg, data.classes)
     history = fit(model, dls, loss, folder=folder, epochs=t.num_epochs, metrics=meter, writer=events, log=log,
-                  train_metrics=build_train_meter(cfg), resume=resume or True, seed=t.seed,
-                  lr=t.learning_rate, encoder_lr=t.encoder_lr, optimizer=t.optimizer, schedule=t.schedule,
+                  progress=f'fold {fold} ', train_metrics=build_train_meter(cfg), resume=resume or True,
+                  seed=t.seed, lr=t.learning_rate, encoder_lr=t.encoder_lr, optimizer=t.optimizer, schedule=t.schedule,
                   weight_decay=t.weight_decay, warmup=t.warmup_epochs or None, freeze_epochs=t.freeze_epochs,
                   accumulate=t.accumulate, clip=t.clip, precision=t.precision, channels_last=t.channels_last,
                   patience=t.early_stopping_patience, monitor=t.monitor, save_best_only=t.save_best_only,
@@ -92,7 +121,8 @@ def prepare_data(
 def start_run(path, cfg:Config, data:SteelData, device='cpu'):
     "Write config, environment, split and problems before training; remove half-written files of a killed process."
     for left in Path(path).rglob('.*.part'): left.unlink()
-    init_run(path, cfg.to_dict(), data.classes, cfg.task, data.color, device, cfg.training.seed)
+    init_run(path, cfg.to_dict(), data.classes, cfg.task, data.color, device, cfg.training.seed,
+             None if cfg.data.root in (None, 'synthetic') else cfg.data.root)
     data.images[['image_id', 'part']].to_csv(path/'split.csv', index=False)
     data.problems.to_csv(path/'problems.csv', index=False)
 
@@ -124,6 +154,7 @@ def _check_same_images(data:SteelData, path):
                           'as it was')
 
 # %% ../nbs/10_experiment.ipynb #996bed1f
+@_noted
 def finish_run(path, cfg:Config, data:SteelData, device='cpu', log=LOG)->Run:
     "Thresholds, results and figures of the whole run."
     run, done = Run(path), Run(path).finished
@@ -132,16 +163,21 @@ def finish_run(path, cfg:Config, data:SteelData, device='cpu', log=LOG)->Run:
     image_table(data, **per_image).to_csv(path/'per_image.csv', index=False)
     write_json(path/'thresholds.json', found['thresholds'])
     test = fold_rows(data, 0).test
-    if len(test): found['test'] = test_results(Predictor(run, done, device), data.subset(test))
+    if len(test):
+        seen = test_results(Predictor(run, done, device), data.subset(test))
+        found['test'], seen = seen['metrics'], seen['per_image'] | dict(rows=test[seen['per_image']['rows']])
+        image_table(data, **seen).to_csv(path/'test_per_image.csv', index=False)
     folds = {k: read_json(path/f'fold_{k}'/'results.json') for k in done}
     write_json(path/'results.json', dict(format=1, task=cfg.task, classes=data.classes, n_images=len(data), **found,
                                          folds=folds, config=cfg.to_dict(), hyper_parameters=hyper_parameters(cfg)))
-    if cfg.task == 'segmentation': draw_masks(path/'figures', run, data, **per_image)
-    else: draw_labels(path/'figures', data, **per_image, single=cfg.task == 'singlelabel')
+    for prefix, o in (('', per_image), *[('test_', seen) for _ in test[:1]]):
+        if cfg.task == 'segmentation': draw_masks(path/'figures', run, data, **o, prefix=prefix)
+        else: draw_labels(path/'figures', data, **o, single=cfg.task == 'singlelabel', prefix=prefix)
     if cfg.data.split_strategy == 'none':
         log.warning('data.split_strategy=none: these scores are of the training images themselves')
-    log.info(result_line(found['metrics'], cfg.task, 'out of fold' if cfg.data.split_strategy == 'kfold' else 'validation'))
-    if len(test): log.info(result_line(found['test'], cfg.task, f'test, {len(test)} images'))
+    what = 'out of fold' if cfg.data.split_strategy == 'kfold' else f"{found['metrics']['n_images']:.0f} validation images"
+    log.info(result_line(found['metrics'], cfg.task, what))
+    if len(test): log.info(result_line(found['test'], cfg.task, f'{len(test)} test images'))
     return load_run(path)
 
 # %% ../nbs/10_experiment.ipynb #8d68144c
@@ -167,6 +203,7 @@ def train(
     for p in data.problems.head(5).itertuples(): log.warning(f'{p.file}: {p.reason}')
     for o in ('split', 'duplicates'):
         if o in data.info: log.info(data.info[o])
+    if not find_spec('tensorboard'): log.info("no TensorBoard events, history.csv has their numbers: pip install 'severstal_nb[tensorboard]'")
     if rank == 0: start_run(path, cfg, data, device)
     for k in folds_to_train(cfg):
         folder = path/f'fold_{k}'

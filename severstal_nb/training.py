@@ -10,7 +10,7 @@ __all__ = ['make_learner', 'steel_learner', 'find_monitor', 'finish', 'fit']
 # %% ../nbs/06_training.ipynb #b7d0aad5
 import math, sys
 import pandas as pd, torch
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 from fastai.callback.training import GradientClip
@@ -20,7 +20,7 @@ from torch import nn
 from .core.distributed import rank_world
 from .core.files import check_links, seal_digests, write_json
 from .learn.averaging import finish_average
-from .learn.callbacks import (Accumulate, Autocast, FreezeEncoder, Measure, Ranks, Reseed, ScaleLoss,
+from .learn.callbacks import (Accumulate, Autocast, Bar, FreezeEncoder, Measure, Ranks, Reseed, ScaleLoss,
                                           ScaledStep, SteelOptim, Step, TrainingError, make_schedule, optimizers,
                                           own_random_numbers, pick, schedules)
 from .learn.checkpoints import (Keep, as_logger, bring_files, find_checkpoint, match_files, new_state,
@@ -138,11 +138,13 @@ def _seen()->bool:
     return rank_world()[0] == 0 and (sys.stderr.isatty() or 'ipykernel' in sys.modules)
 
 # %% ../nbs/06_training.ipynb #5cd827d1
-def _run_steps(learn, settings:dict, state:dict, steps:list, log, progress:bool=True):
+def _run_steps(learn, settings:dict, state:dict, steps:list, log, progress=True):
     "Run the loop. An interrupt says how to go on; a lack of memory says what to change."
-    problem, quiet = None, nullcontext() if progress else learn.no_bar()
+    problem, bar = None, Bar(progress if isinstance(progress, str) else '') if progress and 'ipykernel' not in sys.modules else None
+    quiet = nullcontext() if progress and not bar else learn.no_bar() # fastai's own bar is for notebooks
     try:
-        with learn.no_logging(), quiet: learn.fit(settings['epochs'], cbs=steps, start_epoch=state['epoch'])
+        with learn.no_logging(), quiet, closing(bar) if bar else nullcontext():
+            learn.fit(settings['epochs'], cbs=steps + [bar]*bool(bar), start_epoch=state['epoch'])
     except KeyboardInterrupt:
         log.warning(f'interrupted in epoch {learn.epoch}: resume goes on after the {state["epoch"]} that are saved')
         raise
@@ -221,7 +223,7 @@ def fit(
     train_metrics=None, # the same for the training batches; `train_` is put before its names
     device=None, # None: that of `dls`
     resume=None, # True: go on in `folder` where there is something to go on with; or a checkpoint, of an epoch for one, or a run's folder
-    progress:bool=True, # a bar, where there is a terminal or a notebook to show it
+    progress:bool|str=True, # a bar, where there is a terminal or a notebook to show it; a text is put before it
     log=None, # a `logging.Logger`, or a function of a line of text
     writer=None, # something with `add_scalar(tag, value, step)`, such as TensorBoard's SummaryWriter
 )->pd.DataFrame: # the history, a row per epoch; the outcome is in `.attrs['summary']`
@@ -249,5 +251,5 @@ def fit(
     rates = [lr if encoder_lr is None else encoder_lr, lr][-len(learn.opt.param_lists):]
     steps = _make_steps(settings, rates, device, meter, train_meter, keep, scaler)
     with own_random_numbers():
-        if state['epoch'] < epochs and not state['stopped']: _run_steps(learn, settings, state, steps, log, progress and _seen())
+        if state['epoch'] < epochs and not state['stopped']: _run_steps(learn, settings, state, steps, log, _seen() and progress)
         return finish(learn, folder, state, settings, meter, log)

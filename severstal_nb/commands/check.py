@@ -8,7 +8,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/commands/check.html.md"""
 __all__ = ['brightness', 'check']
 
 # %% ../../nbs/commands/11b_check.ipynb #3ca827cc
-import importlib.metadata, os, re, shutil, sys, tempfile
+import importlib.metadata, importlib.util, os, re, shutil, sys, tempfile
 import numpy as np, pandas as pd
 from pathlib import Path
 from typing import NamedTuple
@@ -48,6 +48,8 @@ def _check_packages():
         except importlib.metadata.PackageNotFoundError: have = None
         good = have is not None and (lowest is None or _version_tuple(have) >= _version_tuple(lowest))
         yield _Line(good, name, have or 'missing', f"pip install '{need}'")
+    events = importlib.util.find_spec('tensorboard') is not None
+    yield _Line(True, 'tensorboard', 'installed' if events else "not installed, so train writes no events: pip install 'severstal_nb[tensorboard]'")
 
 # %% ../../nbs/commands/11b_check.ipynb #4e766dc6
 def _free_memory()->float|None: # GB

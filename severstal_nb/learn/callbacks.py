@@ -7,7 +7,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/learn/callbacks.html.md"""
 # %% auto #0
 __all__ = ['schedules', 'optimizers', 'TrainingError', 'own_random_numbers', 'make_schedule', 'pick', 'SteelOptim', 'Step',
            'Reseed', 'Accumulate', 'FreezeEncoder', 'Autocast', 'ScaleLoss', 'ScaledStep', 'Ranks', 'Measure',
-           'meter_values']
+           'meter_values', 'Bar']
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #64348f5d
 import contextlib, math, random, sys, time
@@ -18,6 +18,7 @@ from fastai.callback.schedule import ParamScheduler, SchedCos, SchedLin, SchedNo
 from fastai.optimizer import OptimWrapper, set_item_pg
 from fastai.torch_core import find_bs, to_float
 from torch import nn
+from tqdm import tqdm
 from ..core.distributed import (batch_share, from_rank0, gather_objects, rank_world, sum_gradients,
                                            sync_tensors)
 from ..models import freeze_norms, param_groups
@@ -283,3 +284,21 @@ def _peak_memory()->float: # MB
     try: import resource
     except ImportError: return float('nan')
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(2**20 if sys.platform == 'darwin' else 2**10)
+
+# %% ../../nbs/learn/06d_callbacks.ipynb #3279ba68
+class Bar(Step):
+    "A bar for each pass over the data, on standard error; it is gone before a line about the epoch is written."
+    order = 50
+    def __init__(self, label:str=''): self.label, self.bar = label, None
+    def _open(self, what):
+        self.close()
+        self.bar = tqdm(total=len(self.learn.dl), desc=f'{self.label}epoch {self.learn.epoch} {what}', leave=False, unit='batch')
+    def before_train(self): self._open('train')
+    def before_validate(self): self._open('valid')
+    def after_batch(self): self.bar.update()
+    def after_train(self): self.close()
+    def after_validate(self): self.close()
+    def close(self):
+        "Take the bar away, however the pass ended."
+        if self.bar is not None: self.bar.close()
+        self.bar = None

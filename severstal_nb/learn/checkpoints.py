@@ -177,10 +177,11 @@ class Keep(Step):
         _save_checkpoint(self.folder/'checkpoints'/'last.pt', **parts)
         for e in gone: epoch_file(self.folder, e).unlink(missing_ok=True)
     def tell(self, row, won):
-        "One line for the log; a warning for a class of which nothing was found."
+        "One line for the log, all of the row for its file; a warning for a class of which nothing was found."
         shown = dict.fromkeys(['train_loss', 'valid_loss', self.settings['monitor']])
         text = ' '.join(f'{k} {row[k]:.4f}' for k in shown) + f" ({row['seconds']:.1f} s)" + ' best so far'*won
         self.log.info(f"epoch {row['epoch']}: {text}")
+        self.log.debug(f"epoch {row['epoch']}: " + ' '.join(f'{k} {v:.6g}' for k,v in row.items() if k != 'epoch'))
         missed = silent_classes(row, self.classes)
         if missed: self.log.warning(f"epoch {row['epoch']}: nothing found of {', '.join(missed)}")
         if self.writer is not None:
@@ -189,13 +190,14 @@ class Keep(Step):
 # %% ../../nbs/learn/06e_checkpoints.ipynb #eb2e271b
 class _Lines:
     "A function of a line of text, in the place of a logger."
-    def __init__(self, f): self.info = self.warning = f
+    def __init__(self, f): self.info = self.warning = self.error = f
+    def debug(self, text): pass
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #1470bba4
 def as_logger(
     log, # a `logging.Logger`, a function of a line of text, or None for the package's logger
 ):
-    "An object with the methods `info` and `warning`."
+    "An object with the methods `debug`, `info`, `warning` and `error`."
     if log is None: return logging.getLogger('severstal_nb')
     return log if hasattr(log, 'info') else _Lines(log)
 

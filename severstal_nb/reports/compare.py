@@ -20,9 +20,12 @@ from ..runs.folder import HEADLINES, Run, RunError, load_run
 from ..runs.settings import flatten
 
 # %% ../../nbs/reports/10i_compare.ipynb #9b3aa41d
-def per_image(run:Run)->pd.DataFrame|None:
-    "The run's per_image.csv, by image; None where there is none. Raises `RunError` on columns that are not there."
-    path = run.path/'per_image.csv'
+def per_image(
+    run:Run,
+    part:str='valid', # or 'test'
+)->pd.DataFrame|None:
+    "The run's per_image.csv or test_per_image.csv, by image; None where there is none. Raises `RunError` on columns that are not there."
+    path = run.path/('per_image.csv' if part == 'valid' else f'{part}_per_image.csv')
     if not path.is_file(): return None
     table = pd.read_csv(path, dtype={'image_id': str})
     kinds = ('hit', 'predicted', 'true') if run.task == 'segmentation' else ('prob', 'called', 'true')
@@ -88,6 +91,8 @@ def run_row(run:Run)->dict:
     row = dict(run=run.name, task=run.task, folds=len(folds), epochs=sum(map(len, hist)),
                minutes=sum(h['seconds'].sum() for h in hist if 'seconds' in h)/60, images=m.get('n_images'))
     row |= {k: m.get(k) for k in HEADLINES[run.task]} | {k: m.get(k) for k in (f'{first}_low', f'{first}_high')}
+    if t := run.results.get('test'):
+        row |= dict(test_images=t.get('n_images')) | {f'test_{k}': t.get(k) for k in (first, f'{first}_low', f'{first}_high')}
     return row | dict(state='finished' if m else 'not finished')
 
 # %% ../../nbs/reports/10i_compare.ipynb #2a68683e
@@ -126,17 +131,40 @@ def _write_table(table:pd.DataFrame, path)->Path:
     with atomic_path(path) as part: part.write_text(text, 'utf-8')
     return Path(path)
 
+# %% ../../nbs/reports/10i_compare.ipynb #a8b716a2
+def _checked_run(path)->Run:
+    "A run whose tables can be read. Raises `RunError`."
+    run = path if isinstance(path, Run) else load_run(path)
+    try:
+        run_row(run), flatten(run.config), per_image(run)
+        for k in _started_folds(run): run.history(k).epoch
+    except (AttributeError, KeyError, TypeError) as e: raise RunError(f'{run.path}: its results or history are not those of a run: {e}') from e
+    return run
+
+# %% ../../nbs/reports/10i_compare.ipynb #d7ab5eb9
+def _open_runs(paths)->tuple: # runs, and a row for each that is damaged
+    "Runs, run folders and folders of runs as one list."
+    found, damaged = [], []
+    for p in paths:
+        inside = [] if isinstance(p, Run) or (Path(p)/'run.json').is_file() or not Path(p).is_dir() else \
+                 [o for o in sorted(Path(p).iterdir()) if (o/'run.json').is_file() or (o/'config.yaml').is_file()]
+        if not inside: found.append(_checked_run(p))
+        for o in inside:
+            try: found.append(_checked_run(o))
+            except (ValueError, OSError) as e: damaged.append(dict(run=o.name, state=f'damaged: {e}'))
+    return found, damaged
+
 # %% ../../nbs/reports/10i_compare.ipynb #b0a36743
 def compare(
-    runs, # runs or run folders; the first is what the others are compared with
+    runs, # runs, run folders, or folders of runs; the first run is what the others are compared with
     out=None, # .csv or .md to write; the curves go beside it as .png
 )->pd.DataFrame: # a row per run
     "Runs in one table. Raises `ValueError` on a file of another kind, before anything is read."
     if out is not None and Path(out).suffix not in ('.csv', '.md'): raise ValueError(f'{out}: a table is written as .csv or .md')
-    runs = [r if isinstance(r, Run) else load_run(r) for r in runs]
-    if not runs: raise ValueError('nothing to compare: give one run folder or more')
-    table = pd.DataFrame([run_row(r) | (_paired(r, runs[0]) if i else {}) for i, r in enumerate(runs)])
-    for k, v in _changed_keys(runs).items(): table[k] = [json.dumps(x) if isinstance(x, list) else x for x in v]
+    runs, damaged = _open_runs(runs)
+    if not runs: raise ValueError('nothing to compare: ' + (damaged[0]['state'] if damaged else 'give one run folder or more'))
+    table = pd.DataFrame([run_row(r) | (_paired(r, runs[0]) if i else {}) for i, r in enumerate(runs)] + damaged)
+    for k, v in _changed_keys(runs).items(): table[k] = [json.dumps(x) if isinstance(x, list) else x for x in v] + [None]*len(damaged)
     if out is not None:
         _write_table(table, out)
         save_figure(plot_runs(runs), Path(out).with_suffix('.png'))

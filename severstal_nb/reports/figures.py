@@ -25,16 +25,19 @@ def plot_history(
 ):
     "Training curves of one fold."
     recalls = [(c, k) for c, k in zip(classes, class_colors(len(classes))/255) if f'recall_{c}' in history]
-    fig, axes = new_figure(1, 3 if recalls else 2)
-    for c, style in (('train_loss', '0.6'), ('valid_loss', 'k')):
-        if c in history: axes[0, 0].plot(history.epoch, history[c], color=style, label=c.split('_')[0])
-    axes[0, 1].plot(history.epoch, history[monitor], color='k')
+    own = 'train_accuracy' in history and 'accuracy' in history and monitor != 'accuracy' # accuracy has a panel of its own
+    titles = ['loss', monitor, *['accuracy']*own, *['recall']*bool(recalls)]
+    fig, axes = new_figure(1, len(titles))
+    pairs = [('train_loss', 'valid_loss'), (f'train_{monitor}', monitor)]
+    for ax, pair in zip(axes[0], pairs + [('train_accuracy', 'accuracy')]*own):
+        for c, color, what in zip(pair, ('0.6', 'k'), ('train', 'valid')):
+            if c in history: ax.plot(history.epoch, history[c], color=color, label=what if pair[0] in history else None)
     if history[monitor].notna().any():
         at = history[monitor].idxmin() if lower_is_better else history[monitor].idxmax()
         axes[0, 1].plot(history.epoch[at], history[monitor][at], 'o', color='k', label=f'best {history[monitor][at]:.3f}')
     for j, (c, color) in enumerate(recalls):
-        axes[0, 2].plot(history.epoch, history[f'recall_{c}'], color=color, lw=1.5 + .8*(len(recalls)-1-j), label=plain_label(c))
-    for ax, title in zip(axes[0], ('loss', monitor, 'recall')):
+        axes[0, -1].plot(history.epoch, history[f'recall_{c}'], color=color, lw=1.5 + .8*(len(recalls)-1-j), label=plain_label(c))
+    for ax, title in zip(axes[0], titles):
         ax.set(xlabel='epoch', title=plain_label(title))
         if ax.get_legend_handles_labels()[0]: ax.legend()
     return fig

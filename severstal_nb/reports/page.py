@@ -8,18 +8,18 @@ Docs: https://severstal-nb.github.io/severstal_nb/reports/page.html.md"""
 __all__ = ['report']
 
 # %% ../../nbs/reports/10k_page.ipynb #700b78ff
-import base64, contextlib, html, importlib.util, io, json, os, re, subprocess, sys, textwrap
+import base64, contextlib, html, importlib.util, io, json, os, re, subprocess, sys, tempfile, textwrap
 from pathlib import Path
 
 # %% ../../nbs/reports/10k_page.ipynb #a3a0e8a7
 from ..core.files import atomic_path
-from .compare import _started_folds, per_image
-from .run import case_rows, missed, run_data
+from .compare import _started_folds, columns, per_image
+from .run import _at_hand, _find_data, case_rows
 from ..runs.folder import Run, load_run
 
 # %% ../../nbs/reports/10k_page.ipynb #8ed6d7ba
 _SECTIONS = dict(
-    data=('Data', 'Images in each part of the split, and how many of them show each class. {seen}', ['data_table(run)', 'data = run_data(run{root})']),
+    data=('Data', 'Images in each part of the split, and how many of them show each class. {seen}', ['data = run_data(run{root})', 'data_table(run, data)']),
     curves=('Training', 'The dot is the epoch that was kept.', ['fold_figure(run, {k})']),
     metrics=('Metrics', '{metrics}',
              ['metric_table(run).round(4)', 'class_table(run).round(4)']),
@@ -30,6 +30,9 @@ _SECTIONS = dict(
     missed=('Misses', 'Defects of which no pixel was found, the largest first; and what is found by size.',
             ["case_figure(run, 'missed', data, n=2)", 'size_figure(run)']),
     mistakes=('Most confident mistakes', 'In red the predicted classes, and the true ones.', ["case_figure(run, 'mistakes', data)"]),
+    test=('Test', 'No net, epoch or threshold was chosen on these images. Pictures: {cases}.',
+          ["metric_table(run, part='test').round(4)", "class_table(run, 'test').round(4)", "label_figure(run, 'test')",
+           *(f"case_figure(run, '{o}', data, n=2, part='test')" for o in ('worst', 'best', 'false_alarms', 'missed', 'mistakes'))]),
     rules=('Thresholds', 'What prediction with this run uses. Scores above were made with thresholds chosen on other images than they were '
            'scored on, unless the config fixed them.', ['threshold_table(run)']),
     settings=('Settings', 'Where they differ from the defaults.', ['setting_table(run)']),
@@ -38,30 +41,31 @@ _SECTIONS = dict(
 # %% ../../nbs/reports/10k_page.ipynb #716e00d6
 _METRICS = 'With 95 % intervals over images.'
 _WORDS = dict( # what a section says of each task
-    segmentation=dict(found='In how many images each class was found, by a pixel at least.',
+    segmentation=dict(found='In how many images each class was found, by a pixel at least.', cases='the worst, the best, false alarms, misses',
                       metrics=f'{_METRICS} `dice_nothing` is what predicting nothing would score on these images.'),
-    multilabel=dict(found='In how many images each class was found; ROC, precision over recall, and reliability.', metrics=_METRICS),
-    singlelabel=dict(found='Predicted against true classes; ROC, precision over recall, and reliability.', metrics=_METRICS))
+    multilabel=dict(cases='the most confident mistakes', found='In how many images each class was found; ROC, precision over recall, and reliability.', metrics=_METRICS),
+    singlelabel=dict(cases='the most confident mistakes', found='Predicted against true classes; ROC, precision over recall, and reliability.', metrics=_METRICS))
 
 # %% ../../nbs/reports/10k_page.ipynb #c7f45012
 _UNSEEN = 'Scores below are out of fold: every image was predicted by a model that had not seen it.'
 _SEEN = '**Scores below are of the images that were learnt from** (`data.split_strategy=none`): they say how well the net fits, not how good it is.'
 
-# %% ../../nbs/reports/10k_page.ipynb #dbf65a45
-_CASES = dict(worst='worst', best='best', alarms='false_alarms', missed='missed', mistakes='mistakes') # section → kind of case
-
 # %% ../../nbs/reports/10k_page.ipynb #201a0cfc
-def _sections(run:Run, pictures:bool=True)->dict:
+def _sections(run:Run, data=None)->dict:
     "What there is to say about a run; no heading without something under it."
     if not run.results: return {k: _SECTIONS[k] for k in ('curves', 'settings', 'environment')}
-    mine = {'mistakes'} if run.task != 'segmentation' else _CASES.keys() - {'mistakes'}
-    known, found = per_image(run), {}
-    for key, (title, text, sources) in _SECTIONS.items():
-        if key in _CASES:
-            drawn = pictures and key in mine and case_rows(run, known, _CASES[key], 1)
-            sources = [o for o in sources if key in mine and (drawn or not o.startswith('case_figure'))]
-        if sources and (key, run.task) != ('rules', 'singlelabel'): found[key] = (title, text, sources)
-    return found
+    left = {'rules'} if run.task == 'singlelabel' else set()
+    left |= set() if run.results.get('test') else {'test'}
+    known = {o: _at_hand(run, data, o) for o in ('valid', 'test')}
+    def there(source):
+        if "'test'" in source and not source.startswith(('metric', 'class')) and per_image(run, 'test') is None: return False
+        if source == 'size_figure(run)': return run.task == 'segmentation' and bool((columns(per_image(run), run.classes, 'true') > 0).any())
+        if not (kind := re.match(r"case_figure\(run, '(\w+)'", source)): return True
+        table = known['test' if "'test'" in source else 'valid']
+        mine = (kind[1] == 'mistakes') != (run.task == 'segmentation')
+        return mine and table is not None and bool(case_rows(run, table, kind[1], 1))
+    found = {k: (title, text, [o for o in sources if there(o)]) for k, (title, text, sources) in _SECTIONS.items() if k not in left}
+    return {k: o for k, o in found.items() if o[2]}
 
 # %% ../../nbs/reports/10k_page.ipynb #ebf1fa99
 def _plain_name(text:str)->str:
@@ -69,6 +73,9 @@ def _plain_name(text:str)->str:
     return re.sub(r'[^\w.+ -]', '_', text)
 
 # %% ../../nbs/reports/10k_page.ipynb #fce3b2d2
+def _seen_from(path, here)->str:
+    "A path as seen from a folder; None: the whole path."
+    return str(Path(path).resolve()) if here is None else os.path.relpath(Path(path).resolve(), Path(here).resolve())
 def _opening(run, here):
     "Title, imports and the run in a line."
     names = 'case_figure class_table data_table environment_table fold_figure headline label_figure metric_table run_data setting_table ' \
@@ -76,16 +83,16 @@ def _opening(run, here):
     imports = textwrap.fill(f'from severstal_nb.reports.run import ({", ".join(names)})', 110, subsequent_indent=' '*4)
     return [('markdown', f'# {_plain_name(run.name)}'),
             ('code', f'import pandas as pd\nfrom IPython.display import Markdown\nfrom severstal_nb.runs.folder import load_run\n{imports}'),
-            ('code', "pd.set_option('display.max_colwidth', None, 'display.max_rows', None)"),
-            ('code', f'run = load_run({os.path.relpath(run.path, here)!r})\nMarkdown(headline(run))')]
+            ('code', "pd.set_option('display.max_colwidth', None, 'display.max_rows', None, 'display.html.use_mathjax', False)"),
+            ('code', f'run = load_run({_seen_from(run.path, here)!r})\nMarkdown(headline(run))')]
 
 # %% ../../nbs/reports/10k_page.ipynb #fe7e7560
-def _report_cells(run:Run, here, data_root=None, pictures:bool=True)->list:
-    "The cells of a report."
+def _report_cells(run:Run, here, place=None, data=None)->list:
+    "The cells of a report: `place` is where the images are, `data` the images."
     seen = _SEEN if (run.config.get('data') or {}).get('split_strategy') == 'none' else _UNSEEN
-    root = '' if data_root is None else f', {os.path.relpath(data_root, here)!r}'
+    root = '' if place is None else f', {_seen_from(place, here)!r}'
     cells = _opening(run, here)
-    for title, text, sources in _sections(run, pictures).values():
+    for title, text, sources in _sections(run, data).values():
         text = text.format(seen=seen, **_WORDS[run.task])
         cells.append(('markdown', f'## {title}' + (f'\n\n{text}' if text else '')))
         for s in sources:
@@ -103,14 +110,18 @@ def _needs(*modules):
 # %% ../../nbs/reports/10k_page.ipynb #e8365604
 _RUNNER = '''
 import json, sys, warnings
+path, sys.path[:] = sys.argv[1], json.loads(sys.argv[2])
 warnings.simplefilter('ignore')
 from execnb.shell import CaptureShell
-path = sys.argv[1]
-CaptureShell(path, mpl_format='retina').execute(path, path, exc_stop=True)
-book = json.load(open(path, encoding='utf-8'))
-for c in book['cells']: c['metadata'] = {k: v for k, v in c['metadata'].items() if k == 'alt'} # no times, in a form that Jupyter does not accept
-json.dump(book, open(path, 'w', encoding='utf-8'), ensure_ascii=False, indent=1)
+CaptureShell(mpl_format='retina').execute(path, path, exc_stop=True)
 '''
+
+# %% ../../nbs/reports/10k_page.ipynb #71c34609
+def _import_paths()->list:
+    "Where a report may import from: as this process does, less the current folder, unless this package lies there."
+    own = str(Path(importlib.util.find_spec('severstal_nb').origin).parents[1])
+    found = [p for p in sys.path if os.path.isabs(p) and (p == own or not Path(p).exists() or not Path(p).samefile('.'))]
+    return found if own in found else [own, *found]
 
 # %% ../../nbs/reports/10k_page.ipynb #f405c587
 def _alt(source):
@@ -119,24 +130,33 @@ def _alt(source):
     return dict(alt=found[1]) if found else {}
 
 # %% ../../nbs/reports/10k_page.ipynb #df66548d
-def _run_notebook(cells:list, path)->Path:
+def _run_notebook(
+    cells:list, # (kind, source) of each; paths are absolute
+    path, # .ipynb to write
+    shown=None, # the cells as they stand in the file; None: as they were run
+)->Path:
     "Execute cells in a new process and write them with their outputs. Raises `ValueError` with the error of a cell."
-    path = Path(path).resolve()
     def cell(i, kind, source): return dict(cell_type=kind, id=f'cell-{i}', metadata=_alt(source), source=source.splitlines(True)) | (
         dict(execution_count=None, outputs=[]) if kind == 'code' else {})
-    kernel = dict(display_name='python3', language='python', name='python3')
-    nb = dict(cells=[cell(i, *c) for i, c in enumerate(cells)], metadata=dict(kernelspec=kernel), nbformat=4, nbformat_minor=5)
-    with atomic_path(path) as part:
-        part.write_text(json.dumps(nb), 'utf-8')
-        p = subprocess.run([sys.executable, '-W', 'ignore', '-c', _RUNNER, str(part)], cwd=path.parent, capture_output=True, text=True)
+    nb = dict(cells=[cell(i, *c) for i, c in enumerate(cells)], nbformat=4, nbformat_minor=5,
+              metadata=dict(kernelspec=dict(display_name='python3', language='python', name='python3')))
+    with tempfile.TemporaryDirectory() as empty:
+        file = Path(empty)/'report.ipynb'
+        file.write_text(json.dumps(nb), 'utf-8')
+        p = subprocess.run([sys.executable, '-I', '-W', 'ignore', '-c', _RUNNER, str(file), json.dumps(_import_paths())],
+                           cwd=empty, capture_output=True, text=True, encoding='utf-8', errors='replace')
         if p.returncode: raise ValueError(f'the report stopped at an error: {(p.stderr.strip().splitlines() or ["no message"])[-1]}')
-    return path
+        book = json.loads(file.read_text('utf-8'))
+    for c, (_, source) in zip(book['cells'], shown or cells):
+        c |= dict(source=source.splitlines(True), metadata={k: v for k, v in c['metadata'].items() if k == 'alt'}) # no times
+    with atomic_path(path) as part: part.write_text(json.dumps(book, ensure_ascii=False, indent=1), 'utf-8')
+    return Path(path)
 
 # %% ../../nbs/reports/10k_page.ipynb #272f2d2a
 def _lighter(png:bytes, width:int=900, quality:int=50)->tuple:
     "A picture as WebP, where that is smaller."
     from PIL import Image
-    im, out = Image.open(io.BytesIO(png)).convert('RGB'), io.BytesIO()
+    im, out = Image.open(io.BytesIO(png), formats=['PNG']).convert('RGB'), io.BytesIO()
     if im.width > width: im = im.resize((width, round(im.height*width/im.width)), Image.Resampling.LANCZOS)
     try: im.save(out, 'WEBP', quality=quality, method=6)
     except (OSError, KeyError): return 'png', png # Pillow was built without it
@@ -157,14 +177,16 @@ table.dataframe{border:0;border-collapse:collapse;font-size:13px;margin:.5em 0 1
 th,td{border:0;padding:.2em .8em;text-align:right;border-bottom:1px solid #e4e4e4}td{max-width:60ch;overflow-wrap:break-word}thead th{border-bottom:1px solid #888}
 table.dataframe tr>:first-child{text-align:left;padding-left:0}img{max-width:100%;height:auto}
 pre{font-size:13px;white-space:pre-wrap}h1{overflow-wrap:anywhere}h2{margin-top:2em;border-bottom:1px solid #ddd}
-@media (max-width:800px){table.dataframe{display:block;overflow-x:auto}td{max-width:40ch}}
+td:only-of-type{text-align:left;overflow-wrap:anywhere}
+@media (max-width:800px){table.dataframe{display:block;overflow-x:auto}td{max-width:40ch}img{max-width:none}}
 .jp-OutputArea-output{overflow-x:auto}.anchor-link,.prompt,.jp-InputPrompt,.jp-OutputPrompt{display:none}'''
 
 # %% ../../nbs/reports/10k_page.ipynb #45f75893
 def _to_html(notebook, out, title:str)->Path:
     "One page with everything inside; code is left out."
     from nbconvert import HTMLExporter
-    options = dict(template_name='basic', exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True)
+    options = dict(template_name='basic', extra_template_basedirs=[], # templates are not looked for in the current folder
+                   exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = HTMLExporter(**options).from_filename(str(notebook))
     page = (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             f'<title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n<body>{_lighten(body)}</body></html>\n')
@@ -182,6 +204,7 @@ def report(
     run = run if isinstance(run, Run) else load_run(run)
     out = Path(out) if out else run.path/'report.html'
     if out.suffix != '.html': raise ValueError(f'{out}: a report is written as .html')
-    with contextlib.redirect_stdout(io.StringIO()): pictures = bool(run.results) and run_data(run, data_root) is not None
-    book = _run_notebook(_report_cells(run, out.resolve().parent, data_root, pictures), out.with_suffix('.ipynb'))
-    return _to_html(book, out, run.name)
+    data, place, _ = _find_data(run, data_root) if run.results else (None, None, '')
+    place = data_root if place is None else place
+    def cells(here): return _report_cells(run, here, place, data)
+    return _to_html(_run_notebook(cells(None), out.with_suffix('.ipynb'), cells(out.resolve().parent)), out, run.name)

@@ -12,6 +12,7 @@ __all__ = ['headline', 'run_data', 'data_table', 'metric_table', 'class_table', 
 # %% ../../nbs/reports/10j_run.ipynb #b19cb88c
 import json
 import numpy as np, pandas as pd
+from functools import cache
 from pathlib import Path
 
 # %% ../../nbs/reports/10j_run.ipynb #7bd62169
@@ -21,9 +22,11 @@ from ..metrics.labels import most_confident_mistakes, presence_ci
 from ..metrics.masks import class_value, pick_cases, recall_by_size, seg_ci
 from .compare import _monitored, columns, per_image, run_row
 from .figures import plot_cases, plot_confusion, plot_history, plot_label_cases, plot_labels
+from ..runs.build import open_data
 from ..runs.config import load_config
 from ..runs.evaluate import oof_mask
 from ..runs.folder import HEADLINES, Run
+from ..runs.predictor import Predictor
 from ..runs.settings import KEYS, flatten
 
 # %% ../../nbs/reports/10j_run.ipynb #76812c27
@@ -32,22 +35,50 @@ def headline(run:Run)->str:
     row, first = run_row(run), HEADLINES[run.task][0]
     text = f"{run.task}, {len(run.classes)} classes, {row['folds']} fold{'s'*(row['folds'] != 1)}, {row['epochs']} epochs in {row['minutes']:.1f} minutes"
     if not run.results: return f'{text}. This run is not finished.'
-    text += f'; {first} {row[first]:.4f}'
-    if row.get(f'{first}_low') is not None: text += f" ({row[f'{first}_low']:.4f} to {row[f'{first}_high']:.4f})"
-    return text + (f", predicting nothing {row['dice_nothing']:.4f}" if run.task == 'segmentation' else '')
+    def score(key):
+        low, high = row.get(f'{key}_low'), row.get(f'{key}_high')
+        return f'{row[key]:.4f}' + (f' ({low:.4f} to {high:.4f})' if low is not None and high is not None else '')
+    text += f'; {first} {score(first)}' + (f", predicting nothing {row['dice_nothing']:.4f}" if run.task == 'segmentation' else '')
+    return text + (f"; on {row['test_images']:.0f} test images {first} {score(f'test_{first}')}" if 'test_images' in row else '')
 
 # %% ../../nbs/reports/10j_run.ipynb #cab0fb2b
-def run_data(run:Run, root=None):
-    "The images a run was trained on, or None where they cannot be read."
-    cfg = load_config(file=run.path/'config.yaml', overrides={} if root is None else {'data.root': str(root)})
-    try:
-        if (at := cfg.data.root) not in (None, 'synthetic') and not Path(at).exists(): raise FileNotFoundError(f'{at}: no such folder')
-        from severstal_nb.runs.build import open_data
-        data = open_data(cfg)
-    except (OSError, ValueError) as e: return print(f'The images are not at hand, so there are no pictures here: {" ".join(str(e).split())}')
-    part = pd.read_csv(run.path/'split.csv', dtype=str).set_index('image_id')['part'].to_dict()
-    data = data.subset(np.array([o in part for o in data.images.image_id]))
-    return data.assign(part=[part[o] for o in data.images.image_id]) if len(data) else print('None of the images there were in this run.')
+def _places(run, typed, root)->list:
+    "Where the images of a run may lie, in the order in which to look; None: they are synthetic."
+    if root is not None: return [Path(root).resolve()]
+    if typed in (None, 'synthetic'): return [None]
+    above, noted = run.path.resolve(), run.info.get('data')
+    found = [above/noted] if isinstance(noted, str) else []
+    return list(dict.fromkeys(o.resolve() for o in (*found, *(o/typed for o in (*above.parents, Path.cwd()))) if o.exists()))
+
+# %% ../../nbs/reports/10j_run.ipynb #a22819cf
+def _split_parts(run)->pd.Series:
+    "Part of the split by name of the image."
+    return pd.read_csv(run.path/'split.csv', dtype=str, keep_default_na=False).set_index('image_id')['part']
+
+# %% ../../nbs/reports/10j_run.ipynb #1e5e60ce
+def _find_data(run, root=None)->tuple: # data or None, where it was found, why not
+    "The images of a run, and where they are; None as place for synthetic ones."
+    file, part, why = run.path/'config.yaml', _split_parts(run).to_dict(), 'no such folder'
+    typed = load_config(file=file).data.root
+    for place in _places(run, typed, root):
+        where = {} if place is None else {'data.root': str(place)}
+        try: data = open_data(load_config(file=file, overrides={'data.limit': None, 'data.only_defective': False} | where))
+        except (OSError, ValueError) as e: why = ' '.join(str(e).replace(str(place), place.name if place else '').split())
+        else:
+            data = data.subset(np.array([o in part for o in data.images.image_id], bool))
+            if len(data): return data.assign(part=[part[o] for o in data.images.image_id]), place, ''
+            why = 'none of the images there were in this run'
+    return None, None, f'{Path(root or typed or "synthetic").name}: {why}'
+
+# %% ../../nbs/reports/10j_run.ipynb #14f059e6
+def run_data(
+    run:Run,
+    root=None, # where the images are now; None: they are looked for
+):
+    "The images a run was trained on, with the column `part`, or None where they cannot be read."
+    data, _, why = _find_data(run, root)
+    if data is None: print(f'The images are not at hand, so there are no pictures here: {why}')
+    return data
 
 # %% ../../nbs/reports/10j_run.ipynb #1b054799
 def _named(table, what):
@@ -57,15 +88,21 @@ def _named(table, what):
     return table.rename_axis(index=None, columns=what)
 
 # %% ../../nbs/reports/10j_run.ipynb #668c4951
-def data_table(run:Run)->pd.DataFrame:
+def data_table(
+    run:Run,
+    data=None, # from `run_data`; None: the classes of images that were only learnt from are not known
+)->pd.DataFrame:
     "Images of each part of the split, and how many of them show each class."
-    parts = pd.read_csv(run.path/'split.csv', dtype=str).set_index('image_id')['part']
+    parts, known = _split_parts(run), [per_image(run, o) for o in ('valid', 'test')]
     table = parts.value_counts().sort_index().rename('images').to_frame()
-    if (known := per_image(run)) is not None:
-        has = pd.DataFrame(columns(known, run.classes, 'true') > 0, index=known.index, columns=run.classes)
-        has['clean'] = ~has.any(axis=1)
-        table = table.join(has.groupby(parts.reindex(known.index)).sum())
-    return _named(table, 'part')
+    if data is not None: has = pd.DataFrame(data.labels, index=data.images.image_id, columns=data.classes)
+    elif any(o is not None for o in known):
+        has = pd.concat([pd.DataFrame(columns(o, run.classes, 'true') > 0, index=o.index, columns=run.classes) for o in known if o is not None])
+    else: return _named(table, 'part')
+    has, part = has.assign(clean=~has.any(axis=1)), parts.reindex(has.index)
+    sums = has.groupby(part).sum()
+    sums = sums[part.value_counts()[sums.index] == table.images[sums.index]] # of parts of which every image is known
+    return _named(table.join(sums).astype(object).map(lambda v: '' if pd.isna(v) else int(v)), 'part')
 
 # %% ../../nbs/reports/10j_run.ipynb #eaa76664
 def _mask_intervals(run, known, n):
@@ -78,8 +115,8 @@ def _mask_intervals(run, known, n):
 def _label_intervals(run, known, n):
     "Intervals of a classifier's metrics: those of ranking from probabilities, the others from the labels called."
     p, called, true = (columns(known, run.classes, k) for k in ('prob', 'called', 'true'))
-    keys = HEADLINES[run.task]
-    if run.task == 'singlelabel': ci = presence_ci(p, true.argmax(1), run.classes, list(keys), n=n)
+    keys = [*HEADLINES[run.task], 'error_rate' if run.task == 'singlelabel' else 'hamming_loss']
+    if run.task == 'singlelabel': ci = presence_ci(p, true.argmax(1), run.classes, keys, n=n)
     else:
         ranks = [k for k in keys if k.startswith('au')]
         ci = presence_ci(p, true, run.classes, ranks, n=n)
@@ -90,16 +127,19 @@ def _label_intervals(run, known, n):
 def metric_table(
     run:Run,
     n:int=300, # bootstrap resamples, for what results.json has no interval of
+    part:str='valid', # or 'test'
 )->pd.DataFrame: # value, low, high; a row per metric
-    "Out-of-fold scores of a run with 95 % intervals over images; thresholds are held as they were."
-    ci, found = (_mask_intervals if run.task == 'segmentation' else _label_intervals)(run, per_image(run), n), run.results['metrics']
+    "Scores of a run's validation or test images with 95 % intervals over images; thresholds are held as they were."
+    known, found = per_image(run, part), run.results['metrics' if part == 'valid' else 'test']
+    if known is None: ci = dict.fromkeys((k for k in HEADLINES[run.task] if k in found), (None, None)) # of an older version
+    else: ci = (_mask_intervals if run.task == 'segmentation' else _label_intervals)(run, known, n)
     ci |= {k: (found[f'{k}_low'], found[f'{k}_high']) for k in ci if f'{k}_low' in found}
     return _named(pd.DataFrame([dict(value=found.get(k), low=low, high=high) for k, (low, high) in ci.items()], index=list(ci)), 'metric')
 
 # %% ../../nbs/reports/10j_run.ipynb #a0d4e671
-def class_table(run:Run)->pd.DataFrame: # a row per class
+def class_table(run:Run, part:str='valid')->pd.DataFrame: # a row per class
     "Every per-class metric of a run: the columns are metrics, the rows classes."
-    m = run.results['metrics']
+    m = run.results['metrics' if part == 'valid' else 'test']
     names = [k.removesuffix(f'_{run.classes[0]}') for k in m if k.endswith(f'_{run.classes[0]}')]
     names = dict.fromkeys(n.removesuffix('_class') for n in names)  # of a class called "defect", see `class_value`
     return _named(pd.DataFrame({n: {c: m.get(class_value(n, c)) for c in run.classes} for n in names}), 'class')
@@ -125,9 +165,9 @@ def _label_rule(run):
     return .5 if run.task == 'singlelabel' or run.thresholds is None else run.thresholds.label
 
 # %% ../../nbs/reports/10j_run.ipynb #fd954642
-def label_figure(run:Run):
+def label_figure(run:Run, part:str='valid'):
     "Labels: confusion, ROC, precision over recall, reliability. Masks: how often each class was found in an image."
-    known = per_image(run)
+    known = per_image(run, part)
     if run.task != 'segmentation': return plot_labels(*_labels(run, known), run.classes, _label_rule(run))
     fig, axes = new_figure(size=(4.2, .3*len(run.classes) + 1))
     found = (columns(known, run.classes, 'predicted') > 0).astype(float)
@@ -151,19 +191,30 @@ def case_rows(run:Run, known:pd.DataFrame, kind:str, n:int=3)->list:
     counts = columns(known, run.classes, 'hit', 'predicted', 'true')
     return missed(counts, n) if kind == 'missed' else pick_cases(counts, n)[kind]
 
+# %% ../../nbs/reports/10j_run.ipynb #ae669dd5
+def _at_hand(run, data, part='valid'):
+    "What the run knows of the images of `data`; None where it knows nothing or there are none."
+    known = None if data is None else per_image(run, part)
+    return None if known is None else known[known.index.isin(data.images.image_id)]
+
+# %% ../../nbs/reports/10j_run.ipynb #4db125cb
+def _mask_of(run, data):
+    "A function: row of `data` → predicted mask, out of fold; that of a test image is predicted when it is asked for."
+    nets = cache(lambda: Predictor(run))
+    return lambda i: nets().predict(data.subset([i]))[0]['masks'] if data.images.part[i] == 'test' else oof_mask(run, data, i)
+
 # %% ../../nbs/reports/10j_run.ipynb #75fc042a
-def case_figure(run:Run, kind:str, data=None, n:int=3):
+def case_figure(run:Run, kind:str, data=None, n:int=3, part:str='valid'):
     "Draw images of one kind of case; None where there are none of the kind, or no images at hand."
-    known = per_image(run)
-    if data is None or known is None: return
+    known = _at_hand(run, data, part)
+    if known is None or not (picks := case_rows(run, known, kind, n)): return
     row = {o: i for i, o in enumerate(data.images.image_id)}
-    known = known.loc[[o for o in known.index if o in row]]
-    at, picks = np.array([row[o] for o in known.index]), case_rows(run, known, kind, n)
-    if not picks: return
-    if run.task != 'segmentation':
+    at = np.array([row[o] for o in known.index])
+    try:
+        if run.task == 'segmentation': return plot_cases(data, at[picks].tolist(), _mask_of(run, data))
         p, true = _labels(run, known)
         return plot_label_cases(data, p[picks], true[picks], at[picks], _label_rule(run))
-    return plot_cases(data, at[picks].tolist(), lambda i: oof_mask(run, data, i))
+    except (OSError, ValueError) as e: print(f'These images cannot be drawn: {" ".join(str(e).split())}')
 
 # %% ../../nbs/reports/10j_run.ipynb #8ec8d3ed
 @plot_style()
@@ -207,12 +258,12 @@ def draw_masks(
     run:Run,
     data:SteelData, # with the column `part`
     rows, counts, # images of `data`; int [n,K,3]
+    prefix:str='', # of the files' names
 ):
     "`worst.png`, `best.png`, `false_alarms.png` if there are any; `recall_by_size.csv` in the run's folder."
     for kind, picks in pick_cases(counts).items():
-        cases = rows[picks].tolist()
-        if picks: save_figure(plot_cases(data, cases, lambda i: oof_mask(run, data, i)), Path(folder)/f'{kind}.png')
-    recall_by_size(counts).to_csv(run.path/'recall_by_size.csv', index=False)
+        if picks: save_figure(plot_cases(data, rows[picks].tolist(), _mask_of(run, data)), Path(folder)/f'{prefix}{kind}.png')
+    recall_by_size(counts).to_csv(run.path/f'{prefix}recall_by_size.csv', index=False)
 
 # %% ../../nbs/reports/10j_run.ipynb #cff846c2
 def draw_labels(
@@ -221,12 +272,13 @@ def draw_labels(
     rows, probs, targ, threshold, # images of `data`; float and bool [n,K]; one number, K, or [n,K]
     single:bool=False, # classes exclude one another
     n:int=15, # images in a grid
+    prefix:str='', # of the files' names
 ):
     "`labels.png` (confusion, ROC, precision and recall, reliability), `predictions.png`, `mistakes.png`."
     rows, threshold = np.asarray(rows), np.broadcast_to(threshold, probs.shape)
     truth = targ.argmax(1) if single else targ
-    save_figure(plot_labels(probs, truth, data.classes, threshold), Path(folder)/'labels.png')
+    save_figure(plot_labels(probs, truth, data.classes, threshold), Path(folder)/f'{prefix}labels.png')
     some = np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int)
     for name, at in dict(predictions=some, mistakes=most_confident_mistakes(probs, truth, n, threshold)).items():
         if not len(at): continue
-        save_figure(plot_label_cases(data, probs[at], truth[at], rows[at], threshold[at]), Path(folder)/f'{name}.png')
+        save_figure(plot_label_cases(data, probs[at], truth[at], rows[at], threshold[at]), Path(folder)/f'{prefix}{name}.png')

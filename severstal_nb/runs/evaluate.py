@@ -174,13 +174,17 @@ def label_results(
 def test_results(
     predictor:Predictor, # of the nets that learnt from other images
     data:SteelData, # its test images
-)->dict:
-    "Metrics on test images, with thresholds that validation chose."
+)->dict: # metrics, per_image
+    "Scores of a run's test images, with thresholds that validation chose."
     stream, rules, single = predictor.stream(data), predictor.thresholds, predictor.task == 'singlelabel'
-    if predictor.task == 'segmentation': return _mask_metrics(_count_masks(stream, data, rules)[1], data.classes)
+    if predictor.task == 'segmentation':
+        rows, counts = _count_masks(stream, data, rules)
+        return dict(metrics=_mask_metrics(counts, data.classes), per_image=dict(rows=rows, counts=counts))
     table = predict_table(stream, data)
     table.to_csv(predictor.runs[0].path/'test_predictions.csv', index=False)
-    return _label_metrics(*_probs_targ(table, data.classes), data.classes, single, rules.label)
+    probs, targ = _probs_targ(table, data.classes)
+    return dict(metrics=_label_metrics(probs, targ, data.classes, single, rules.label),
+                per_image=dict(rows=np.arange(len(data)), probs=probs, targ=targ, threshold=.5 if single else rules.label))
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #719c58b1
 def image_table(
@@ -196,11 +200,7 @@ def image_table(
     return pd.DataFrame({'image_id': data.images.image_id.to_numpy()[rows], **cells})
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #feacb17b
-def result_line(
-    metrics:dict,
-    task:str,
-    what:str='out of fold', # images that were measured
-)->str:
+def result_line(metrics:dict, task:str, what:str='out of fold')->str:
     "The metrics of `HEADLINES` in one line."
     return f'{what}: ' + ', '.join(f'{k} {metrics[k]:.4f}' for k in HEADLINES[task])
 

@@ -108,12 +108,12 @@ class _LogFile(logging.FileHandler):
 # %% ../../nbs/runs/10c_folder.ipynb #39fc7c72
 def run_logger(
     path, # run folder; training.log is continued there
-    level=logging.INFO, # on the screen; the file gets INFO and above
+    level=logging.INFO, # on the screen; the file gets everything
     screen:bool=True, # also write to standard error
 )->logging.Logger:
     "A logger that writes to the run's training.log and to the screen; of several processes only the first writes."
     log = logging.getLogger(f'severstal_nb.run.{Path(path).resolve()}')
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.DEBUG)
     log.propagate = False
     log.addFilter(clean_record)
     close_logger(log)
@@ -126,6 +126,7 @@ def run_logger(
     if screen:
         log.addHandler(logging.StreamHandler())
         log.handlers[-1].setLevel(level)
+        log.handlers[-1].addFilter(lambda r: r.levelno < logging.ERROR) # whoever catches the exception says it
     return log
 
 # %% ../../nbs/runs/10c_folder.ipynb #81ddc9f4
@@ -145,6 +146,12 @@ def event_writer(
     except ImportError: return None
     return SummaryWriter(str(Path(folder)/'events'), purge_step=from_epoch or None)
 
+# %% ../../nbs/runs/10c_folder.ipynb #7303382a
+def _relative(place, path)->str:
+    "A folder as seen from another; absolute where the two are on different drives."
+    try: return os.path.relpath(Path(place).resolve(), Path(path).resolve())
+    except ValueError: return str(Path(place).resolve())
+
 # %% ../../nbs/runs/10c_folder.ipynb #42276a92
 def init_run(
     path, # from `create_run`
@@ -154,13 +161,15 @@ def init_run(
     color:str='grey', # 'grey' or 'rgb': how images are read
     device=None, # torch device of the run
     seed:int|None=None, # of the run
+    data=None, # folder of the images; it is noted relative to the run
 )->Path: # the same path
     "Write run.json, config.yaml and environment.json."
     path = Path(path)
     write_yaml(path/'config.yaml', config)
     write_json(path/'environment.json', environment_info(device, seed))
-    write_json(path/'run.json', dict(format_version=_RUN_FORMAT, classes=list(classes), task=task, color=color,
-                                     plugins=sorted({*PLUGINS, *missing_plugins(path)})))
+    info = dict(format_version=_RUN_FORMAT, classes=list(classes), task=task, color=color, plugins=sorted({*PLUGINS, *missing_plugins(path)}))
+    if data is not None: info['data'] = _relative(data, path)
+    write_json(path/'run.json', info)
     return path
 
 # %% ../../nbs/runs/10c_folder.ipynb #c8cc0770

@@ -513,6 +513,7 @@ def _find_white(names, paths, kinds, problems, n_threads, given):
 # %% ../../nbs/core/00b_images.ipynb #549f5e9a
 def _not_read(paths):
     "Names of files beside the images whose endings say that they are images of a kind that is not read."
+    paths = [str(p) for p in paths]
     folders,found = sorted({p[:max(p.rfind('/'), p.rfind(os.sep), p.rfind('::')+1)+1] for p in paths}),[]
     for f in folders:
         if '::' in f: found += Place(f.rstrip('/').removesuffix('::')).names()

@@ -128,7 +128,8 @@ def read_kaggle(
     path = place.given(csv, 'CSV') if csv else place.find(['train.csv','annotations/train.csv'], 'CSV')
     header,rows = read_table(path)
     cols = find_columns(header, path)
-    classes = kaggle_classes(classes, rows, header, cols)
+    try: classes = kaggle_classes(classes, rows, header, cols)
+    except ValueError as e: raise ValueError(f'{path}: {e}') from None
     folder = Place(place.given(images, 'folder of images') if images else
                    place.find(_KAGGLE_IMAGES, 'folder with the images of its CSV (data.images=FOLDER names it)'))
     names = folder.images(deep=True)
@@ -202,7 +203,7 @@ def read_folders(
     return SteelData(table, classes, labels=hot, task='singlelabel', problems=problems.table(), color=color, root=root,
                      info=dict(reader='folders'))
 
-# %% ../nbs/01a_readers.ipynb #5e4c0292
+# %% ../nbs/01a_readers.ipynb #b29cb371
 def _tree(place):
     "{name: path} of all files below; a zip beside them counts as the folder of its name, without what is there unpacked."
     found = {n:place.join(n) for n in place.below()}
@@ -217,7 +218,7 @@ def _tree(place):
     return dict(sorted(found.items()))
 def _images(tree): return {n:p for n,p in tree.items() if n.lower().endswith(EXTENSIONS)}
 
-# %% ../nbs/01a_readers.ipynb #866628f9
+# %% ../nbs/01a_readers.ipynb #9b2dcdf8
 def _read_masked(reader, root, where, images, masks, pairs, classes, color, strict, ignore, map):
     "Data from {name: path} of images and of masks, and what belongs together."
     problems,short = Problems(strict), lambda n: n.removeprefix('images/').removeprefix('masks/') if reader == 'masks' else n
@@ -248,7 +249,7 @@ def _read_masked(reader, root, where, images, masks, pairs, classes, color, stri
     return SteelData(table.iloc[keep], names, **_pack(len(keep), len(names), found), problems=problems.table(), color=color,
                      root=root, info=dict(reader=reader, matched=(len(keep), len(table))))
 
-# %% ../nbs/01a_readers.ipynb #3d79fbcf
+# %% ../nbs/01a_readers.ipynb #4e0f2119
 def read_masks(
     images, # folder or zip of images
     masks, # folder or zip: NAME.png of class numbers; or black and white CLASS/NAME.png or NAME_CLASS.png
@@ -265,7 +266,7 @@ def read_masks(
     except ValueError as e: raise ValueError(f'{masks}: {e}') from None
     return _read_masked('masks', images, masks, img, msk, pairs, classes, color, strict, ignore, map)
 
-# %% ../nbs/01a_readers.ipynb #83f536fc
+# %% ../nbs/01a_readers.ipynb #4a7c1ccb
 def _same_stem(images):
     "The ending ('.png') of the masks where images and masks differ in nothing else, judged by the values in some; or None."
     by = {}
@@ -303,7 +304,7 @@ def read_pairs(
     except ValueError as e: raise ValueError(f'{images}: {e}') from None
     return _read_masked('pairs', images, masks or images, img, msk, pairs, classes, color, strict, ignore, map)
 
-# %% ../nbs/01a_readers.ipynb #ee531933
+# %% ../nbs/01a_readers.ipynb #c0d7a265
 def read_supervisely(
     root, # folder or zip with images and JSON files, in img/ and ann/ or the like, or several folders that have them
     classes=None, # class names, in order; None: those of meta.json, or of the annotations
@@ -337,7 +338,7 @@ def read_supervisely(
     return SteelData(table, classes, **_pack(len(table), len(classes), found), problems=problems.table(), color=color,
                      root=root, info=dict(reader='supervisely', matched=matched))
 
-# %% ../nbs/01a_readers.ipynb #4a01a46c
+# %% ../nbs/01a_readers.ipynb #cb08018e
 def _some(names, n=5): return names[::max(1, -(-len(names)//n))]
 def _json_kind(raw):
     "What annotations a JSON file holds, by its keys, of a large one by those near its ends: 'coco' | 'labelme' | 'supervisely' | None."
@@ -366,7 +367,7 @@ def _evidence(tree, images):
     elif not two and (end := _same_stem(images)): found['pairs'] = f'images and *{end} of few values have the same names', dict(suffix=end)
     return found
 
-# %% ../nbs/01a_readers.ipynb #ccc6d321
+# %% ../nbs/01a_readers.ipynb #e7367eec
 def _kaggle_parts(place, tree, images, csvs):
     "The options csv and images for a table of another name, or in a zip. Raises `ValueError` where several could be meant."
     if len(csvs) > 1: raise ValueError(f"{place}: {' and '.join(csvs[:3])} have run lengths: data.csv=… says which")
@@ -385,7 +386,7 @@ def _by_folders(place, tree, images):
     inside = {f:len(Place(where.join(f)).images(deep=True)) for f in where.folders()}
     kinds = {f:folder_kind(f)[0] for f,n in inside.items() if n}
     named,odd,loose = [f for f,k in kinds.items() if k in ('name','clean','bad')], [f for f,k in kinds.items() if k in ('image','mask','split','other')], where.images()
-    if named and odd and not all(numbered([f]) for f in named):
+    if named and odd:
         raise _doubt(place, f"{', '.join(odd[:6])} beside {', '.join(named[:6])} is no class", folders=f"with data.leave_out=[{','.join(odd)}] or data.classes=[…]", images='all images, without labels')
     if len(named) > 1 and not odd:
         if numbered(named) or len(loose)*10 > sum(inside.values()):
@@ -423,7 +424,7 @@ def guess_reader(
     "Name of the reader that fits the layout of a folder or zip. Raises `ValueError` with the candidates where it is in doubt."
     return _layout(root if isinstance(root, Place) else Place(root))[0]
 
-# %% ../nbs/01a_readers.ipynb #14c8d5e4
+# %% ../nbs/01a_readers.ipynb #e24628e5
 def _noted(data, file, reason):
     data.problems = pd.concat([data.problems, Problems().table() if not reason else _line(file, reason)], ignore_index=True)
 def _line(file, reason):
@@ -452,7 +453,7 @@ def _listed_split(data, place):
     if n := part.count(None): _noted(data, 'train.txt', f'{n} images are in no list: taken for training')
     return data.assign(split=[s or 'train' for s in part])
 
-# %% ../nbs/01a_readers.ipynb #c871bcc4
+# %% ../nbs/01a_readers.ipynb #93a40869
 _READERS = ('kaggle','supervisely','masks','pairs','coco','yolo','voc','labelme','folders','images')
 def _arguments(reader, place, images, masks, csv):
     "Positional and named arguments that say where a reader finds its files."

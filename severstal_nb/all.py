@@ -7,7 +7,7 @@ import pandas as pd
 
 from severstal_nb.rle import RLEError, rle_area, rle_decode, rle_encode, rle_validate
 from severstal_nb.data import SteelData, concat, overlay, show_mask
-from severstal_nb.readers import read_data, read_folders, read_images, read_kaggle, read_masks, read_supervisely
+from severstal_nb.readers import read_data, read_folders, read_images, read_kaggle, read_masks, read_pairs, read_supervisely
 from severstal_nb.synthetic import make_kaggle, make_strip, synthetic_data
 from severstal_nb.cbam import CBAM, add_cbam
 from severstal_nb.models import create_model, freeze_encoder, load_model, model_cost, param_groups, save_model

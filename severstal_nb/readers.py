@@ -50,7 +50,7 @@ def read_images(
     if isinstance(root, (list,tuple)): root,names = 'the list',[str(p) for p in root]; paths = names
     else:
         place = Place(root)
-        names = place.images(deep=True)
+        names = place.images(deep=bool(place.folders()))
         paths = [place.join(n) for n in names]
     table,color = _open_all(root, names, paths, problems, color)
     return SteelData(table, classes, task='unlabelled', problems=problems.table(), color=color, root=root,
@@ -128,10 +128,11 @@ def read_kaggle(
     path = place.given(csv, 'CSV') if csv else place.find(['train.csv','annotations/train.csv'], 'CSV')
     header,rows = read_table(path)
     cols = find_columns(header, path)
-    classes = kaggle_classes(classes, rows, header, cols)
+    try: classes = kaggle_classes(classes, rows, header, cols)
+    except ValueError as e: raise ValueError(f'{path}: {e}') from None
     folder = Place(place.given(images, 'folder of images') if images else
                    place.find(_KAGGLE_IMAGES, 'folder with the images of its CSV (data.images=FOLDER names it)'))
-    names = folder.images(deep=True)
+    names = folder.images(deep=bool(folder.folders()))
     table,color = _open_all(folder, names, [folder.join(n) for n in names], problems, color)
     file = re.split(r'[/\\:]', str(path))[-1]
     found,matched,clean = _kaggle_runs(table, _short_ids(names), classes, rows, header, cols, file, problems)
@@ -143,13 +144,13 @@ _SPLITS = SPLITS
 def _split_places(place):
     "[(split or None, Place)] of the folders of a data set, training first; `train/images/` is entered."
     parts = [(folder_kind(f)[1], Place(place.join(f))) for f in place.folders() if folder_kind(f) == ('split',folder_kind(f)[1])]
-    if 'train' not in [s for s,_ in parts]: parts = []
+    if 'train' not in [s for s,_ in parts] and len(parts) < len(place.folders()): parts = []
     parts = sorted(parts, key=lambda p: list(_SPLITS.values()).index(p[0])) or [(None, place)]
     inner = lambda p: next((Place(p.join(f)) for f in p.folders() if folder_kind(f)[0] == 'image' and Place(p.join(f)).folders()), p)
     return [(s, inner(p)) for s,p in parts]
 def _enter(place):
     "The place, or the only folder in it, where nothing else but notes is beside it; again and again."
-    while len(inner := place.folders()) == 1 and folder_kind(inner[0])[0] != 'split' and not any(n.lower().endswith((*EXTENSIONS, *_NOTES)) for n in place.names()):
+    while len(inner := place.folders()) == 1 and folder_kind(inner[0])[0] not in ('split','mask') and not any(n.lower().endswith((*EXTENSIONS, *_NOTES)) for n in place.names()):
         place = Place(place.join(inner[0]))
     return place
 _NOTES = ('.json','.xml','.csv','.txt','.yaml','.yml','.zip')
@@ -202,7 +203,7 @@ def read_folders(
     return SteelData(table, classes, labels=hot, task='singlelabel', problems=problems.table(), color=color, root=root,
                      info=dict(reader='folders'))
 
-# %% ../nbs/01a_readers.ipynb #5e4c0292
+# %% ../nbs/01a_readers.ipynb #d1971d81
 def _tree(place):
     "{name: path} of all files below; a zip beside them counts as the folder of its name, without what is there unpacked."
     found = {n:place.join(n) for n in place.below()}
@@ -217,7 +218,7 @@ def _tree(place):
     return dict(sorted(found.items()))
 def _images(tree): return {n:p for n,p in tree.items() if n.lower().endswith(EXTENSIONS)}
 
-# %% ../nbs/01a_readers.ipynb #866628f9
+# %% ../nbs/01a_readers.ipynb #447ce1ad
 def _read_masked(reader, root, where, images, masks, pairs, classes, color, strict, ignore, map):
     "Data from {name: path} of images and of masks, and what belongs together."
     problems,short = Problems(strict), lambda n: n.removeprefix('images/').removeprefix('masks/') if reader == 'masks' else n
@@ -248,7 +249,7 @@ def _read_masked(reader, root, where, images, masks, pairs, classes, color, stri
     return SteelData(table.iloc[keep], names, **_pack(len(keep), len(names), found), problems=problems.table(), color=color,
                      root=root, info=dict(reader=reader, matched=(len(keep), len(table))))
 
-# %% ../nbs/01a_readers.ipynb #3d79fbcf
+# %% ../nbs/01a_readers.ipynb #3d8a7b2e
 def read_masks(
     images, # folder or zip of images
     masks, # folder or zip: NAME.png of class numbers; or black and white CLASS/NAME.png or NAME_CLASS.png
@@ -265,7 +266,7 @@ def read_masks(
     except ValueError as e: raise ValueError(f'{masks}: {e}') from None
     return _read_masked('masks', images, masks, img, msk, pairs, classes, color, strict, ignore, map)
 
-# %% ../nbs/01a_readers.ipynb #83f536fc
+# %% ../nbs/01a_readers.ipynb #684b9e15
 def _same_stem(images):
     "The ending ('.png') of the masks where images and masks differ in nothing else, judged by the values in some; or None."
     by = {}
@@ -303,7 +304,7 @@ def read_pairs(
     except ValueError as e: raise ValueError(f'{images}: {e}') from None
     return _read_masked('pairs', images, masks or images, img, msk, pairs, classes, color, strict, ignore, map)
 
-# %% ../nbs/01a_readers.ipynb #ee531933
+# %% ../nbs/01a_readers.ipynb #31f4a4ab
 def read_supervisely(
     root, # folder or zip with images and JSON files, in img/ and ann/ or the like, or several folders that have them
     classes=None, # class names, in order; None: those of meta.json, or of the annotations
@@ -326,6 +327,7 @@ def read_supervisely(
         except ValueError as e: problems.add(got[n], None, f'{e}: image taken as clean'); anns.append(None)
         if n not in got: problems.add(n, None, 'no annotation of this image: taken as clean')
     classes = class_titles([tree[m] for m in metas], anns) if classes is None else [str(c) for c in classes]
+    if not classes: raise ValueError(f'{root}: no object in any of its annotations, so there is no class; data.classes=[…] names them all the same')
     found = {(i,k):mask_runs(m) for i,(n,a,h,w) in enumerate(zip(names, anns, table['height'].tolist(), table['width'].tolist()))
              for k,m in (object_masks(a, got[n], h, w, classes, problems) if a else {}).items() if m.any()}
     if not found and (problems.rows and any(a and a['objects'] for a in anns) or not any(anns)):
@@ -337,7 +339,7 @@ def read_supervisely(
     return SteelData(table, classes, **_pack(len(table), len(classes), found), problems=problems.table(), color=color,
                      root=root, info=dict(reader='supervisely', matched=matched))
 
-# %% ../nbs/01a_readers.ipynb #4a01a46c
+# %% ../nbs/01a_readers.ipynb #b1677f40
 def _some(names, n=5): return names[::max(1, -(-len(names)//n))]
 def _json_kind(raw):
     "What annotations a JSON file holds, by its keys, of a large one by those near its ends: 'coco' | 'labelme' | 'supervisely' | None."
@@ -366,7 +368,7 @@ def _evidence(tree, images):
     elif not two and (end := _same_stem(images)): found['pairs'] = f'images and *{end} of few values have the same names', dict(suffix=end)
     return found
 
-# %% ../nbs/01a_readers.ipynb #ccc6d321
+# %% ../nbs/01a_readers.ipynb #7108162b
 def _kaggle_parts(place, tree, images, csvs):
     "The options csv and images for a table of another name, or in a zip. Raises `ValueError` where several could be meant."
     if len(csvs) > 1: raise ValueError(f"{place}: {' and '.join(csvs[:3])} have run lengths: data.csv=… says which")
@@ -380,12 +382,15 @@ def _doubt(place, what, **choices):
     return ValueError(f'{place}: {what}. ' + ', '.join(f'data.reader={r}: {why}' for r,why in choices.items()))
 def _by_folders(place, tree, images):
     "(reader, why) of images without annotations that are understood."
+    if holds := [n for n in images if 'mask' in [folder_kind(f)[0] for f in n.split('/')[:-1]]]:
+        raise _doubt(place, f'{holds[0]} may be a mask, but its name leads to no image (data.masks=FOLDER, data.suffix=_mask)',
+                     folders='a class each, with data.leave_out=[…]', images='all of them as images, without labels')
     parts = _split_places(place)
     where,split = parts[0][1], parts[0][0]
     inside = {f:len(Place(where.join(f)).images(deep=True)) for f in where.folders()}
     kinds = {f:folder_kind(f)[0] for f,n in inside.items() if n}
     named,odd,loose = [f for f,k in kinds.items() if k in ('name','clean','bad')], [f for f,k in kinds.items() if k in ('image','mask','split','other')], where.images()
-    if named and odd and not all(numbered([f]) for f in named):
+    if named and odd:
         raise _doubt(place, f"{', '.join(odd[:6])} beside {', '.join(named[:6])} is no class", folders=f"with data.leave_out=[{','.join(odd)}] or data.classes=[…]", images='all images, without labels')
     if len(named) > 1 and not odd:
         if numbered(named) or len(loose)*10 > sum(inside.values()):
@@ -393,17 +398,22 @@ def _by_folders(place, tree, images):
         return 'folders', f"folders of images: {', '.join(named[:4])}{', …'*(len(named) > 4)}"
     if len(named) == 1 and (split or kinds[named[0]] != 'name'):
         raise _doubt(place, f'the only class folder is {named[0]}: one class cannot be told apart', images='all images, without labels')
-    odd = [n for n in tree if n.lower().endswith(('.json','.xml','.csv','.mat','.npy','.npz','.parquet','.h5','.tfrecord')) and 'submission' not in n.lower()]
-    if odd: raise _doubt(place, f"{odd[0]}{f' and {len(odd)-1} more files' if odd[1:] else ''} beside the images is no annotation that is known", images='the images without it')
-    if split_masks(list(images))[1]: raise _doubt(place, 'masks and images have no names in common (data.masks=FOLDER, data.suffix=_mask)', images='all of them as images, without labels')
+    stems = {PurePosixPath(n).stem for n in images}
+    odd = [n for n in tree if n.lower().endswith(('.json','.xml','.csv','.mat','.npy','.npz','.parquet','.h5','.tfrecord')) and 'submission' not in n.lower()
+           or n.lower().endswith('.txt') and PurePosixPath(n).stem in stems] + [f'{f}/' for f in place.folders() if folder_kind(f)[0] == 'mask' and f not in kinds]
+    if odd: raise _doubt(place, f"{odd[0]}{f' and {len(odd)-1} more' if odd[1:] else ''}: no annotation of a kind that is known", images='the images without it')
+    ends = Counter(m[0][len(m[1]):] for s in stems if (m := re.fullmatch(r'(.+)[_-][^\W\d_]+', s)) and m[1] in stems)
+    if ends and (end := ends.most_common(1)[0])[1]*3 >= len(images):
+        raise _doubt(place, f'names with and without {end[0]} may be images and masks', pairs=f'with data.suffix={end[0]}', images='all of them as images')
     return 'images', 'images without annotations'
 def _layout(place):
     "(reader, place, why, options) for a folder or zip. Raises `ValueError` where it can be read in two ways."
-    place = _enter(place)
+    outer,place = place, _enter(place)
     try: return 'kaggle', place, f"{place.find(['train.csv','annotations/train.csv'], '')[len(place.path)+1:]} beside images", dict(images=place.find(_KAGGLE_IMAGES, ''))
     except FileNotFoundError: pass
     tree = _tree(place)
     images = _images(tree)
+    if not images and any(n.lower().endswith('.zip') for n in tree): raise ValueError(f'{place}: an archive inside an archive; unpack the outer one')
     if not images: return 'images', place, 'nothing else', {}
     found = _evidence(tree, images)
     if len(found) > 1: raise _doubt(place, 'more than one kind of annotation', **{r:why for r,(why,_) in found.items()})
@@ -415,7 +425,7 @@ def _layout(place):
         try: reader,options = 'masks', dict(images=place.find(_IMAGES, ''), masks=place.find(_MASKS, ''))
         except FileNotFoundError: pass
         if table: why,options['map'] = f'{why}, colours by {table[0]}', tree[table[0]]
-    return reader, place, why, options
+    return reader, outer if reader == 'pairs' else place, why, options          # VisA's object may be the only folder
 _IMAGES,_MASKS = ['images','train_images','img','imgs','JPEGImages'], ['masks','labels','mask','SegmentationClass','annotations']
 def guess_reader(
     root, # folder or zip
@@ -423,12 +433,10 @@ def guess_reader(
     "Name of the reader that fits the layout of a folder or zip. Raises `ValueError` with the candidates where it is in doubt."
     return _layout(root if isinstance(root, Place) else Place(root))[0]
 
-# %% ../nbs/01a_readers.ipynb #14c8d5e4
+# %% ../nbs/01a_readers.ipynb #0bd58dcd
 def _noted(data, file, reason):
-    data.problems = pd.concat([data.problems, Problems().table() if not reason else _line(file, reason)], ignore_index=True)
-def _line(file, reason):
     p = Problems(); p.add(file, None, reason)
-    return p.table()
+    data.problems = pd.concat([data.problems, p.table()], ignore_index=True)
 def _without(data, names):
     "The data without some classes: images that have one as their only label go, in masks they become background."
     if odd := [n for n in names if n not in data.classes]: raise ValueError(f"data.leave_out: no class {odd[0]!r} among {', '.join(data.classes)}")
@@ -452,7 +460,7 @@ def _listed_split(data, place):
     if n := part.count(None): _noted(data, 'train.txt', f'{n} images are in no list: taken for training')
     return data.assign(split=[s or 'train' for s in part])
 
-# %% ../nbs/01a_readers.ipynb #c871bcc4
+# %% ../nbs/01a_readers.ipynb #ef82cd63
 _READERS = ('kaggle','supervisely','masks','pairs','coco','yolo','voc','labelme','folders','images')
 def _arguments(reader, place, images, masks, csv):
     "Positional and named arguments that say where a reader finds its files."

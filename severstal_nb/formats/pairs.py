@@ -7,7 +7,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/formats/pairs.html.md"""
 # %% auto #0
 __all__ = ['SPLITS', 'MASK_WORDS', 'folder_kind', 'name_split', 'split_masks', 'match_names', 'Pairs', 'numbered', 'pair_masks']
 
-# %% ../../nbs/formats/01e_pairs.ipynb #edfb4913
+# %% ../../nbs/formats/01e_pairs.ipynb #8fbf5bb5
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from unicodedata import normalize
 from ..core.images import EXTENSIONS
 
-# %% ../../nbs/formats/01e_pairs.ipynb #0f40a414
+# %% ../../nbs/formats/01e_pairs.ipynb #90332c0d
 SPLITS = dict(train='train', training='train', valid='valid', val='valid', validation='valid', test='test', testing='test')
 _KINDS = {word:kind for kind,words in dict(
     image='image images img imgs data dataset datasets picture pictures photo photos imgdir zip zips archive rgb input inputs',
@@ -37,7 +37,7 @@ def folder_kind(
     if kind: return kind, split
     return ('split',split) if split and rest in ('','public','private','mixed','privatemixed','set','part') else ('name',None)
 
-# %% ../../nbs/formats/01e_pairs.ipynb #23f7ed65
+# %% ../../nbs/formats/01e_pairs.ipynb #64bd7891
 def name_split(
     name:str, # relative path of a file
 )->str|None: # 'train' | 'valid' | 'test'
@@ -50,7 +50,7 @@ def _stem(name):
     stem = normalize('NFC', PurePosixPath(name).stem)
     return stem.rpartition('.')[0] if stem.lower().endswith(EXTENSIONS) else stem
 
-# %% ../../nbs/formats/01e_pairs.ipynb #1e7bc7bf
+# %% ../../nbs/formats/01e_pairs.ipynb #77cd86c5
 MASK_WORDS = ('mask','masks','gt','label','labels','seg','segmentation','groundtruth','annotation','target')
 def _word(stem):
     "Whether a name begins or ends with a word for masks."
@@ -67,7 +67,7 @@ def split_masks(
     is_mask = set(masks)
     return [n for n in names if n not in is_mask], masks
 
-# %% ../../nbs/formats/01e_pairs.ipynb #495d27e9
+# %% ../../nbs/formats/01e_pairs.ipynb #8734755a
 def _tails(stem, suffix=None):
     "[(name of the image, what goes on)] that the name of a mask can mean, the longest first."
     if suffix and not suffix.startswith('.'): return [(stem.removesuffix(suffix), '')]*stem.endswith(suffix)
@@ -98,7 +98,7 @@ def match_names(
             if hit: found[m] = hit[0], tail, hit[1]; break
     return found
 
-# %% ../../nbs/formats/01e_pairs.ipynb #c16e69d1
+# %% ../../nbs/formats/01e_pairs.ipynb #572a9678
 @dataclass
 class Pairs:
     "Which mask files belong to which image, and what was left over."
@@ -111,13 +111,13 @@ def numbered(
 )->bool:
     "Whether names differ by a number or date only, as those of parts do, and are not called class, type or defect."
     words = {re.sub(r'\d+', '', f).lower() for f in folders}
-    return len(words) == 1 and (re.sub(r'[\W_]', '', w := words.pop()) not in ('','class','type','defect','c','k','grade','cat','category') or
+    return len(words) == 1 and all(map(re.compile(r'\d').search, folders)) and (re.sub(r'[\W_]', '', w := words.pop()) not in ('','class','type','defect','c','k','grade','cat','category') or
                                 w.strip() == '' and any(len(f) > 5 for f in folders) or w.count('-') > 1)
 def _adds(tail):
     "What the name of a mask adds, without words for masks."
     return '_'.join(p for p in re.split(r'[_\-. ]', tail) if p and p.lower() not in MASK_WORDS and p.lower() not in ('ground','truth'))
 
-# %% ../../nbs/formats/01e_pairs.ipynb #235b0039
+# %% ../../nbs/formats/01e_pairs.ipynb #2f8fc08b
 def _shared(image, mask):
     "(folder, how) that image and mask share: 'own' layouts make it a class, 'above' if there are several, 'open' is open."
     named = [f for f in _named(mask) if folder_kind(f)[0] == 'name']

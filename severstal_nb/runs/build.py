@@ -65,10 +65,11 @@ def open_data(
 
 # %% ../../nbs/runs/10d_build.ipynb #4685c707
 def data_line(data:SteelData)->str:
-    "Images, classes and problems in one line."
+    "Images, classes and problems in one line, and what the folder was taken for."
     have = np.asarray(data.labels).sum(0) if data.task != 'unlabelled' else []
     counts = ', '.join(f'{c}: {int(n)}' for c, n in zip(data.classes, have))
-    return f'{len(data)} images ({data.color}), images per class {counts or "unknown"}, {len(data.problems)} problems'
+    layout = f"; read as {data.info['layout']}" if 'layout' in data.info else ''
+    return f'{len(data)} images ({data.color}), images per class {counts or "unknown"}, {len(data.problems)} problems{layout}'
 
 # %% ../../nbs/runs/10d_build.ipynb #f79be4e7
 _FRACTIONS = {'stratified_70_15_15': (.7, .15, .15), 'stratified_80_10_10': (.8, .1, .1)}

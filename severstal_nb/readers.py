@@ -308,7 +308,7 @@ def read_supervisely(
     return SteelData(table, classes, **_pack(len(table), len(classes), found), problems=problems.table(), color=color,
                      root=root, info=dict(reader='supervisely', matched=matched))
 
-# %% ../nbs/01a_readers.ipynb #aa4309fb
+# %% ../nbs/01a_readers.ipynb #3f599bb7
 import unicodedata
 from fastcore.basics import patch
 from functools import partial
@@ -317,7 +317,7 @@ from .formats.labelme import parse_labelme
 from .formats.voc import parse_voc
 from .formats.yolo import parse_yolo, yolo_config
 
-# %% ../nbs/01a_readers.ipynb #6fd1509c
+# %% ../nbs/01a_readers.ipynb #b6879178
 def _in_order(titles):
     "Sorted, numbers in them by size."
     return sorted(titles, key=lambda t: [int(p) if j%2 else p for j,p in enumerate(re.split(r'(\d{1,18})', t))])
@@ -330,7 +330,7 @@ def _key_of(name):
     stem,ext = os.path.splitext(unicodedata.normalize('NFC', name))
     return (stem if ext.lower() in EXTENSIONS else stem+ext).casefold()
 
-# %% ../nbs/01a_readers.ipynb #7f3cf14f
+# %% ../nbs/01a_readers.ipynb #5797a2de
 class _Objects:
     "The images of a place with the objects that annotation files tell of them; `data` makes a `SteelData`."
     def __init__(self, place, problems):
@@ -355,7 +355,7 @@ class _Objects:
         self.problems.add(file, None, f'{image} is in {first[0]} too: objects of both are taken')
         self.items[image] = first[:2] + (first[2]+objects, first[3])
 
-# %% ../nbs/01a_readers.ipynb #e341b2a4
+# %% ../nbs/01a_readers.ipynb #1e097b9b
 def _object_runs(shape, h, w, masks, note):
     "Runs of an object, or None for a box that is read as a label. Raises `ValueError`."
     if isinstance(shape, ValueError): raise shape
@@ -410,7 +410,7 @@ def data(self:_Objects, reader, root, classes, boxes, leave_out, color)->SteelDa
     return SteelData(table, classes, **kw, problems=self.problems.table(), color=color, root=root,
                      info=dict(reader=reader, matched=(len(table), len(self.items)+len(spare)), **(dict(boxes=boxes) if weak else {})))
 
-# %% ../nbs/01a_readers.ipynb #1869822a
+# %% ../nbs/01a_readers.ipynb #c5db7315
 def read_coco(
     root, # folder or zip with images and COCO files; or one such file
     classes=None, # class names, in order; None: the categories by id
@@ -437,7 +437,7 @@ def read_coco(
             objects.add(image, file, size, found, _split_of(file) or _split_of(PurePosixPath(image).parent))
     return objects.data('coco', root, names if classes is None else classes, boxes, leave_out, color)
 
-# %% ../nbs/01a_readers.ipynb #0879168a
+# %% ../nbs/01a_readers.ipynb #c3dc9577
 def _yolo_names(place, files, problems):
     "Class names, {split: paths}, and the folder they are relative to: from data.yaml, or classes.txt or NAME.names, or nothing."
     near = lambda f: (f.count('/'), f)
@@ -463,7 +463,7 @@ def _yolo_splits(objects, files, paths, base):
             if images: break
     return split or {n:_split_of(PurePosixPath(n).parent) for n in every}
 
-# %% ../nbs/01a_readers.ipynb #8522e3af
+# %% ../nbs/01a_readers.ipynb #a8b08bed
 def read_yolo(
     root, # folder or zip with images/ and labels/, in either order with train and val; data.yaml or classes.txt
     classes=None, # class names, number 0 first; None: those of data.yaml or classes.txt, else the numbers
@@ -490,7 +490,7 @@ def read_yolo(
     for f in sorted(f for f in files-used if re.search(r'(^|/)labels/.*\.txt$', f)): problems.add(f, None, 'labels without an image')
     return objects.data('yolo', root, names or None, boxes, leave_out, color)
 
-# %% ../nbs/01a_readers.ipynb #f5b049b1
+# %% ../nbs/01a_readers.ipynb #02794830
 def read_voc(
     root, # folder or zip with images and XML files anywhere in it
     classes=None, # class names, in order; None: those of the objects, numbers in them by size
@@ -516,7 +516,7 @@ def read_voc(
         objects.add(image, file, size, found, split.get(stem) or _split_of(PurePosixPath(image).parent))
     return objects.data('voc', root, classes, boxes, leave_out, color)
 
-# %% ../nbs/01a_readers.ipynb #674e870d
+# %% ../nbs/01a_readers.ipynb #8c32f7a9
 def read_labelme(
     root, # folder or zip with images and labelme's JSON files
     classes=None, # class names, in order; None: those of the shapes, numbers in them by size

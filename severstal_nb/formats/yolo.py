@@ -7,7 +7,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/formats/yolo.html.md"""
 # %% auto #0
 __all__ = ['yolo_config', 'parse_yolo', 'write_yolo']
 
-# %% ../../nbs/formats/01g_yolo.ipynb #eddafcfa
+# %% ../../nbs/formats/01g_yolo.ipynb #e9a54932
 import cv2, numpy as np, pandas as pd, yaml
 from fastcore.basics import patch
 from functools import partial
@@ -18,7 +18,7 @@ from ..data import SteelData
 from .coco import _save_parts
 from ..rle import mask_runs
 
-# %% ../../nbs/formats/01g_yolo.ipynb #3b7af60e
+# %% ../../nbs/formats/01g_yolo.ipynb #23094dec
 def yolo_config(
     raw:bytes, # of data.yaml
 )->tuple[list[str],dict]: # class names; {'train' | 'val' | 'test': [paths]}
@@ -40,7 +40,7 @@ def yolo_config(
     base = '' if str(got.get('path') or '.').startswith(('/','.')) else f"{got['path']}/"
     return names, {s:[base+p for p in many(got[s])] for s in ('train','val','test') if many(got.get(s))}
 
-# %% ../../nbs/formats/01g_yolo.ipynb #5a15284c
+# %% ../../nbs/formats/01g_yolo.ipynb #d47f993e
 def _fill(xy, h, w, note):
     "Runs of a YOLO polygon: shares of the image → pixels, filled with its outline."
     mask = np.zeros((h,w), np.uint8)
@@ -51,7 +51,7 @@ def _box(xy, h, w):
     (x,y),(bw,bh) = xy*(w,h)
     return tuple(float(v) for v in (x-bw/2, y-bh/2, x+bw/2, y+bh/2))
 
-# %% ../../nbs/formats/01g_yolo.ipynb #36ba5fcf
+# %% ../../nbs/formats/01g_yolo.ipynb #760bb457
 def _shape(
     fields:list, # of a line, without the class
     h:int, w:int, # size of the image
@@ -85,7 +85,7 @@ def parse_yolo(
         except ValueError as e: found.append((j, name, e))
     return found
 
-# %% ../../nbs/formats/01g_yolo.ipynb #d2696b5b
+# %% ../../nbs/formats/01g_yolo.ipynb #1c569b1e
 def _lines(
     mask:np.ndarray, # [h,w], non-zero = defect
     k:int, # class number, from 0
@@ -99,7 +99,7 @@ def _lines(
         lines.append(f'{k} ' + ' '.join(f'{v:.6f}' for v in share.ravel()))
     return lines
 
-# %% ../../nbs/formats/01g_yolo.ipynb #9ee55882
+# %% ../../nbs/formats/01g_yolo.ipynb #66167fc3
 def write_yolo(
     data:SteelData, # with masks: labels or predictions
     folder, # to make: images/[SPLIT/], labels/[SPLIT/] and data.yaml

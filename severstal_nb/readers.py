@@ -308,7 +308,7 @@ def read_supervisely(
     return SteelData(table, classes, **_pack(len(table), len(classes), found), problems=problems.table(), color=color,
                      root=root, info=dict(reader='supervisely', matched=matched))
 
-# %% ../nbs/01a_readers.ipynb #3f599bb7
+# %% ../nbs/01a_readers.ipynb #7194543f
 import unicodedata
 from fastcore.basics import patch
 from functools import partial
@@ -317,7 +317,7 @@ from .formats.labelme import parse_labelme
 from .formats.voc import parse_voc
 from .formats.yolo import parse_yolo, yolo_config
 
-# %% ../nbs/01a_readers.ipynb #b6879178
+# %% ../nbs/01a_readers.ipynb #1307b141
 def _in_order(titles):
     "Sorted, numbers in them by size."
     return sorted(titles, key=lambda t: [int(p) if j%2 else p for j,p in enumerate(re.split(r'(\d{1,18})', t))])
@@ -330,7 +330,7 @@ def _key_of(name):
     stem,ext = os.path.splitext(unicodedata.normalize('NFC', name))
     return (stem if ext.lower() in EXTENSIONS else stem+ext).casefold()
 
-# %% ../nbs/01a_readers.ipynb #5797a2de
+# %% ../nbs/01a_readers.ipynb #8b18cee0
 class _Objects:
     "The images of a place with the objects that annotation files tell of them; `data` makes a `SteelData`."
     def __init__(self, place, problems):
@@ -355,7 +355,7 @@ class _Objects:
         self.problems.add(file, None, f'{image} is in {first[0]} too: objects of both are taken')
         self.items[image] = first[:2] + (first[2]+objects, first[3])
 
-# %% ../nbs/01a_readers.ipynb #1e097b9b
+# %% ../nbs/01a_readers.ipynb #5940c9d3
 def _object_runs(shape, h, w, masks, note):
     "Runs of an object, or None for a box that is read as a label. Raises `ValueError`."
     if isinstance(shape, ValueError): raise shape
@@ -386,7 +386,8 @@ def data(self:_Objects, reader, root, classes, boxes, leave_out, color)->SteelDa
     found,keep,lost = {},[],[]
     for at,(file,size,objects,h,w) in enumerate(rows):
         if size and tuple(size) != (h,w):
-            self.problems.add(file, None, f"made for {size[0]:g}×{size[1]:g}, its image {table['image_id'].iat[at]} is {h}×{w}: image left out")
+            made = '×'.join(f'{s:g}' if isinstance(s, (int,float)) else repr(s)[:20] for s in size)
+            self.problems.add(file, None, f"made for {made}, its image {table['image_id'].iat[at]} is {h}×{w}: image left out")
             lost += objects
             continue
         keep.append(at)
@@ -410,7 +411,7 @@ def data(self:_Objects, reader, root, classes, boxes, leave_out, color)->SteelDa
     return SteelData(table, classes, **kw, problems=self.problems.table(), color=color, root=root,
                      info=dict(reader=reader, matched=(len(table), len(self.items)+len(spare)), **(dict(boxes=boxes) if weak else {})))
 
-# %% ../nbs/01a_readers.ipynb #c5db7315
+# %% ../nbs/01a_readers.ipynb #88bb8a0e
 def read_coco(
     root, # folder or zip with images and COCO files; or one such file
     classes=None, # class names, in order; None: the categories by id
@@ -437,7 +438,7 @@ def read_coco(
             objects.add(image, file, size, found, _split_of(file) or _split_of(PurePosixPath(image).parent))
     return objects.data('coco', root, names if classes is None else classes, boxes, leave_out, color)
 
-# %% ../nbs/01a_readers.ipynb #c3dc9577
+# %% ../nbs/01a_readers.ipynb #b717b3e4
 def _yolo_names(place, files, problems):
     "Class names, {split: paths}, and the folder they are relative to: from data.yaml, or classes.txt or NAME.names, or nothing."
     near = lambda f: (f.count('/'), f)
@@ -463,7 +464,7 @@ def _yolo_splits(objects, files, paths, base):
             if images: break
     return split or {n:_split_of(PurePosixPath(n).parent) for n in every}
 
-# %% ../nbs/01a_readers.ipynb #a8b08bed
+# %% ../nbs/01a_readers.ipynb #16da0467
 def read_yolo(
     root, # folder or zip with images/ and labels/, in either order with train and val; data.yaml or classes.txt
     classes=None, # class names, number 0 first; None: those of data.yaml or classes.txt, else the numbers
@@ -490,7 +491,7 @@ def read_yolo(
     for f in sorted(f for f in files-used if re.search(r'(^|/)labels/.*\.txt$', f)): problems.add(f, None, 'labels without an image')
     return objects.data('yolo', root, names or None, boxes, leave_out, color)
 
-# %% ../nbs/01a_readers.ipynb #02794830
+# %% ../nbs/01a_readers.ipynb #e7174442
 def read_voc(
     root, # folder or zip with images and XML files anywhere in it
     classes=None, # class names, in order; None: those of the objects, numbers in them by size
@@ -516,7 +517,7 @@ def read_voc(
         objects.add(image, file, size, found, split.get(stem) or _split_of(PurePosixPath(image).parent))
     return objects.data('voc', root, classes, boxes, leave_out, color)
 
-# %% ../nbs/01a_readers.ipynb #8c32f7a9
+# %% ../nbs/01a_readers.ipynb #2799abea
 def read_labelme(
     root, # folder or zip with images and labelme's JSON files
     classes=None, # class names, in order; None: those of the shapes, numbers in them by size

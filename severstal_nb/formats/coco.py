@@ -7,7 +7,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/formats/coco.html.md"""
 # %% auto #0
 __all__ = ['join_runs', 'polygon_runs', 'parse_coco', 'write_coco']
 
-# %% ../../nbs/formats/01f_coco.ipynb #5b22f87e
+# %% ../../nbs/formats/01f_coco.ipynb #8e70ac24
 import json, math
 import numpy as np, pandas as pd
 from fastcore.basics import patch
@@ -17,7 +17,7 @@ from ..core.files import atomic_path
 from ..core.images import Problems, read_bytes
 from ..data import SteelData
 
-# %% ../../nbs/formats/01f_coco.ipynb #272daf6a
+# %% ../../nbs/formats/01f_coco.ipynb #e9743c7a
 def join_runs(
     parts:list, # (starts, lengths) of each object: 0-based, column-major
 )->tuple[np.ndarray,np.ndarray]: # starts, lengths: sorted, no two touch
@@ -30,7 +30,7 @@ def join_runs(
     first = np.flatnonzero(np.r_[True, starts[1:] > ends[:-1]][:len(starts)])
     return starts[first], ends[np.r_[first[1:], len(ends)][:len(first)]-1]-starts[first]
 
-# %% ../../nbs/formats/01f_coco.ipynb #f7f17035
+# %% ../../nbs/formats/01f_coco.ipynb #4017d674
 def _outline(xy):
     "Points of a closed outline in steps of one, as pycocotools walks it: x and y, whole numbers."
     a,b = xy, np.roll(xy, -1, 0)
@@ -49,7 +49,7 @@ def _outline(xy):
     u,v = low[0][e]+t, np.trunc(low[1][e]+slope[e]*t+.5).astype(np.int64)
     return np.where(steep[e], v, u), np.where(steep[e], u, v)
 
-# %% ../../nbs/formats/01f_coco.ipynb #1f413f4a
+# %% ../../nbs/formats/01f_coco.ipynb #03ba8cbc
 def polygon_runs(
     points, # x, y, x, y, … or pairs; a pixel's left edge is its number, its centre half a pixel further
     h:int, w:int, # size of the image
@@ -75,7 +75,7 @@ def _note_outline(xy, h, w, pixels, note):
     area = abs((xy[:,0]*np.roll(xy[:,1], -1) - xy[:,1]*np.roll(xy[:,0], -1)).sum())/2
     if abs(area-pixels) > np.abs(step).sum()/2+2: note('crosses itself: filled by the even-odd rule')
 
-# %% ../../nbs/formats/01f_coco.ipynb #b314e0ba
+# %% ../../nbs/formats/01f_coco.ipynb #452a000f
 def _unpack_counts(
     text, # the string of compressed run lengths
 )->np.ndarray: # int64: background, object, background, …
@@ -94,7 +94,7 @@ def _unpack_counts(
     for j in (1,2): x[j::2] = np.cumsum(x[j::2])
     return x
 
-# %% ../../nbs/formats/01f_coco.ipynb #ea4e56a6
+# %% ../../nbs/formats/01f_coco.ipynb #cff4287c
 def _counts_runs(
     counts, # a list of counts, or a compressed string
     h:int, w:int, # size of the mask
@@ -109,7 +109,7 @@ def _counts_runs(
     starts,lengths = ends[:-1:2], c[1::2]
     return starts[lengths > 0], lengths[lengths > 0]
 
-# %% ../../nbs/formats/01f_coco.ipynb #2bb0e2a3
+# %% ../../nbs/formats/01f_coco.ipynb #474dca83
 def _box_corners(
     x, y, w, h, # left, top, width, height in pixels
 )->tuple: # x0, y0, x1, y1
@@ -119,7 +119,7 @@ def _box_corners(
     if not all(map(math.isfinite, box)) or box[2] <= box[0] or box[3] <= box[1]: raise ValueError('a box without size')
     return box
 
-# %% ../../nbs/formats/01f_coco.ipynb #be1aa927
+# %% ../../nbs/formats/01f_coco.ipynb #e5500d0b
 def _shape(
     ann:dict, # an annotation
 ): # box (x0, y0, x1, y1), or a function (h, w, note) → runs
@@ -139,7 +139,7 @@ def _shape(
     if not isinstance(box, list) or len(box) != 4: raise ValueError('neither a segmentation nor a box')
     return _box_corners(*box)
 
-# %% ../../nbs/formats/01f_coco.ipynb #e9f07985
+# %% ../../nbs/formats/01f_coco.ipynb #0b106e77
 def _parse_json(
     raw:bytes, # of a JSON file
     kind, # what it has to be: dict or list
@@ -150,9 +150,11 @@ def _parse_json(
     if not isinstance(got, kind): raise ValueError(f'holds a {type(got).__name__}, expected a {kind.__name__}')
     return got
 
-# %% ../../nbs/formats/01f_coco.ipynb #51e6ae8e
-def _dicts(got, key):
-    "(number from 1, dict) of each dict in a list."
+# %% ../../nbs/formats/01f_coco.ipynb #5b963a81
+def _dicts(got, key, problems, file):
+    "(number from 1, dict) of each dict in a list; another entry gets a line."
+    for j,o in enumerate(got[key], 1):
+        if not isinstance(o, dict): problems.add(file, j, f'an entry of {key} that holds nothing by name')
     return [(j,o) for j,o in enumerate(got[key], 1) if isinstance(o, dict)]
 def parse_coco(
     raw:bytes, # of a COCO file
@@ -163,15 +165,17 @@ def parse_coco(
     got = _parse_json(raw, dict)
     if lost := [k for k in ('images','annotations','categories') if not isinstance(got.get(k), list)]:
         raise ValueError(f"not a COCO file of objects: it has no list {', '.join(lost)}")
-    anns,key = _dicts(got, 'annotations'), lambda v: v if isinstance(v, (int,str)) else None
-    used,above = {key(a.get('category_id')) for _,a in anns}, {str(c.get('supercategory')) for _,c in _dicts(got, 'categories')}
+    anns,cats,listed = (_dicts(got, k, problems, file) for k in ('annotations','categories','images'))
+    key = lambda v: v if isinstance(v, (int,str)) else None
+    used,above = {key(a.get('category_id')) for _,a in anns}, {str(c.get('supercategory')) for _,c in cats}
     names = {}
-    for j,c in _dicts(got, 'categories'):
+    for j,c in cats:
         k,name = key(c.get('id')), str(c.get('name'))
-        if k in names: problems.add(file, None, f'category id {k} stands for {names[k]!r} and {name!r}: the first is taken')
+        if k is None: problems.add(file, j, f'category {name!r:.60} has no id')
+        elif k in names: problems.add(file, None, f'category id {k} stands for {names[k]!r} and {name!r}: the first is taken')
         elif k in used or name not in above or c.get('supercategory') == name: names[k] = name
     order = sorted(names, key=lambda k: (isinstance(k, str), k if isinstance(k, int) else 0, str(k)))
-    images = _coco_images(got, key, problems, file)
+    images = _coco_images(listed, key, problems, file)
     for j,a in anns:
         i,k = key(a.get('image_id')), key(a.get('category_id'))
         if i not in images: problems.add(file, j, f'annotation of an image that is not listed ({str(i)[:40]})'); continue
@@ -179,13 +183,15 @@ def parse_coco(
         except ValueError as e: shape = e
         images[i][2].append((j, names.get(k, ''), shape))
     return [names[k] for k in order], {name:(size,objects) for name,size,objects in images.values()}
-def _coco_images(got, key, problems, file):
+def _coco_images(listed, key, problems, file):
     "{id: (file name, (height, width) or None, [])} of the images that can be told apart."
     images,twice,names = {},set(),{}
-    for j,o in _dicts(got, 'images'):
+    for j,o in listed:
         i,name,size = key(o.get('id')), o.get('file_name'), (o.get('height'), o.get('width'))
         if i is None or not isinstance(name, str) or not name: problems.add(file, None, f'image {j} has no id or no file_name')
-        elif i in images and images[i][0] != name: twice.add(i)
+        elif i in images:
+            if images[i][0] != name: twice.add(i)
+            elif images[i][1] != (size if any(size) else None): problems.add(file, j, f'{name} has two sizes: the first is taken')
         elif name in names and names[name] != i:
             problems.add(file, None, f'{name} has two ids, {names[name]} and {i}: their annotations are joined')
             images[i] = images[names[name]]
@@ -193,7 +199,7 @@ def _coco_images(got, key, problems, file):
     for i in twice: problems.add(file, None, f'image id {i} stands for two files: both skipped'); images.pop(i)
     return images
 
-# %% ../../nbs/formats/01f_coco.ipynb #44754f2c
+# %% ../../nbs/formats/01f_coco.ipynb #abbb6422
 def _coco_annotation(starts, lengths, h, w):
     "Segmentation, box and area of a mask's runs."
     starts,lengths = join_runs([(starts, lengths)])
@@ -216,7 +222,7 @@ def _coco(data, rows)->dict:
                 images=images, categories=[dict(id=k+1, name=c, supercategory='') for k,c in enumerate(data.classes)],
                 annotations=anns)
 
-# %% ../../nbs/formats/01f_coco.ipynb #6301633b
+# %% ../../nbs/formats/01f_coco.ipynb #5e3966f3
 def _save_parts(
     data:SteelData, # with masks
     folder, # to make
@@ -234,7 +240,7 @@ def _save_parts(
             with atomic_path(to) as part_file: part_file.write_bytes(read_bytes(data.images['path'].iat[i]))
         write(part, rows)
 
-# %% ../../nbs/formats/01f_coco.ipynb #51df9843
+# %% ../../nbs/formats/01f_coco.ipynb #199330dd
 def write_coco(
     data:SteelData, # with masks: labels or predictions
     path, # NAME.json: that file alone; else a folder to make: [SPLIT/]images and _annotations.coco.json

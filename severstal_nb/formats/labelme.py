@@ -7,14 +7,14 @@ Docs: https://severstal-nb.github.io/severstal_nb/formats/labelme.html.md"""
 # %% auto #0
 __all__ = ['parse_labelme']
 
-# %% ../../nbs/formats/01i_labelme.ipynb #32fe372f
+# %% ../../nbs/formats/01i_labelme.ipynb #2203aa0a
 import base64, io, math
 import numpy as np
 from functools import partial
 from .coco import _parse_json
 from ..rle import mask_runs
 
-# %% ../../nbs/formats/01i_labelme.ipynb #3fa19fea
+# %% ../../nbs/formats/01i_labelme.ipynb #b1252adb
 def _png(text):
     "A mask in base64, bool."
     from PIL import Image
@@ -31,7 +31,7 @@ def _place(part, x, y, h, w, note):
     mask[max(y,0):max(y,0)+part.shape[0], max(x,0):max(x,0)+part.shape[1]] = part
     return mask
 
-# %% ../../nbs/formats/01i_labelme.ipynb #67410435
+# %% ../../nbs/formats/01i_labelme.ipynb #3305a9ad
 def _draw(kind, xy, png, h, w, note):
     "Runs of a shape in an image of `h`×`w`."
     from PIL import Image, ImageDraw
@@ -48,14 +48,14 @@ def _draw(kind, xy, png, h, w, note):
     if any(x < -1 or y < -1 or x > w+1 or y > h+1 for x,y in xy): note('reaches past the image, cut there')
     return mask_runs(np.asarray(im))
 
-# %% ../../nbs/formats/01i_labelme.ipynb #d22ec26f
+# %% ../../nbs/formats/01i_labelme.ipynb #4a1599e8
 _POINTS = dict(polygon=(3,10**5), rectangle=(2,2), circle=(2,2), line=(2,2), linestrip=(2,10**5), point=(1,1), mask=(2,2))
 def _shape(
     shape:dict, # an entry of the list
 ): # a function (h, w, note) → runs
     "How to draw a shape. Raises `ValueError`."
     kind = shape.get('shape_type') or 'polygon'
-    if kind not in _POINTS: raise ValueError(f'a shape of type {str(kind)[:40]!r} (known are {", ".join(_POINTS)})')
+    if not isinstance(kind, str) or kind not in _POINTS: raise ValueError(f'a shape of type {str(kind)[:40]!r} (known are {", ".join(_POINTS)})')
     try: xy = [(float(x), float(y)) for x,y in shape['points']]
     except (KeyError, TypeError, ValueError, OverflowError): raise ValueError('points that are not pairs of numbers') from None
     if not all(map(math.isfinite, sum(xy, ()))): raise ValueError('coordinates that are not finite')

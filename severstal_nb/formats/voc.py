@@ -7,12 +7,12 @@ Docs: https://severstal-nb.github.io/severstal_nb/formats/voc.html.md"""
 # %% auto #0
 __all__ = ['parse_voc']
 
-# %% ../../nbs/formats/01h_voc.ipynb #e375a506
+# %% ../../nbs/formats/01h_voc.ipynb #a24ebbc2
 import re
 from xml.etree import ElementTree
 from .coco import _box_corners
 
-# %% ../../nbs/formats/01h_voc.ipynb #aa761011
+# %% ../../nbs/formats/01h_voc.ipynb #5e643cc6
 def _number(node, tag):
     "The number in a child, or None."
     try: return float(node.findtext(tag))

@@ -7,7 +7,12 @@ import pandas as pd
 
 from severstal_nb.rle import RLEError, rle_area, rle_decode, rle_encode, rle_validate
 from severstal_nb.data import SteelData, concat, overlay, show_mask
-from severstal_nb.readers import read_data, read_folders, read_images, read_kaggle, read_masks, read_pairs, read_supervisely
+from severstal_nb.readers import (read_coco, read_data, read_folders, read_images, read_kaggle, read_labelme, read_masks,
+                                  read_pairs, read_supervisely, read_voc, read_yolo)
+from severstal_nb.formats.coco import write_coco
+from severstal_nb.formats.kaggle import write_kaggle
+from severstal_nb.formats.masks import write_masks
+from severstal_nb.formats.yolo import write_yolo
 from severstal_nb.synthetic import make_kaggle, make_strip, synthetic_data
 from severstal_nb.cbam import CBAM, add_cbam
 from severstal_nb.models import create_model, freeze_encoder, load_model, model_cost, param_groups, save_model

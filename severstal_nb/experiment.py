@@ -23,7 +23,7 @@ from .reports.figures import plot_history
 from .reports.run import draw_labels, draw_masks
 from .runs.build import (LOG, build_loaders, build_loss, build_meter, build_model, build_train_meter,
                                      check_monitor, data_line, fold_rows, folds_to_train, open_data, rank0_first,
-                                     split_data)
+                                     rule_warning, split_data)
 from .runs.config import as_config, differing, fit_to_data, hyper_parameters, load_config, run_name
 from .runs.evaluate import (image_table, label_results, mask_results, predict_table, result_line,
                                         store_masks, test_results)
@@ -92,7 +92,7 @@ def prepare_data(
 def start_run(path, cfg:Config, data:SteelData, device='cpu'):
     "Write config, environment, split and problems before training; remove half-written files of a killed process."
     for left in Path(path).rglob('.*.part'): left.unlink()
-    init_run(path, cfg.to_dict(), data.classes, cfg.task, data.color, device, cfg.training.seed)
+    init_run(path, cfg.to_dict(), data.classes, cfg.task, data.color, device, cfg.training.seed, data.white_level)
     data.images[['image_id', 'part']].to_csv(path/'split.csv', index=False)
     data.problems.to_csv(path/'problems.csv', index=False)
 
@@ -166,6 +166,7 @@ def train(
     log.info(f'{"continuing" if resume else "writing"} {path}: {data_line(data)}')
     for p in data.problems.head(5).itertuples(): log.warning(f'{p.file}: {p.reason}')
     if 'duplicates' in data.info: log.info(data.info['duplicates'])
+    if said := rule_warning(cfg, data): log.warning(said)
     if rank == 0: start_run(path, cfg, data, device)
     for k in folds_to_train(cfg):
         folder = path/f'fold_{k}'
@@ -199,7 +200,7 @@ def predict(
     "Predict every image with the mean of all models of `runs` and write one CSV, checked after writing."
     keep_memory()  # before the first large tensor, a model's weights for one
     predictor = Predictor(runs, folds, device, tta, gate, thresholds, batch_size, num_workers, sequential, log)
-    data = images if isinstance(images, SteelData) else with_unopened(read_images(images, color=predictor.color))
+    data = images if isinstance(images, SteelData) else with_unopened(read_images(images, color=predictor.color, white_level=predictor.white_level))
     if sample: data = follow_sample(data, sample, log)
     (rank, world), part, share = rank_world(), out, data
     if world > 1:

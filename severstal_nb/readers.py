@@ -13,7 +13,8 @@ import json, os, re
 import numpy as np, pandas as pd
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from .core.images import EXTENSIONS, ImageError, Place, Problems, guess_color, open_images, read_bytes
+from .core.images import (EXTENSIONS, ImageError, Place, Problems, damaged, decoder_words, guess_color,
+                                      open_images, plain_names, read_bytes, takes_white)
 from .data import SteelData
 from .formats.kaggle import ImageNames, class_number, find_columns, kaggle_classes, parse_row, read_table
 from .formats.masks import BlackWhite, index_runs, object_masks, read_mask
@@ -28,13 +29,14 @@ def _open_all(where, names, paths, problems, color):
     if not len(table):
         why = problems.rows[-len(names)][2]
         raise ValueError(f'{where}: none of its {len(names)} image files can be opened, {names[0]}: {why}')
-    return table, guess_color(table['path'].tolist()) if color == 'auto' else color
+    return table, guess_color(table['path'].tolist(), white_level=table.attrs['white_level']) if color == 'auto' else color
 def _short_ids(names):
     "File names, or relative paths when names repeat."
     short = [re.split(r'[/\\]', n)[-1] for n in names]
-    return short if len(set(short)) == len(short) else list(names)
+    return plain_names(short if len(set(short)) == len(short) else list(names))
 
 # %% ../nbs/01a_readers.ipynb #1dc1684c
+@takes_white
 def read_images(
     root, # folder or zip of images (or of folders of them); or a list of files
     classes=(), # class names, if they are known
@@ -99,6 +101,7 @@ def _pack(n, k, found):
     return dict(starts=cat(0), lengths=cat(1), offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
 # %% ../nbs/01a_readers.ipynb #91ad4dfb
+@takes_white
 def read_kaggle(
     root, # folder or zip with train_images/ + train.csv, or images/ + annotations/train.csv, each perhaps zipped
     csv=None, # the CSV when it has another name (below root or anywhere)
@@ -152,6 +155,7 @@ def _class_files(split, place, classes, problems):
     return found
 
 # %% ../nbs/01a_readers.ipynb #9bfa9a71
+@takes_white
 def read_folders(
     root, # folder or zip: CLASS/image, or train/CLASS/image and test/CLASS/image
     classes=None, # class names, in order; None: the folders with images, of the training part if there is one
@@ -204,6 +208,7 @@ def _mask_files(msk, classes, full):
     return ({}, ends) if files and sum(map(len, ends.values())) == len(files) else (files, {})
 
 # %% ../nbs/01a_readers.ipynb #b6cfe700
+@takes_white
 def read_masks(
     images, # folder or zip of images
     masks, # folder or zip: NAME.png of class numbers; or black and white CLASS/NAME.png or NAME_CLASS.png
@@ -279,6 +284,7 @@ def _titles(place, anns):
     return sorted(titles, key=lambda t: [int(p) if p.isdigit() else p for p in re.split(r'(\d+)', t)])
 
 # %% ../nbs/01a_readers.ipynb #be771275
+@takes_white
 def read_supervisely(
     root, # folder or zip with img/ and ann/, or with several folders that have them
     classes=None, # class names, in order; None: those of meta.json, or of the annotations
@@ -327,11 +333,12 @@ def guess_reader(
     return 'folders' if any(Place(place.join(f)).images(deep=True) for f in folders) else 'images'
 
 # %% ../nbs/01a_readers.ipynb #50f3c3e4
+@takes_white
 def read_data(
     root, # folder or zip
     reader:str='auto', # 'kaggle' | 'supervisely' | 'masks' | 'folders' | 'images' | 'auto': by layout
     images=None, masks=None, csv=None, # folders and CSV below root, for the readers that have them
-    **kw, # classes, color, strict
+    **kw, # classes, color, strict, white_level (see `takes_white`)
 )->SteelData:
     "Read `root` with the reader its layout asks for. Raises `ValueError` for an unknown one."
     readers = dict(kaggle=read_kaggle, supervisely=read_supervisely, masks=read_masks, folders=read_folders,
@@ -363,21 +370,22 @@ def with_unopened(
     if not lost: return data
     table = pd.concat([data.images, pd.DataFrame(dict(image_id=lost, path=lost, height=0, width=0))])
     return SteelData(table.sort_values('image_id'), data.classes, task=data.task, problems=data.problems, color=data.color,
-                     root=data.root, info=data.info)
+                     root=data.root, info=data.info, white_level=data.white_level)
 
 # %% ../nbs/01a_readers.ipynb #f02ea51e
 def check_images(
     data:SteelData, # what to look at
     n_threads:int=2, # decoders
 )->pd.DataFrame: # file, row, reason; empty when all is well
-    "Decode every image in full, and list those that fail or have another size than their header said."
+    "Decode every image in full; list those that fail, have another size than their header said, or are damaged as decoders say."
     def look(i):
         try: data.image(i)
         except ImageError as e: return str(e).removeprefix(f"{data.images['path'].iat[i]}: ")
     problems = Problems()
-    with ThreadPoolExecutor(n_threads) as pool:
+    with decoder_words() as said, ThreadPoolExecutor(n_threads) as pool:
         for i,why in enumerate(pool.map(look, range(len(data)))):
             if why: problems.add(data.images['image_id'].iat[i], None, why)
+    for i,why in (damaged(data.image, len(data)) if said else {}).items(): problems.add(data.images['image_id'].iat[i], None, why)
     return problems.table()
 
 # %% ../nbs/01a_readers.ipynb #de49fe23

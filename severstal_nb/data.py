@@ -13,7 +13,7 @@ import cv2, numpy as np, pandas as pd
 from typing import Iterable
 from fastcore.basics import patch
 from .core.files import markdown_table
-from .core.images import ImageError, Problems, image_size, read_image
+from .core.images import ImageError, Problems, open_images, plain_names, read_image
 from .core.plots import WIDE, class_colors, class_legend, image_figure, plot_style, show_image
 from .rle import check_box, fill_runs, format_runs, mask_runs, parse_runs
 
@@ -31,6 +31,7 @@ class SteelData:
         color:str='grey', # how `image` decodes: 'grey' | 'rgb'
         root='', # where it was read from
         info:dict|None=None, # what else the reader knows: reader, matched (n of m)
+        white_level:float|None=None, # of images of more than 8 bits: the value shown as 255; None: what `open_images` found
     ):
         self.images,self.classes = images, [str(c) for c in classes]
         if twice := [c for c in set(self.classes) if self.classes.count(c) > 1]: raise ValueError(f'two classes are called {twice[0]!r}')
@@ -45,6 +46,7 @@ class SteelData:
         self.task = task or given
         self.problems = Problems().table() if problems is None else problems
         self.color,self.root,self.info = color, str(root), dict(info or {})
+        self.white_level = images.attrs.get('white_level') if white_level is None else white_level
     @property
     def images(self)->pd.DataFrame:
         "One row per image: image_id, path, height, width, and what was added (split, group, fold)."
@@ -105,7 +107,7 @@ def image(self:SteelData,
 )->np.ndarray: # uint8 [h,w] (grey) or [h,w,3] (rgb)
     "Decode image `i`, or the part of it in a box. Raises `ImageError` naming the file."
     h,w = self.shape(i)
-    image = read_image(self._paths[i], self.color)
+    image = read_image(self._paths[i], self.color, self.white_level)
     if image.shape[:2] != (h,w):
         now = '{}×{}'.format(*image.shape)
         raise ImageError(f'{self._paths[i]}: {now} pixels, but {h}×{w} when the data was read')
@@ -200,13 +202,21 @@ def from_masks(cls:SteelData,
 
 # %% ../nbs/01_data.ipynb #7143ef78
 def _with_sizes(images):
-    "a table of paths with image_id, height and width, which are read where they are not there"
+    "a table of paths with image_id, height and width, which are read where they are not there; problems"
     table = images.copy() if isinstance(images, pd.DataFrame) else pd.DataFrame(dict(path=list(images)))
     if 'path' not in table: raise ValueError(f"a column path is wanted (the table has {', '.join(map(str, table))})")
     table['path'] = table['path'].astype(str)
-    if 'image_id' not in table: table.insert(0, 'image_id', [os.path.basename(p) for p in table['path']])
-    if {'height','width'} - set(table): table['height'],table['width'] = zip(*map(image_size, table['path'])) if len(table) else ([], [])
-    return table
+    if 'image_id' not in table: table.insert(0, 'image_id', plain_names([os.path.basename(p) for p in table['path']]))
+    problems = Problems()
+    if {'height','width'} - set(table):
+        rows = list(map(str, range(len(table))))
+        found = open_images(rows, table['path'].tolist(), problems)
+        if lost := [r for r in rows if r not in set(found['image_id'])]:
+            raise ImageError(f"{table['path'].iat[int(lost[0])]}: {next(why for n,_,why in problems.rows if n == lost[0])}")
+        table[['height','width']] = found[['height','width']].to_numpy(np.int64)
+        problems.rows = [(table['image_id'].iat[int(n)], *rest) for n,*rest in problems.rows if n in set(rows)]
+        table.attrs.update(found.attrs)
+    return table, problems.table()
 
 # %% ../nbs/01_data.ipynb #3b29ace3
 @patch(cls_method=True)
@@ -219,7 +229,8 @@ def from_frame(cls:SteelData,
     **kw, # further arguments of SteelData
 )->SteelData:
     "Data from a table (or paths) and masks, labels or strings. Raises `ValueError` when they do not fit, `ImageError` for a file."
-    table = _with_sizes(images)
+    table,problems = _with_sizes(images)
+    kw = dict(problems=problems) | kw
     if rles is not None:
         runs = [[parse_runs(r, h*w) for r in row] for *row,h,w in table[[*rles,'height','width']].itertuples(index=False)]
         return cls.from_masks(table.drop(columns=rles), classes or rles, runs, **kw)
@@ -262,6 +273,8 @@ def concat(
     new.offsets = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(d.offsets) for d in datas]))]).astype(np.int64)
     if first._labels is not None: new._labels = np.concatenate([d._labels for d in datas])
     new.problems = pd.concat([d.problems for d in datas], ignore_index=True)
+    if len(whites := {d.white_level for d in datas} - {None}) > 1: raise ValueError(f'white levels differ: {sorted(whites)}')
+    new.white_level = next(iter(whites), None)
     new.color = 'rgb' if any(d.color == 'rgb' for d in datas) else 'grey'
     new.info = {} if len(datas) > 1 else first.info
     return new

@@ -27,7 +27,7 @@ from .reports.figures import plot_history
 from .reports.run import draw_labels, draw_masks
 from .runs.build import (LOG, build_loaders, build_loss, build_meter, build_model, build_train_meter,
                                      check_monitor, data_line, fold_rows, folds_to_train, open_data, rank0_first,
-                                     split_data)
+                                     rule_warning, split_data)
 from .runs.config import (as_config, differing, fit_to_data, hyper_parameters, load_config, model_name,
                                      run_name)
 from .runs.evaluate import (image_table, label_results, mask_results, predict_table, result_line,
@@ -122,7 +122,7 @@ def start_run(path, cfg:Config, data:SteelData, device='cpu'):
     "Write config, environment, split and problems before training; remove half-written files of a killed process."
     for left in Path(path).rglob('.*.part'): left.unlink()
     init_run(path, cfg.to_dict(), data.classes, cfg.task, data.color, device, cfg.training.seed,
-             None if cfg.data.root in (None, 'synthetic') else cfg.data.root)
+             None if cfg.data.root in (None, 'synthetic') else cfg.data.root, data.white_level)
     data.images[['image_id', 'part']].to_csv(path/'split.csv', index=False)
     data.problems.to_csv(path/'problems.csv', index=False)
 
@@ -203,6 +203,7 @@ def train(
     for p in data.problems.head(5).itertuples(): log.warning(f'{p.file}: {p.reason}')
     for o in ('split', 'duplicates'):
         if o in data.info: log.info(data.info[o])
+    if said := rule_warning(cfg, data): log.warning(said)
     if not find_spec('tensorboard'): log.info("no TensorBoard events, history.csv has their numbers: pip install 'severstal_nb[tensorboard]'")
     if rank == 0: start_run(path, cfg, data, device)
     for k in folds_to_train(cfg):
@@ -237,7 +238,7 @@ def predict(
     "Predict every image with the mean of all models of `runs` and write one CSV, checked after writing."
     keep_memory()  # before the first large tensor, a model's weights for one
     predictor = Predictor(runs, folds, device, tta, gate, thresholds, batch_size, num_workers, sequential, log)
-    data = images if isinstance(images, SteelData) else with_unopened(read_images(images, color=predictor.color))
+    data = images if isinstance(images, SteelData) else with_unopened(read_images(images, color=predictor.color, white_level=predictor.white_level))
     if sample: data = follow_sample(data, sample, log)
     (rank, world), part, share = rank_world(), out, data
     if world > 1:

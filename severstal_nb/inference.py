@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 from torch import nn
-from .core.images import read_image
+from .core.images import pixels, read_image
 from .crops import Stitcher, crop_boxes
 from .learn.dataset import resize
 from .learn.store import decode_ahead
@@ -252,15 +252,16 @@ def _predict_labels(models, data, **kw):
 class ImageList:
     "Images in memory or files, in the form prediction reads: `len` and `.image(i)`."
     def __init__(self,
-        images, # paths, or uint8 arrays `[h,w]` or `[h,w,3]`
+        images, # paths, PIL images, or arrays `[h,w]` or `[h,w,3]`
         color:str='grey', # how files are decoded: 'grey' or 'rgb'
-    ): self.images_, self.color = list(images), color
+        white_level:float|None=None, # of pixels of more than 8 bits: the value shown as 255
+    ): self.images_, self.color, self.white_level = list(images), color, white_level
     def __len__(self): return len(self.images_)
     def image(self, i)->np.ndarray:
         "uint8 `[h,w]` or `[h,w,3]`; raises `ValueError` on another kind of array."
         im = self.images_[i]
-        if isinstance(im, (str, Path)): return read_image(im, self.color)
-        im = np.asarray(im)
+        if isinstance(im, (str, Path)): return read_image(im, self.color, self.white_level)
+        im = pixels(im, self.white_level)
         if im.dtype != np.uint8 or im.ndim not in (2,3) or (im.ndim == 3 and im.shape[2] != 3) or not im.size:
             raise ValueError(f'image {i} is {im.dtype} {im.shape}: expected uint8 [h,w] or [h,w,3]')
         return im

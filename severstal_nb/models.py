@@ -19,7 +19,7 @@ from torch import nn, tensor, Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from .data import SteelData
 from .nets.inputs import IMAGENET, adapt_grey, normalise, pad_to
-from .nets.weights import is_head, load_tensors, takes_grey, weights_file
+from .nets.weights import check_finite, is_head, load_tensors, takes_grey, weights_file
 from .nets.zoo import READY, build_net, is_own, spell
 
 # %% ../nbs/03_models.ipynb #b6af6359
@@ -260,6 +260,22 @@ def read_info(
     except (SafetensorError, KeyError, TypeError, ValueError, OSError, RecursionError) as e:
         raise ValueError(f'{path} is not a model that save_model wrote ({type(e).__name__}: {e})') from None
 
+# %% ../nbs/03_models.ipynb #674ebff1
+def _check_names(path, config, classes):
+    "Raise `ValueError` when the file lacks tensors of the net that it names."
+    config = {k:v for k,v in config.items() if k!='norm'} | dict(grey='repeat')
+    try:
+        with torch.device('meta'): net = create_model(**config, classes=classes).net
+    except Exception as e:
+        if 'meta' in str(e): return
+        raise
+    with safe_open(path, 'pt') as f: have = {k:list(f.get_slice(k).get_shape()) for k in f.keys()}
+    first = next((n for n,o in net.named_modules() if isinstance(o, nn.Conv2d) and o.in_channels==3), '')
+    for k,v in net.state_dict().items():
+        if have.get(k)!=list(v.shape) and not (first and k.startswith(f'{first}.')):
+            raise ValueError(f'{config.get("name")} has {k} {list(v.shape)}, the file {have.get(k) or "none of that name"}')
+
+
 # %% ../nbs/03_models.ipynb #6d555746
 def load_model(
     path, # of a file `save_model` wrote
@@ -272,10 +288,12 @@ def load_model(
     known = 'name n_classes in_chans dropout two_head cbam_stages grey norm'.split()
     try:
         config = {k:v for k,v in info['config'].items() if k in known} | _check_options({k:v for k,v in info['config'].items() if k not in known})
-        model = create_model(**config, classes=info['classes'])
-        model.net.load_state_dict(load_file(path))
+        _check_names(path, config, info['classes'])
+        model,state = create_model(**config, classes=info['classes']), load_file(path)
+        model.net.load_state_dict(state)
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, AssertionError, OSError) as e:
         raise ValueError(f'{path}: the model cannot be built from it ({type(e).__name__}: {str(e).splitlines()[0]})') from None
+    check_finite(path, state)
     model.meta = info['meta']
     return model.eval()
 

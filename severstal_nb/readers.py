@@ -15,7 +15,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
-from .core.images import EXTENSIONS, ImageError, Place, Problems, guess_color, open_images, open_zip, read_bytes
+from .core.images import (EXTENSIONS, ImageError, Place, Problems, damaged, decoder_words, guess_color,
+                                      open_images, open_zip, plain_names, read_bytes, takes_white)
 from .data import SteelData
 from .formats.kaggle import ImageNames, class_number, find_columns, kaggle_classes, parse_row, read_table
 from .formats.masks import MaskSet, union_runs
@@ -38,13 +39,14 @@ def _open_all(where, names, paths, problems, color):
     if not len(table):
         why = problems.rows[-len(names)][2]
         raise ValueError(f'{where}: none of its {len(names)} image files can be opened, {names[0]}: {why}')
-    return table, guess_color(table['path'].tolist()) if color == 'auto' else color
+    return table, guess_color(table['path'].tolist(), white_level=table.attrs['white_level']) if color == 'auto' else color
 def _short_ids(names):
     "File names, or relative paths when names repeat."
     short = [re.split(r'[/\\]', n)[-1] for n in names]
-    return short if len(set(short)) == len(short) else list(names)
+    return plain_names(short if len(set(short)) == len(short) else list(names))
 
 # %% ../nbs/01a_readers.ipynb #1dc1684c
+@takes_white
 def read_images(
     root, # folder or zip of images (or of folders of them); or a list of files
     classes=(), # class names, if they are known
@@ -121,6 +123,7 @@ def _pack(n, k, found):
 
 # %% ../nbs/01a_readers.ipynb #91ad4dfb
 _KAGGLE_IMAGES = ['train_images','images']
+@takes_white
 def read_kaggle(
     root, # folder or zip with train_images/ + train.csv, or images/ + annotations/train.csv, each perhaps zipped
     csv=None, # the CSV when it has another name (below root or anywhere)
@@ -181,6 +184,7 @@ def _class_files(split, place, classes, problems, leave_out):
     return found
 
 # %% ../nbs/01a_readers.ipynb #9bfa9a71
+@takes_white
 def read_folders(
     root, # folder or zip: CLASS/image, or train/CLASS/image and test/CLASS/image
     classes=None, # class names, in order; None: the folders with images, of the training part if there is one
@@ -256,6 +260,7 @@ def _read_masked(reader, root, where, images, masks, pairs, classes, color, stri
                      root=root, info=dict(reader=reader, matched=(len(keep), len(table))))
 
 # %% ../nbs/01a_readers.ipynb #b6cfe700
+@takes_white
 def read_masks(
     images, # folder or zip of images
     masks, # folder or zip: NAME.png of class numbers; or black and white CLASS/NAME.png or NAME_CLASS.png
@@ -286,6 +291,7 @@ def _same_stem(images):
         except Exception: return False
     votes = Counter(tuple(PurePosixPath(n).suffix for n in pair if few(images[n])) for pair in twins[::max(1, len(twins)//5)])
     return next(iter(votes))[0] if len(votes) == 1 and len(next(iter(votes))) == 1 else None
+@takes_white
 def read_pairs(
     images, # folder or zip of images, and of the masks if these have no place of their own
     masks=None, # folder or zip of masks
@@ -311,6 +317,7 @@ def read_pairs(
     return _read_masked('pairs', images, masks or images, img, msk, pairs, classes, color, strict, ignore, map)
 
 # %% ../nbs/01a_readers.ipynb #be771275
+@takes_white
 def read_supervisely(
     root, # folder or zip with images and JSON files, in img/ and ann/ or the like, or several folders that have them
     classes=None, # class names, in order; None: those of meta.json, or of the annotations
@@ -440,6 +447,7 @@ def data(self:_Objects, reader, root, classes, boxes, leave_out, color)->SteelDa
                      info=dict(reader=reader, matched=(len(table), len(self.items)+len(spare)), **(dict(boxes=boxes) if weak else {})))
 
 # %% ../nbs/01a_readers.ipynb #88bb8a0e
+@takes_white
 def read_coco(
     root, # folder or zip with images and COCO files; or one such file
     classes=None, # class names, in order; None: the categories by id
@@ -493,6 +501,7 @@ def _yolo_splits(objects, files, paths, base):
     return split or {n:_split_of(PurePosixPath(n).parent) for n in every}
 
 # %% ../nbs/01a_readers.ipynb #16da0467
+@takes_white
 def read_yolo(
     root, # folder or zip with images/ and labels/, in either order with train and val; data.yaml or classes.txt
     classes=None, # class names, number 0 first; None: those of data.yaml or classes.txt, else the numbers
@@ -520,6 +529,7 @@ def read_yolo(
     return objects.data('yolo', root, names or None, boxes, leave_out, color)
 
 # %% ../nbs/01a_readers.ipynb #e7174442
+@takes_white
 def read_voc(
     root, # folder or zip with images and XML files anywhere in it
     classes=None, # class names, in order; None: those of the objects, numbers in them by size
@@ -546,6 +556,7 @@ def read_voc(
     return objects.data('voc', root, classes, boxes, leave_out, color)
 
 # %% ../nbs/01a_readers.ipynb #2799abea
+@takes_white
 def read_labelme(
     root, # folder or zip with images and labelme's JSON files
     classes=None, # class names, in order; None: those of the shapes, numbers in them by size
@@ -675,7 +686,7 @@ def _without(data, names):
     kw = dict(labels=data.labels[:,keep]) if data.task in ('singlelabel','multilabel') else {}
     if data.task == 'segmentation':
         kw = _pack(len(data), len(keep), {(i,j):data.runs(i, k) for j,k in enumerate(keep) for i in np.flatnonzero(data.labels[:,k])})
-    new = SteelData(data.images, [data.classes[k] for k in keep], **kw, task=data.task, problems=data.problems, color=data.color, root=data.root, info=data.info)
+    new = SteelData(data.images, [data.classes[k] for k in keep], **kw, task=data.task, problems=data.problems, color=data.color, root=data.root, info=data.info, white_level=data.white_level)
     if n := int((had & ~new.labels.any(1)).sum()): _noted(new, 'data.leave_out', f'{n} images have defects of these classes only: taken as clean')
     return new
 def _listed_split(data, place):
@@ -698,6 +709,7 @@ def _arguments(reader, place, images, masks, csv):
     if reader == 'masks': return [part(images, _IMAGES, 'folder of images'), part(masks, _MASKS, 'folder of masks')], {}
     if reader == 'pairs': return [place.given(images, 'folder of images') if images else place.path], dict(masks=place.given(masks, 'folder of masks') if masks else None)
     return [place.path], dict(images=images, masks=masks, csv=csv)
+@takes_white
 def read_data(
     root, # folder or zip
     reader:str='auto', # the name of a reader without read_, or 'auto': by evidence
@@ -719,7 +731,7 @@ def read_data(
         reader,place,why,given = _layout(place)
         images = images or given.pop('images', None); masks,csv = given.pop('masks', None), given.pop('csv', None)
         kw = given | kw
-    if (read := globals().get(f'read_{reader}')) is None: raise ValueError(f'{root}: looks like {reader} ({why}), which this version does not read')
+    read = globals()[f'read_{reader}']
     args,where = _arguments(reader, place, images, masks, csv)
     takes = inspect.signature(read).parameters
     if leave_out and 'leave_out' in takes: kw['leave_out'],leave_out = leave_out, []
@@ -744,21 +756,22 @@ def with_unopened(
     if not lost: return data
     table = pd.concat([data.images, pd.DataFrame(dict(image_id=lost, path=lost, height=0, width=0))])
     return SteelData(table.sort_values('image_id'), data.classes, task=data.task, problems=data.problems, color=data.color,
-                     root=data.root, info=data.info)
+                     root=data.root, info=data.info, white_level=data.white_level)
 
 # %% ../nbs/01a_readers.ipynb #f02ea51e
 def check_images(
     data:SteelData, # what to look at
     n_threads:int=2, # decoders
 )->pd.DataFrame: # file, row, reason; empty when all is well
-    "Decode every image in full, and list those that fail or have another size than their header said."
+    "Decode every image in full; list those that fail, have another size than their header said, or are damaged as decoders say."
     def look(i):
         try: data.image(i)
         except ImageError as e: return str(e).removeprefix(f"{data.images['path'].iat[i]}: ")
     problems = Problems()
-    with ThreadPoolExecutor(n_threads) as pool:
+    with decoder_words() as said, ThreadPoolExecutor(n_threads) as pool:
         for i,why in enumerate(pool.map(look, range(len(data)))):
             if why: problems.add(data.images['image_id'].iat[i], None, why)
+    for i,why in (damaged(data.image, len(data)) if said else {}).items(): problems.add(data.images['image_id'].iat[i], None, why)
     return problems.table()
 
 # %% ../nbs/01a_readers.ipynb #de49fe23

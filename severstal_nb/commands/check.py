@@ -100,13 +100,22 @@ def brightness(data)->np.ndarray: # [N] mean grey value, nan where an image cann
     images = decode_ahead(data, range(len(data)), 2)
     return np.array([np.nan if isinstance(im, Exception) else im.mean() for _, im in images])
 
+# %% ../../nbs/commands/11b_check.ipynb #bae408bf
+def _size_advice(data):
+    "What to do with images of several sizes: keys that work for these."
+    h, w = data.images[['height', 'width']].min()
+    if data.task != 'segmentation': return f'mixed sizes do not fit into one batch: set data.image_size=[{h},{w}] or another size'
+    h, w = (min(most, o//32*32 or o) for o, most in ((h, 256), (w, 512)))
+    return f'mixed sizes do not fit into one batch: set data.mode=crops data.crop_height={h} data.crop_width={w} data.crop_stride={min(h, w)}'
+
+
 # %% ../../nbs/commands/11b_check.ipynb #dcf382a7
 def _check_looks(data):
     "Sizes, brightness, and images that occur twice."
     from severstal_nb.duplicates import find_duplicates, group_ids
     sizes = data.images.value_counts(['height', 'width'])
     yield _Line(len(sizes) == 1, 'sizes', ', '.join(f'{h}×{w}: {n}' for (h, w), n in sizes.head(4).items()),
-               'mixed sizes train in batches of one: set data.image_size (labels) or data.mode=crops (masks)')
+               _size_advice(data))
     mean = brightness(data)
     odd = [data.images.image_id[i] for i in np.flatnonzero((mean < 4) | (mean > 251))]
     found = f'mean {np.nanmean(mean):.0f}, from {np.nanmin(mean):.0f} to {np.nanmax(mean):.0f}'
@@ -183,13 +192,15 @@ def _target(cfg, n_classes, height, width):
 # %% ../../nbs/commands/11b_check.ipynb #3632e5cf
 def _all_checks(cfg:Config):
     "Every line, in order: environment, machine, data, round trips, presets."
-    from severstal_nb.runs.build import open_data
+    from severstal_nb.runs.build import open_data, rule_warning
     yield from _check_packages()
     yield from _check_machine(cfg.run.root)
     try: data = open_data(cfg)
     except (ValueError, OSError) as e: yield _Line(False, 'data', str(e), 'see data.root and data.reader')
     else:
         yield from _check_data(data)
+        said = rule_warning(cfg, data)
+        yield _Line(not said, 'sizes of defects', said or 'predict.min_size and min_area keep most of them', 'see the keys named')
         try: yield from _check_round_trips(data)
         except OSError as e: yield _Line(False, 'round trips', str(e), 'replace this file')
     for name in list_presets(): yield _check_preset(name)

@@ -6,15 +6,16 @@ Docs: https://severstal-nb.github.io/severstal_nb/core/images.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_BYTES', 'EXTENSIONS', 'MAX_PIXELS', 'ImageError', 'split_member', 'open_zip', 'read_bytes', 'Place',
-           'open_pillow', 'image_size', 'to_uint8', 'read_image', 'decoder_words', 'damaged', 'guess_color', 'Problems',
-           'plain_names', 'open_images']
+           'open_pillow', 'image_size', 'to_uint8', 'pixels', 'read_image', 'decoder_words', 'damaged', 'guess_color',
+           'Problems', 'plain_names', 'takes_white', 'open_images']
 
 # %% ../../nbs/core/00b_images.ipynb #96a5df23
 import io, os, re, stat, struct, sys, tempfile, threading, zipfile
 import cv2, numpy as np, pandas as pd
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
+from contextvars import ContextVar
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import NamedTuple
 from fastcore.basics import patch
@@ -83,7 +84,7 @@ EXTENSIONS = tuple('.apng .avif .bmp .dib .gif .j2k .jfif .jp2 .jpe .jpeg .jpg .
 _NOT_READ = tuple('''.arw .avifs .blp .bw .cr2 .cr3 .cur .czi .dcm .dcx .dds .dng .emf .eps .exr .fit .fits .flc .fli .ftc .ftu .gbr .hdr
     .heic .heif .icb .icns .ico .im .j2c .jls .jpc .jpf .jpx .jxl .lif .msp .nd2 .nef .orf .pcd .pcx .ps .psd .pxr .qoi .raw .rgb .rgba
     .sgi .sr .svs .tga .vda .vst .wmf .xbm .xcf .xpm'''.split()) # images of other kinds: listed
-def _is_image(name): return os.path.splitext(name)[1].lower() in EXTENSIONS
+def _is_image(name): return name.lower().endswith(EXTENSIONS)
 def _hidden(name): return any(p.startswith('.') or p == '__MACOSX' for p in name.split('/'))
 
 # %% ../../nbs/core/00b_images.ipynb #62ed5ecb
@@ -389,6 +390,17 @@ def to_uint8(
     return np.rint(image*(255/white)).clip(0, 255).astype(np.uint8)
 
 
+# %% ../../nbs/core/00b_images.ipynb #d50fa44b
+def pixels(
+    image, # PIL's, or an array
+    white_level:float|None=None, # as in `to_uint8`
+)->np.ndarray: # uint8
+    "The pixels of an image in memory; a palette becomes colours, transparency is left out. Raises `ValueError`."
+    if not hasattr(image, 'convert'): return to_uint8(np.asarray(image), white_level)
+    if image.mode == 'F' or image.mode[0] == 'I': return to_uint8(np.asarray(image), white_level)
+    return np.asarray(image.convert('L' if image.mode in ('1','L','LA') else 'RGB'))
+
+
 # %% ../../nbs/core/00b_images.ipynb #0caeb374
 def read_image(
     path, # a file, or 'archive.zip::member'
@@ -513,12 +525,24 @@ def _find_white(names, paths, kinds, problems, n_threads, given):
 # %% ../../nbs/core/00b_images.ipynb #549f5e9a
 def _not_read(paths):
     "Names of files beside the images whose endings say that they are images of a kind that is not read."
-    paths = [str(p) for p in paths]
-    folders,found = sorted({p[:max(p.rfind('/'), p.rfind(os.sep), p.rfind('::')+1)+1] for p in paths}),[]
+    folders,found = sorted({p[:(max(p.rfind('/'), p.find('::')+1) if '::' in p else p.rfind(os.sep))+1] for p in map(str, paths)}),[]
     for f in folders:
         if '::' in f: found += Place(f.rstrip('/').removesuffix('::')).names()
         elif os.path.isdir(f or '.'): found += os.listdir(f or '.')
     return plain_names(sorted(n for n in found if n.lower().endswith(_NOT_READ)))
+
+# %% ../../nbs/core/00b_images.ipynb #db23e72e
+_GIVEN = ContextVar('white_level', default=None)
+def takes_white(read):
+    "A reader that takes `white_level` too: of images of more than 8 bits the pixel value shown as 255, a number, or None or 'auto': by rule."
+    @wraps(read)
+    def reader(*args, white_level=None, **kw):
+        if white_level in (None, 'auto'): return read(*args, **kw)
+        if isinstance(white_level, (bool, str)) or not white_level > 0: raise ValueError(f"white_level is a number above 0, or 'auto'; found {white_level!r}")
+        token = _GIVEN.set(white_level)
+        try: return read(*args, **kw)
+        finally: _GIVEN.reset(token)
+    return reader
 
 
 # %% ../../nbs/core/00b_images.ipynb #f2e7c15c
@@ -527,9 +551,9 @@ def open_images(
     paths:list, # their files
     problems:Problems, # gets a line for each that cannot be opened, or is not what it seems
     n_threads:int=4, # reading at the same time; most of it is waiting for the disk
-    white_level:float|None=None, # of images of more than 8 bits; None: by rule, see `attrs['white_level']` of the table
 )->pd.DataFrame: # image_id, path, height, width
-    "Look at head and end of every image file; of 8-bit images no pixel is decoded."
+    "Look at head and end of every image file; of 8-bit images no pixel is decoded. `attrs['white_level']`: of the others."
+    white_level = _GIVEN.get()
     def look(path):
         try: return _look(path)
         except ImageError as e: return str(e).removeprefix(f'{path}: ')

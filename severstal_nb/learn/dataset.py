@@ -125,6 +125,8 @@ class SteelDataset(Dataset):
     def mixed(self, a:int, b:int, size_a:tuple, size_b:tuple)->str:
         "The error text for items `a` and `b` of different size."
         one, two = (f'{self.image_id(j)} is {h}×{w}' for j, (h, w, *_) in ((a, size_a), (b, size_b)))
+        h, w = np.minimum(size_a[:2], size_b[:2])
+        if self.boxes is not None: return f'{one} and {two}: one batch holds one size. Boxes that fit into both are at most {h}×{w} (data.crop_height, data.crop_width)'
         return f'{one} and {two}: one batch holds one size. Resize (data.image_size=[h,w], here size=), train on crops, or use batch size 1'
 
 # %% ../../nbs/learn/06b_dataset.ipynb #63e59503
@@ -301,6 +303,15 @@ def _epoch_order(n:int, seed:int, epoch:int, weights=None)->np.ndarray:
         raise ValueError(f'sampling needs {n} weights, none negative and not all zero; found shape {weights.shape}')
     return rng.choice(n, n, p=weights / weights.sum())
 
+# %% ../../nbs/learn/06b_dataset.ipynb #06fb77db
+def _size_cuts(sizes, batch_size):
+    "Where batches begin, and the end: none is longer than `batch_size`, none has two sizes."
+    cuts = [0]
+    for j in range(1, len(sizes)):
+        if j - cuts[-1] == batch_size or (sizes[j] != sizes[j-1]).any(): cuts.append(j)
+    return [*cuts, len(sizes)]
+
+
 # %% ../../nbs/learn/06b_dataset.ipynb #fd807a56
 class _KeySampler:
     "Batches of `(epoch, index)` keys for one rank; unshuffled ones are always epoch 0."
@@ -312,23 +323,27 @@ class _KeySampler:
         seed:int=0,
         weights=None, # sampling weights of the items [n], drawn with replacement; None: each item once
         rank:int=0, world:int=1,
+        sizes=None, # of the items [n,2], where they differ: an unshuffled batch ends where the size changes
     ):
         if batch_size < 1: raise ValueError(f'batch size {batch_size}: at least 1')
         self.n, self.batch_size, self.shuffle, self.seed, self.weights = n, batch_size, shuffle, seed, weights
         self.rank, self.world, self.drop_last, self.epoch, self.train = rank, world, drop_last and n >= batch_size, 0, False
+        self.cuts = None if sizes is None or shuffle else _size_cuts(np.asarray(sizes), batch_size)
         if shuffle and not n: raise ValueError('there is nothing to train on: the training set is empty')
         small = batch_size if self.drop_last else min(batch_size, n)
         if shuffle and small < world: raise ValueError(f'a batch of {small} cannot be shared by {world} processes')
         if weights is not None: _epoch_order(n, seed, 0, weights)  # bad weights are reported here, not in epoch 1
     def __len__(self):
+        if self.cuts: return sum(b - a > self.rank for a, b in zip(self.cuts, self.cuts[1:]))
         full, rest = divmod(self.n, self.batch_size)
         if self.batch_size <= self.rank: full = 0
         return full + (rest > self.rank and not self.drop_last)
     def __iter__(self):
         epoch = self.epoch if self.shuffle else 0
         order = _epoch_order(self.n, self.seed, epoch, self.weights) if self.shuffle else np.arange(self.n)
-        for b in range(0, self.n, self.batch_size):
-            part = order[b:b + self.batch_size]
+        cuts = self.cuts or [*range(0, self.n, self.batch_size), self.n]
+        for a, b in zip(cuts, cuts[1:]):
+            part = order[a:b]
             if self.drop_last and len(part) < self.batch_size: return
             mine = part[self.rank::self.world].tolist()
             if mine: yield [(self.epoch, j, True) if self.train else (epoch, j) for j in mine]
@@ -374,7 +389,7 @@ class StepLoader(DataLoader):
         self.options = dict(batch_size=batch_size, shuffle=shuffle, drop_last=drop_last, num_workers=num_workers,
                             seed=seed, weights=weights, rank=rank, world=world)
         self.device = torch.device(device)
-        self.keys = _KeySampler(len(dataset), batch_size, shuffle, drop_last, seed, weights, rank, world)
+        self.keys = _KeySampler(len(dataset), batch_size, shuffle, drop_last, seed, weights, rank, world, None if shuffle else _mixed_sizes(dataset))
         super().__init__(_Batches(dataset, self.keys), batch_sampler=self.keys, num_workers=num_workers, collate_fn=_as_it_is,
                          worker_init_fn=_start_worker, persistent_workers=num_workers > 0, pin_memory=self.device.type == 'cuda',
                          generator=torch.Generator())  # its own: the number of workers must not move the global one
@@ -400,7 +415,12 @@ class StepLoader(DataLoader):
         return next(iter(self))
     def __iter__(self):
         epoch = self.keys.epoch
-        for batch in super().__iter__(): yield _move(batch, self.device)
+        try:
+            for batch in super().__iter__(): yield _move(batch, self.device)
+        except (OSError, ValueError) as e: # of a worker: its last line says what and where
+            text = str(e)
+            if 'Original Traceback' not in text: raise
+            raise type(e)(text.strip().splitlines()[-1].partition(': ')[2]) from None
         if self.keys.epoch == epoch: self.keys.epoch += 1
 
 # %% ../../nbs/learn/06b_dataset.ipynb #5f027b1b
@@ -438,14 +458,22 @@ def make_loaders(
     return SteelLoaders(*loaders, device=torch.device(device))
 
 # %% ../../nbs/learn/06b_dataset.ipynb #36a4047b
+def _mixed_sizes(ds):
+    "Sizes [n,2] of what is read for the items of `ds`, before augmentation; None where they are all the same, or not known."
+    if ds.size or ds.crop: return None
+    if ds.boxes is not None: sizes = np.column_stack([ds.boxes[:, 4] - ds.boxes[:, 2], ds.boxes[:, 3] - ds.boxes[:, 1]])
+    elif {'height', 'width'} <= set(table := ds.data.images): sizes = table[['height', 'width']].to_numpy()
+    else: return None
+    if hasattr(ds, 'rows'): sizes = sizes[ds.rows]
+    return sizes if (sizes != sizes[:1]).any() else None
 def _check_sizes(loader):
     "Raise `ValueError`, naming two images, when batches of `loader` would mix sizes; nothing is decoded."
     ds = loader.ds
-    if ds.size or ds.crop or ds.augment is not None or loader.keys.batch_size == 1: return  # augmentation may crop
-    if ds.boxes is not None: sizes = np.column_stack([ds.boxes[:, 4] - ds.boxes[:, 2], ds.boxes[:, 3] - ds.boxes[:, 1]])
-    else: sizes = ds.data.images[['height', 'width']].to_numpy()
-    other = np.flatnonzero((sizes != sizes[:1]).any(1))
-    if len(other): raise ValueError(ds.mixed(0, int(other[0]), sizes[0], sizes[other[0]]))
+    if not loader.keys.shuffle or loader.keys.batch_size == 1: return
+    if ds.augment is not None and not getattr(ds.augment, 'quick', False): return  # augmentation may crop
+    if (sizes := _mixed_sizes(ds)) is None: return
+    other = np.flatnonzero((sizes != sizes[:1]).any(1))[0]
+    raise ValueError(ds.mixed(0, int(other), sizes[0], sizes[other]))
 
 # %% ../../nbs/learn/06b_dataset.ipynb #87d7ac22
 def steel_dls(

@@ -15,7 +15,7 @@ from fastai.data.transforms import CategoryMap
 from fastcore.basics import patch
 from fastcore.foundation import L
 from plum import dispatch
-from ..core.images import read_image
+from ..core.images import pixels, read_image
 from ..core.plots import WIDE
 from ..data import SteelData, show_mask
 from .dataset import StepLoader
@@ -103,12 +103,13 @@ def show_results(self:StepLoader,
 class _Images:
     "Paths or arrays as data without labels."
     task, labels = 'unlabelled', None
-    def __init__(self, images, classes, color): self.all, self.classes, self.color = list(images), list(classes), color
+    def __init__(self, images, classes, color, white_level=None):
+        self.all, self.classes, self.color, self.white_level = list(images), list(classes), color, white_level
     def __len__(self): return len(self.all)
     def image(self, i, box=None):
         "uint8 [h,w] or [h,w,3] of image `i`, or the part of it inside `box`."
         o = self.all[i]
-        o = read_image(o, self.color) if isinstance(o, (str, Path)) else np.asarray(o)
+        o = read_image(o, self.color, self.white_level) if isinstance(o, (str, Path)) else pixels(o, self.white_level)
         if o.ndim == 3 and self.color == 'grey': o = np.asarray(o).mean(2).round().astype(np.uint8)
         return o if box is None else o[box[1]:box[3], box[0]:box[2]]
     def shape(self, i): return self.image(i).shape[:2]
@@ -138,12 +139,12 @@ class SteelLoaders(DataLoaders):
     )->StepLoader:
         "A loader over new images, in order and not augmented."
         like = self.loaders[-1].ds
-        one = isinstance(images, (str, Path)) or isinstance(images, np.ndarray) and images.ndim in (2, 3)
+        one = isinstance(images, (str, Path)) or hasattr(images, 'convert') or isinstance(images, np.ndarray) and images.ndim in (2, 3)
         items = [images] if one else images if isinstance(images, SteelData) else list(images)
         if not len(items): raise ValueError('test_dl: there is no image')
         if isinstance(items, SteelData): ds = like.over(items, augment=None, **({} if with_labels else dict(target=None)))
         elif isinstance(items[0], tuple): ds = _Some(items[0][0], [j for _, j in items])
-        else: ds = like.over(_Images(items, like.classes, self.color), augment=None, target=None)
+        else: ds = like.over(_Images(items, like.classes, self.color, getattr(self.loaders[0].ds.data, 'white_level', None)), augment=None, target=None)
         return self.loaders[-1].new(ds, shuffle=False, drop_last=False, **dict(num_workers=0) | kw)
     @property
     def color(self)->str:

@@ -23,6 +23,7 @@ def to_float(
     raise ValueError(f'images are {x.dtype}: give uint8 0..255 or float 0..1')
 
 # %% ../../nbs/nets/03a_inputs.ipynb #42984bce
+def _traced(): return torch.compiler.is_compiling() or torch.jit.is_tracing() # into a graph, whose sizes may be free
 def _affine(x, mean, std):
     "The images `x` as `x*scale + shift`; of uint8 the range is part of the scale."
     kind,grey = torch.promote_types(mean.dtype, torch.float32), x.shape[1]==1
@@ -40,6 +41,10 @@ def normalise(
     mean:Tensor, std:Tensor, # [1,C,1,1] for 0..1
 )->Tensor: # [B,C,h,w] of the type of `mean`
     "`(x-mean)/std`, one channel becoming as many as `mean` has. Raises `ValueError` as `to_float` does."
+    if _traced():
+        to_float(x[:0])
+        kind = torch.promote_types(mean.dtype, torch.float32)
+        return (x.to(kind)*(1/(std*(255 if x.dtype==torch.uint8 else 1))) - mean/std).to(mean.dtype)
     last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous() # a layout that is kept
     if x.device.type=='cpu' and x.numel() and not last and not x.requires_grad: return _affine(x, mean, std)
     return (to_float(x).to(mean.dtype)-mean).div_(std) # in place: fresh memory costs more than arithmetic
@@ -52,6 +57,11 @@ def pad_to(
 )->Tensor: # [B,C,H,W], both sides multiples of `stride`
     "Pads right and bottom by repeating the last row and column."
     h,w = x.shape[-2:]
+    if _traced():
+        for d,o in ((-2,h), (-1,w)):
+            side = ((torch.sym_max(o, least) if least>1 else o)+stride-1)//stride*stride # not -(-o//stride): graphs round towards zero
+            x = x.index_select(d, torch.arange(side, device=x.device).clamp(max=o-1))
+        return x
     ph,pw = (max(o, least)-o + -max(o, least)%stride for o in (h,w))
     return F.pad(x, (0,pw,0,ph), mode='replicate') if ph or pw else x
 

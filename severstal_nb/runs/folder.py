@@ -162,12 +162,14 @@ def init_run(
     device=None, # torch device of the run
     seed:int|None=None, # of the run
     data=None, # folder of the images; it is noted relative to the run
+    white_level:float|None=None, # of images of more than 8 bits: the value shown as 255
 )->Path: # the same path
     "Write run.json, config.yaml and environment.json."
     path = Path(path)
     write_yaml(path/'config.yaml', config)
     write_json(path/'environment.json', environment_info(device, seed))
-    info = dict(format_version=_RUN_FORMAT, classes=list(classes), task=task, color=color, plugins=sorted({*PLUGINS, *missing_plugins(path)}))
+    info = dict(format_version=_RUN_FORMAT, classes=list(classes), task=task, color=color, white_level=white_level,
+                plugins=sorted({*PLUGINS, *missing_plugins(path)}))
     if data is not None: info['data'] = _relative(data, path)
     write_json(path/'run.json', info)
     return path
@@ -197,6 +199,8 @@ def _checked_info(path):
     if o.get('task') not in ('segmentation', 'multilabel', 'singlelabel'):
         raise RunError(f'{file}: task is {o.get("task")!r}, not segmentation, multilabel or singlelabel')
     if o.get('color', 'grey') not in ('grey', 'rgb'): raise RunError(f'{file}: color is {o["color"]!r}, not grey or rgb')
+    w = o.get('white_level')
+    if w is not None and (isinstance(w, bool) or not isinstance(w, (int, float)) or not w > 0): raise RunError(f'{file}: white_level is {w!r}, not a number above 0')
     return o
 
 # %% ../../nbs/runs/10c_folder.ipynb #d3910a57
@@ -216,6 +220,8 @@ class Run:
     def task(self)->str: return self.info['task']
     @property
     def color(self)->str: return self.info.get('color', 'grey')
+    @property
+    def white_level(self)->float|None: return self.info.get('white_level')
     @property
     def folds(self)->list:
         "Numbers of the folds there are, in order."

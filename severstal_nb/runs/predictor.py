@@ -35,10 +35,10 @@ def _input_size(run)->tuple|None:
     size = (run.config.get('data') or {}).get('image_size')
     return tuple(size) if size else None
 def _check_one_kind(runs:list):
-    "Raise `ValueError` unless all runs have one task, the same classes, colour and image size."
+    "Raise `ValueError` unless all runs have one task, the same classes, colour, white level and image size."
     first = runs[0]
     for r in runs[1:]:
-        for what in ('task', 'classes', 'color', 'image_size'):
+        for what in ('task', 'classes', 'color', 'white_level', 'image_size'):
             a, b = (_input_size(o) if what == 'image_size' else getattr(o, what) for o in (r, first))
             if a == b: continue
             raise ValueError(f'{r.path} has {what} {a}, {first.path} has {b}: only runs of one kind can be averaged')
@@ -117,7 +117,7 @@ class Predictor:
         self.runs, self.log, self._given = _as_runs(runs), log, thresholds
         _check_one_kind(self.runs)
         first = self.runs[0]
-        self.task, self.classes, self.color = first.task, first.classes, first.color
+        self.task, self.classes, self.color, self.white_level = first.task, first.classes, first.color, first.white_level
         self.config = load_config(file=first.path/'config.yaml')
         self.config.task = self.task
         self.files = [f for r in self.runs for f in _model_files(r, folds, log)]
@@ -149,17 +149,17 @@ class Predictor:
 # %% ../../nbs/runs/10e_predictor.ipynb #92b2b478
 def _is_one(images):
     "Whether this is one image, not a list of them."
-    return isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim in (2, 3))
+    return isinstance(images, (str, Path)) or hasattr(images, 'convert') or (isinstance(images, np.ndarray) and images.ndim in (2, 3))
 
 # %% ../../nbs/runs/10e_predictor.ipynb #6ca40085
 @patch
 def stream(self:Predictor,
-    images, # `SteelData`, or a list of paths and arrays uint8 `[h,w]` or `[h,w,3]`, or one of these
+    images, # `SteelData`, or a list of paths, PIL images and arrays `[h,w]` or `[h,w,3]`, or one of these
     start:int=0, # first image to hand over
     problems=None, # a `Problems` that notes unreadable images, which are left out; None: they raise
 ): # yields `Prediction`, in order
     "Probabilities of image after image; a few are in memory at a time, however many there are."
-    if not hasattr(images, 'image'): images = ImageList([images] if _is_one(images) else images, self.color)
+    if not hasattr(images, 'image'): images = ImageList([images] if _is_one(images) else images, self.color, self.white_level)
     more = dict(gate=self.gate.nets, gate_size=self.gate.options['size']) if self.gate else {}
     return predict_stream(self.nets, images, start=start, problems=problems, **self.options, **more)
 
@@ -189,7 +189,7 @@ def answer(self:Predictor,
 # %% ../../nbs/runs/10e_predictor.ipynb #dcdf78eb
 @patch
 def predict(self:Predictor,
-    images, # one image, path or array uint8 `[h,w]` or `[h,w,3]`; or a list of them, or `SteelData`
+    images, # one image: path, PIL image or array `[h,w]` or `[h,w,3]`; or a list of them, or `SteelData`
 ): # a dict for one image, a list of dicts for several
     """`labels` {class: probability 0..1}; `present` [class names] by the thresholds; of a segmentation run also
     `masks` uint8 0/1 [K,H,W] after thresholds and sizes, and `probs` uint8 [K,H,W], 255 times the probability."""

@@ -93,7 +93,7 @@ def start_run(path, cfg:Config, data:SteelData, device='cpu'):
     "Write config, environment, split and problems before training; remove half-written files of a killed process."
     for left in Path(path).rglob('.*.part'): left.unlink()
     init_run(path, cfg.to_dict(), data.classes, cfg.task, data.color, device, cfg.training.seed)
-    data.images[['image_id', 'part']].to_csv(path/'split.csv', index=False)
+    data.images[['image_id', 'part', *{'group'} & {*data.images}]].to_csv(path/'split.csv', index=False)
     data.problems.to_csv(path/'problems.csv', index=False)
 
 # %% ../nbs/10_experiment.ipynb #62b60ff8

@@ -15,10 +15,11 @@ import numpy as np, pandas as pd
 from pathlib import Path
 
 # %% ../../nbs/reports/10j_run.ipynb #7bd62169
+from ..core.names import apart
 from ..core.plots import new_figure, plot_style, save_figure
 from ..data import SteelData
 from ..metrics.labels import most_confident_mistakes, presence_ci
-from ..metrics.masks import class_value, pick_cases, recall_by_size, seg_ci
+from ..metrics.masks import class_value, per_class, pick_cases, recall_by_size, seg_ci
 from .compare import _monitored, columns, per_image, run_row
 from .figures import plot_cases, plot_confusion, plot_history, plot_label_cases, plot_labels
 from ..runs.config import load_config
@@ -62,7 +63,7 @@ def data_table(run:Run)->pd.DataFrame:
     parts = pd.read_csv(run.path/'split.csv', dtype=str).set_index('image_id')['part']
     table = parts.value_counts().sort_index().rename('images').to_frame()
     if (known := per_image(run)) is not None:
-        has = pd.DataFrame(columns(known, run.classes, 'true') > 0, index=known.index, columns=run.classes)
+        has = pd.DataFrame(columns(known, run.classes, 'true') > 0, index=known.index, columns=apart(run.classes, ('images', 'clean')))
         has['clean'] = ~has.any(axis=1)
         table = table.join(has.groupby(parts.reindex(known.index)).sum())
     return _named(table, 'part')
@@ -70,8 +71,8 @@ def data_table(run:Run)->pd.DataFrame:
 # %% ../../nbs/reports/10j_run.ipynb #eaa76664
 def _mask_intervals(run, known, n):
     "Intervals of a segmenter's metrics, by name."
-    keys = [*HEADLINES['segmentation'], 'iou', 'presence_accuracy', 'presence_f1', *(f'dice_defect_{c}' for c in run.classes)]
-    ci = seg_ci(columns(known, run.classes, 'hit', 'predicted', 'true'), run.classes, keys, n=n)
+    keys = [*HEADLINES['segmentation'], 'iou', 'presence_accuracy', 'presence_f1', *(class_value('dice_defect', c, run.classes) for c in run.classes)]
+    ci = seg_ci(columns(known, run.classes, 'hit', 'predicted', 'true'), run.classes, keys, n=n, groups=known.get('group'))
     return {k: ci[k] for k in keys if k in ci}
 
 # %% ../../nbs/reports/10j_run.ipynb #4fde0730
@@ -79,11 +80,11 @@ def _label_intervals(run, known, n):
     "Intervals of a classifier's metrics: those of ranking from probabilities, the others from the labels called."
     p, called, true = (columns(known, run.classes, k) for k in ('prob', 'called', 'true'))
     keys = HEADLINES[run.task]
-    if run.task == 'singlelabel': ci = presence_ci(p, true.argmax(1), run.classes, list(keys), n=n)
+    if run.task == 'singlelabel': ci = presence_ci(p, true.argmax(1), run.classes, list(keys), n=n, groups=known.get('group'))
     else:
         ranks = [k for k in keys if k.startswith('au')]
-        ci = presence_ci(p, true, run.classes, ranks, n=n)
-        ci |= presence_ci(called.astype(float), true, run.classes, [k for k in keys if k not in ranks], n=n)
+        ci = presence_ci(p, true, run.classes, ranks, n=n, groups=known.get('group'))
+        ci |= presence_ci(called.astype(float), true, run.classes, [k for k in keys if k not in ranks], n=n, groups=known.get('group'))
     return {k: ci[k] for k in keys if k in ci}
 
 # %% ../../nbs/reports/10j_run.ipynb #7c9019c3
@@ -91,7 +92,7 @@ def metric_table(
     run:Run,
     n:int=300, # bootstrap resamples, for what results.json has no interval of
 )->pd.DataFrame: # value, low, high; a row per metric
-    "Out-of-fold scores of a run with 95 % intervals over images; thresholds are held as they were."
+    "Out-of-fold scores of a run with 95 % intervals over groups of images; thresholds are held as they were."
     ci, found = (_mask_intervals if run.task == 'segmentation' else _label_intervals)(run, per_image(run), n), run.results['metrics']
     ci |= {k: (found[f'{k}_low'], found[f'{k}_high']) for k in ci if f'{k}_low' in found}
     return _named(pd.DataFrame([dict(value=found.get(k), low=low, high=high) for k, (low, high) in ci.items()], index=list(ci)), 'metric')
@@ -99,10 +100,7 @@ def metric_table(
 # %% ../../nbs/reports/10j_run.ipynb #a0d4e671
 def class_table(run:Run)->pd.DataFrame: # a row per class
     "Every per-class metric of a run: the columns are metrics, the rows classes."
-    m = run.results['metrics']
-    names = [k.removesuffix(f'_{run.classes[0]}') for k in m if k.endswith(f'_{run.classes[0]}')]
-    names = dict.fromkeys(n.removesuffix('_class') for n in names)  # of a class called "defect", see `class_value`
-    return _named(pd.DataFrame({n: {c: m.get(class_value(n, c)) for c in run.classes} for n in names}), 'class')
+    return _named(pd.DataFrame(per_class(run.results['metrics'], run.classes)), 'class')
 
 # %% ../../nbs/reports/10j_run.ipynb #1305819c
 def fold_figure(run:Run, k:int):

@@ -123,7 +123,7 @@ def start_run(path, cfg:Config, data:SteelData, device='cpu'):
     for left in Path(path).rglob('.*.part'): left.unlink()
     init_run(path, cfg.to_dict(), data.classes, cfg.task, data.color, device, cfg.training.seed,
              None if cfg.data.root in (None, 'synthetic') else cfg.data.root, data.white_level)
-    data.images[['image_id', 'part']].to_csv(path/'split.csv', index=False)
+    data.images[['image_id', 'part', *{'group'} & {*data.images}]].to_csv(path/'split.csv', index=False)
     data.problems.to_csv(path/'problems.csv', index=False)
 
 # %% ../nbs/10_experiment.ipynb #62b60ff8

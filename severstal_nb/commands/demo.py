@@ -15,7 +15,7 @@ from pathlib import Path
 from ..core.plots import new_figure, save_figure
 from ..decide.submission import read_submission, score_submission, submitted_mask
 from ..experiment import predict, train
-from ..metrics.masks import bootstrap_ci, counts_dice, paired_bootstrap
+from ..metrics.masks import bootstrap_ci, class_value, counts_dice, paired_bootstrap
 from ..readers import read_kaggle
 from ..reports.figures import plot_cases
 from ..runs.config import load_config
@@ -28,7 +28,7 @@ def _demo_table(oof:dict, counts:np.ndarray, classes:list)->pd.DataFrame:
     rows = {}
     for name, d in (('nothing (unseen)', nothing), ('ours (unseen)', dice)):
         rows[name] = [d.mean(), *bootstrap_ci(d.mean(1)), *d.mean(0)]
-    rows['ours (out of fold)'] = [oof['dice'], oof['dice_low'], oof['dice_high'], *(oof[f'dice_{c}'] for c in classes)]
+    rows['ours (out of fold)'] = [oof['dice'], oof['dice_low'], oof['dice_high'], *(oof[class_value('dice', c, classes)] for c in classes)]
     gain = paired_bootstrap(dice.mean(1), nothing.mean(1))
     table = pd.DataFrame(rows, index=['dice', 'low', 'high', *(f'class {c}' for c in classes)]).T
     return table.assign(**{'minus nothing': [0, gain.diff, np.nan], 'from': [0, gain.lo, np.nan], 'to': [0, gain.hi, np.nan]})

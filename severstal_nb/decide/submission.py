@@ -14,6 +14,7 @@ import numpy as np, pandas as pd
 from pathlib import Path
 from fastcore.basics import patch
 from ..core.files import atomic_path, check_target, locked, sync_file
+from ..core.names import plain_cell
 from ..metrics.masks import pair_counts
 from ..rle import RLEError, parse_runs, rle_decode, rle_encode
 
@@ -216,16 +217,17 @@ class PredictionsWriter(ResumableCSV):
         self.threshold = np.broadcast_to(np.asarray(threshold, float), len(self.classes))
         labels = ['label'] if single else [f'label_{c}' for c in classes]
         super().__init__(path, ['file', *(f'prob_{c}' for c in classes), *labels], [self.threshold.tolist(), key], resume)
+    def image_of(self, row)->str: return row[0].removeprefix("'") # see `plain_cell`
     def write(self,
         image_id:str, # file name of the image
         probs, # `[K]` in 0..1; None: the image could not be read, its fields stay empty
     ):
         "Write the row of one image."
-        if probs is None: return self.put(image_id, [[image_id] + ['']*(len(self.header)-1)])
+        if probs is None: return self.put(image_id, [[plain_cell(image_id)] + ['']*(len(self.header)-1)])
         probs = np.asarray(probs, float)
         if not np.isfinite(probs).all(): raise ValueError(f'{image_id}: the probabilities {probs} are not all numbers')
-        labels = [self.classes[probs.argmax()]] if self.single else (probs >= self.threshold).astype(int).tolist()
-        self.put(image_id, [[image_id, *(f'{p:.6f}' for p in probs), *labels]])
+        labels = [plain_cell(self.classes[probs.argmax()])] if self.single else (probs >= self.threshold).astype(int).tolist()
+        self.put(image_id, [[plain_cell(image_id), *(f'{p:.6f}' for p in probs), *labels]])
 
 # %% ../../nbs/decide/08b_submission.ipynb #7b77068a
 def read_submission(

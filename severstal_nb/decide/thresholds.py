@@ -15,6 +15,7 @@ from scipy import ndimage
 
 # %% ../../nbs/decide/09a_thresholds.ipynb #77aba063
 from ..core.files import markdown_table
+from ..core.names import apart
 from .postprocess import Thresholds, _components, postprocess
 from ..metrics.masks import bootstrap_ci, counts_dice, paired_bootstrap, pixel_cut
 
@@ -162,15 +163,17 @@ class CrossFit:
     default:np.ndarray # `[N,K]` at pixel threshold 0.5, nothing else
     nothing:np.ndarray # `[N,K]` predicting nothing
     classes:list = field(default_factory=list)
+    groups:np.ndarray|None = None # `[N]` images of one group count as one in the intervals
     def table(self)->pd.DataFrame:
-        "Mean Dice of each way, its 95 % interval over images, and the means per class."
+        "Mean Dice of each way, its 95 % interval over groups of images, and the means per class."
         ways = {'nothing': self.nothing, 'threshold 0.5': self.default, 'cross-fitted': self.dice, 'same data (optimistic)': self.same}
-        names = self.classes or [f'class {k+1}' for k in range(self.dice.shape[1])]
-        rows = {n: [d.mean(), *bootstrap_ci(d.mean(1)), *d.mean(0)] for n,d in ways.items()}
-        return pd.DataFrame(rows, index=['dice', 'low', 'high', *names]).T
+        head = ['dice', 'low', 'high']
+        names = apart(self.classes, head) if len(self.classes) else [f'class {k+1}' for k in range(self.dice.shape[1])]
+        rows = {n: [d.mean(), *bootstrap_ci(d.mean(1), groups=self.groups), *d.mean(0)] for n,d in ways.items()}
+        return pd.DataFrame(rows, index=[*head, *names]).T
     def gain(self)->tuple:
-        "Cross-fitted minus plain 0.5: difference, and its 95 % interval over images."
-        return tuple(paired_bootstrap(self.dice.mean(1), self.default.mean(1)))
+        "Cross-fitted minus plain 0.5: difference, and its 95 % interval over groups of images."
+        return tuple(paired_bootstrap(self.dice.mean(1), self.default.mean(1), groups=self.groups))
     def __repr__(self): return f'CrossFit: dice {self.dice.mean():.4f} over {len(self.folds)} folds, {self.same.mean():.4f} on its own data'
     def _repr_markdown_(self):
         d, lo, hi = self.gain()
@@ -182,6 +185,7 @@ def cross_fit(
     counts:PairCounts,
     fold, # `[N]` of each image, in the order of `counts`
     classes=(), # names, for the table
+    groups=None, # `[N]` group of each image, for the intervals; None: each is its own
     **kw, # of `search_thresholds`
 )->CrossFit:
     "Thresholds for each fold from the other folds, and the score that gives. Raises `ValueError` with one fold only."
@@ -195,7 +199,7 @@ def cross_fit(
     every = search_thresholds(counts, **kw)
     half = Thresholds(pixel=float(counts.pixel[np.abs(counts.pixel-.5).argmin()]), min_size=float(counts.min_size.min()))
     nothing = (counts.targ == 0).astype(float)
-    return CrossFit(every, folds, dice, _apply_counts(counts, every), _apply_counts(counts, half), nothing, list(classes))
+    return CrossFit(every, folds, dice, _apply_counts(counts, every), _apply_counts(counts, half), nothing, list(classes), groups)
 
 # %% ../../nbs/decide/09a_thresholds.ipynb #0e29f1b8
 def _variant_dice(items, data, rules, labels):
@@ -235,6 +239,6 @@ def try_rules(
             best = dice[fold != f, j][:, list(pick)].mean(0).argmax(0)  # strength of each class, from the other folds
             got[fold == f] = np.stack([dice[fold == f, j, at+b, k] for k,b in enumerate(best)], 1)
         at += len(cs)
-        d, lo, hi = paired_bootstrap(got.mean(1), base.mean(1))
+        d, lo, hi = paired_bootstrap(got.mean(1), base.mean(1), groups=fit.groups)
         rows[name] = [got.mean(), d, lo, hi, 'keep' if lo > 0 else '']
     return pd.DataFrame(rows, index=['dice', 'gain', 'low', 'high', 'verdict']).T

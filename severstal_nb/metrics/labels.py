@@ -11,7 +11,7 @@ __all__ = ['check_probs', 'ranked_hits', 'auroc', 'average_precision', 'presence
 
 # %% ../../nbs/metrics/04b_labels.ipynb #888d803a
 import numpy as np
-from .masks import _nan_mean, interval, resamples
+from .masks import _nan_mean, class_value, interval, resamples
 
 # %% ../../nbs/metrics/04b_labels.ipynb #1138493c
 def check_probs(probs, targ, classes):
@@ -93,7 +93,7 @@ def presence_metrics(
     out |= dict(subset_accuracy=_nan_mean((on == targ).all(1)), hamming_loss=_nan_mean(on != targ),
                 accuracy=_nan_mean(on == targ), n_images=float(len(probs)))
     per['support'] = counts[2]
-    return out | {f'{key}_{c}': float(v) for key, values in per.items() for c, v in zip(classes, values)}
+    return out | {class_value(key, c, classes): float(v) for key, values in per.items() for c, v in zip(classes, values)}
 
 # %% ../../nbs/metrics/04b_labels.ipynb #df0d3444
 def tune_label_thresholds(
@@ -144,7 +144,7 @@ def single_label_metrics(
     per['auc'] = [auroc(s, t) for s, t in zip(probs.T, targ.T)]
     out |= dict(auc_macro=float(np.mean(per['auc'])), n_images=float(len(probs)))
     per['support'] = there
-    return out | {f'{key}_{c}': float(v) for key, values in per.items() for c, v in zip(classes, values)}
+    return out | {class_value(key, c, classes): float(v) for key, values in per.items() for c, v in zip(classes, values)}
 
 # %% ../../nbs/metrics/04b_labels.ipynb #8000995e
 def presence_ci(
@@ -155,14 +155,16 @@ def presence_ci(
     n:int=1000, # resamples
     seed:int=0,
     level:float=.95,
+    groups=None, # [N] images of one group are drawn together; None: each image is its own
     **kw, # threshold, zero_division
 )->dict: # name → (low, high)
-    "Percentile bootstrap intervals over images, of `presence_metrics` or `single_label_metrics`."
+    "Intervals as `bootstrap_ci` gives, of `presence_metrics` or `single_label_metrics`."
     probs, targ = (np.asarray(x.detach().cpu() if hasattr(x, 'detach') else x) for x in (probs, targ))
     figures = presence_metrics if targ.ndim == 2 else single_label_metrics
-    drawn = [figures(probs[rows], targ[rows], classes, **kw) for rows in resamples(len(probs), n, seed)]
+    groups = np.arange(len(probs)) if groups is None else np.asarray(groups)
+    drawn = [figures(probs[rows], targ[rows], classes, **kw) for rows in resamples(groups, n, seed)]
     if keys is None: keys = [k for k in drawn[0] if not k.startswith(('support_', 'n_images'))]
-    return {k: interval([d[k] for d in drawn], level) for k in keys}
+    return {k: interval([d[k] for d in drawn], level, len(np.unique(groups))) for k in keys}
 
 # %% ../../nbs/metrics/04b_labels.ipynb #ed2a24c5
 def reliability(

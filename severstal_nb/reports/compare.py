@@ -14,6 +14,7 @@ from pathlib import Path
 
 # %% ../../nbs/reports/10i_compare.ipynb #10e71dda
 from ..core.files import atomic_path, markdown_table
+from ..core.names import plain_cell
 from ..core.plots import class_colors, new_figure, plain_label, plot_style, save_figure
 from ..metrics.masks import counts_dice, paired_bootstrap
 from ..runs.folder import HEADLINES, Run, RunError, load_run
@@ -24,14 +25,16 @@ def per_image(
     run:Run,
     part:str='valid', # or 'test'
 )->pd.DataFrame|None:
-    "The run's per_image.csv or test_per_image.csv, by image; None where there is none. Raises `RunError` on columns that are not there."
+    "The run's per_image.csv or test_per_image.csv by image, with its `group` where split.csv has one; None without a file. Raises `RunError` on columns that are not there."
     path = run.path/('per_image.csv' if part == 'valid' else f'{part}_per_image.csv')
     if not path.is_file(): return None
-    table = pd.read_csv(path, dtype={'image_id': str})
+    table = pd.read_csv(path, converters={'image_id': str})
     kinds = ('hit', 'predicted', 'true') if run.task == 'segmentation' else ('prob', 'called', 'true')
     missing = [o for k in kinds for c in run.classes if (o := f'{k}_{c}') not in table] + ['image_id'] * ('image_id' not in table)
     if missing: raise RunError(f'{path} has no column {missing[0]}: it was not written for the classes {run.classes}')
-    return table.set_index('image_id')
+    table, split = table.set_index('image_id'), run.path/'split.csv'
+    known = pd.read_csv(split, converters={'image_id': str}).set_index('image_id') if split.is_file() else ()
+    return table.assign(group=known['group'].reindex(table.index).to_numpy()) if 'group' in known else table
 
 # %% ../../nbs/reports/10i_compare.ipynb #3c328494
 def columns(
@@ -67,8 +70,9 @@ def _paired(run:Run, other:Run)->dict:
     one, two = one.loc[same], two.loc[same]
     truth = [columns(o, run.classes, 'true') for o in (one, two)]
     if not len(same) or not np.array_equal(*truth): return {}
+    groups = min((o['group'] for o in (one, two) if 'group' in o), key=pd.Series.nunique, default=None) # the coarser
     (_, x, fn), (_, y, _) = (_deciding(r, t) for r, t in ((run, one), (other, two)))
-    return dict(zip(('diff', 'diff_low', 'diff_high'), paired_bootstrap(x, y, fn))) | dict(paired=len(same))
+    return dict(zip(('diff', 'diff_low', 'diff_high'), paired_bootstrap(x, y, fn, groups=groups))) | dict(paired=len(same))
 
 # %% ../../nbs/reports/10i_compare.ipynb #3a833532
 def _changed_keys(runs:list)->dict:
@@ -127,7 +131,7 @@ def plot_runs(
 # %% ../../nbs/reports/10i_compare.ipynb #e628d7f5
 def _write_table(table:pd.DataFrame, path)->Path:
     "Write a table whole or not at all."
-    text = table.to_csv(index=False) if Path(path).suffix == '.csv' else markdown_table(table.columns, table.itertuples(index=False))
+    text = table.map(plain_cell).to_csv(index=False) if Path(path).suffix == '.csv' else markdown_table(table.columns, table.itertuples(index=False))
     with atomic_path(path) as part: part.write_text(text, 'utf-8')
     return Path(path)
 

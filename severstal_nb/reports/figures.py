@@ -14,6 +14,7 @@ from ..core.plots import (PANEL, WIDE, class_colors, image_figure, new_figure, p
                                      show_image)
 from ..metrics.labels import (auroc, average_precision, calibration_error, check_probs, confusion_matrix,
                                          one_hot, presence_counts, ranked_hits, reliability)
+from ..metrics.masks import class_value
 
 # %% ../../nbs/reports/10h_figures.ipynb #1b774526
 @plot_style()
@@ -24,7 +25,7 @@ def plot_history(
     lower_is_better:bool=False, # of `monitor`
 ):
     "Training curves of one fold."
-    recalls = [(c, k) for c, k in zip(classes, class_colors(len(classes))/255) if f'recall_{c}' in history]
+    recalls = [(c, o, k) for c, k in zip(classes, class_colors(len(classes))/255) if (o := class_value('recall', c, classes)) in history]
     own = 'train_accuracy' in history and 'accuracy' in history and monitor != 'accuracy' # accuracy has a panel of its own
     titles = ['loss', monitor, *['accuracy']*own, *['recall']*bool(recalls)]
     fig, axes = new_figure(1, len(titles))
@@ -35,8 +36,8 @@ def plot_history(
     if history[monitor].notna().any():
         at = history[monitor].idxmin() if lower_is_better else history[monitor].idxmax()
         axes[0, 1].plot(history.epoch[at], history[monitor][at], 'o', color='k', label=f'best {history[monitor][at]:.3f}')
-    for j, (c, color) in enumerate(recalls):
-        axes[0, -1].plot(history.epoch, history[f'recall_{c}'], color=color, lw=1.5 + .8*(len(recalls)-1-j), label=plain_label(c))
+    for j, (c, o, color) in enumerate(recalls):
+        axes[0, -1].plot(history.epoch, history[o], color=color, lw=1.5 + .8*(len(recalls)-1-j), label=plain_label(c))
     for ax, title in zip(axes[0], titles):
         ax.set(xlabel='epoch', title=plain_label(title))
         if ax.get_legend_handles_labels()[0]: ax.legend()

@@ -16,10 +16,11 @@ from functools import cache
 from pathlib import Path
 
 # %% ../../nbs/reports/10j_run.ipynb #7bd62169
+from ..core.names import apart
 from ..core.plots import new_figure, plot_style, save_figure
 from ..data import SteelData
 from ..metrics.labels import most_confident_mistakes, presence_ci
-from ..metrics.masks import class_value, pick_cases, recall_by_size, seg_ci
+from ..metrics.masks import class_value, per_class, pick_cases, recall_by_size, seg_ci
 from .compare import _monitored, columns, per_image, run_row
 from .figures import plot_cases, plot_confusion, plot_history, plot_label_cases, plot_labels
 from ..runs.build import open_data
@@ -95,9 +96,10 @@ def data_table(
     "Images of each part of the split, and how many of them show each class."
     parts, known = _split_parts(run), [per_image(run, o) for o in ('valid', 'test')]
     table = parts.value_counts().sort_index().rename('images').to_frame()
-    if data is not None: has = pd.DataFrame(data.labels, index=data.images.image_id, columns=data.classes)
+    names = apart(run.classes, ('images', 'clean'))
+    if data is not None: has = pd.DataFrame(data.labels, index=data.images.image_id, columns=names)
     elif any(o is not None for o in known):
-        has = pd.concat([pd.DataFrame(columns(o, run.classes, 'true') > 0, index=o.index, columns=run.classes) for o in known if o is not None])
+        has = pd.concat([pd.DataFrame(columns(o, run.classes, 'true') > 0, index=o.index, columns=names) for o in known if o is not None])
     else: return _named(table, 'part')
     has, part = has.assign(clean=~has.any(axis=1)), parts.reindex(has.index)
     sums = has.groupby(part).sum()
@@ -107,8 +109,8 @@ def data_table(
 # %% ../../nbs/reports/10j_run.ipynb #eaa76664
 def _mask_intervals(run, known, n):
     "Intervals of a segmenter's metrics, by name."
-    keys = [*HEADLINES['segmentation'], 'iou', 'presence_accuracy', 'presence_f1', *(f'dice_defect_{c}' for c in run.classes)]
-    ci = seg_ci(columns(known, run.classes, 'hit', 'predicted', 'true'), run.classes, keys, n=n)
+    keys = [*HEADLINES['segmentation'], 'iou', 'presence_accuracy', 'presence_f1', *(class_value('dice_defect', c, run.classes) for c in run.classes)]
+    ci = seg_ci(columns(known, run.classes, 'hit', 'predicted', 'true'), run.classes, keys, n=n, groups=known.get('group'))
     return {k: ci[k] for k in keys if k in ci}
 
 # %% ../../nbs/reports/10j_run.ipynb #4fde0730
@@ -116,11 +118,11 @@ def _label_intervals(run, known, n):
     "Intervals of a classifier's metrics: those of ranking from probabilities, the others from the labels called."
     p, called, true = (columns(known, run.classes, k) for k in ('prob', 'called', 'true'))
     keys = [*HEADLINES[run.task], 'error_rate' if run.task == 'singlelabel' else 'hamming_loss']
-    if run.task == 'singlelabel': ci = presence_ci(p, true.argmax(1), run.classes, keys, n=n)
+    if run.task == 'singlelabel': ci = presence_ci(p, true.argmax(1), run.classes, keys, n=n, groups=known.get('group'))
     else:
         ranks = [k for k in keys if k.startswith('au')]
-        ci = presence_ci(p, true, run.classes, ranks, n=n)
-        ci |= presence_ci(called.astype(float), true, run.classes, [k for k in keys if k not in ranks], n=n)
+        ci = presence_ci(p, true, run.classes, ranks, n=n, groups=known.get('group'))
+        ci |= presence_ci(called.astype(float), true, run.classes, [k for k in keys if k not in ranks], n=n, groups=known.get('group'))
     return {k: ci[k] for k in keys if k in ci}
 
 # %% ../../nbs/reports/10j_run.ipynb #7c9019c3
@@ -129,7 +131,7 @@ def metric_table(
     n:int=300, # bootstrap resamples, for what results.json has no interval of
     part:str='valid', # or 'test'
 )->pd.DataFrame: # value, low, high; a row per metric
-    "Scores of a run's validation or test images with 95 % intervals over images; thresholds are held as they were."
+    "Scores of a run's validation or test images with 95 % intervals over groups of images; thresholds are held as they were."
     known, found = per_image(run, part), run.results['metrics' if part == 'valid' else 'test']
     if known is None: ci = dict.fromkeys((k for k in HEADLINES[run.task] if k in found), (None, None)) # of an older version
     else: ci = (_mask_intervals if run.task == 'segmentation' else _label_intervals)(run, known, n)
@@ -139,10 +141,7 @@ def metric_table(
 # %% ../../nbs/reports/10j_run.ipynb #a0d4e671
 def class_table(run:Run, part:str='valid')->pd.DataFrame: # a row per class
     "Every per-class metric of a run: the columns are metrics, the rows classes."
-    m = run.results['metrics' if part == 'valid' else 'test']
-    names = [k.removesuffix(f'_{run.classes[0]}') for k in m if k.endswith(f'_{run.classes[0]}')]
-    names = dict.fromkeys(n.removesuffix('_class') for n in names)  # of a class called "defect", see `class_value`
-    return _named(pd.DataFrame({n: {c: m.get(class_value(n, c)) for c in run.classes} for n in names}), 'class')
+    return _named(pd.DataFrame(per_class(run.results['metrics' if part == 'valid' else 'test'], run.classes)), 'class')
 
 # %% ../../nbs/reports/10j_run.ipynb #1305819c
 def fold_figure(run:Run, k:int):

@@ -141,7 +141,7 @@ def _given_parts(part, labels, kw):
 def split_data(
     cfg:Config,
     data:SteelData,
-)->SteelData: # with the column `part`
+)->SteelData: # with the columns `part` and, where duplicates were looked for, `group`
     "Give every image a fold number, or one of 'all', 'train', 'valid' and 'test'."
     data = _readable(cfg, data)
     d, out = cfg.data, np.full(len(data), 'test', dtype='<U8')
@@ -162,7 +162,7 @@ def split_data(
         out[own] = make_holdout(labels, tuple(share/share.sum()), **kw)
     if groups is not None and (torn := len(straddling(out, groups))):
         data.info['duplicates'] += f'; {torn} of the groups straddle the split that the data came with'
-    return data.assign(part=out)
+    return data.assign(part=out) if groups is None else data.assign(part=out, group=groups)
 
 # %% ../../nbs/runs/10d_build.ipynb #04e3a864
 @dataclass

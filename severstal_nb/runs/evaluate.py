@@ -11,6 +11,7 @@ __all__ = ['store_masks', 'predict_table', 'oof_masks', 'search_space', 'halves'
 # %% ../../nbs/runs/10f_evaluate.ipynb #d5fd3085
 import numpy as np, pandas as pd
 from dataclasses import replace
+from ..core.names import plain_cell
 from ..data import SteelData
 from ..decide.postprocess import Thresholds, postprocess
 from ..decide.thresholds import count_pairs, cross_fit
@@ -83,17 +84,23 @@ def _count_masks(items, data:SteelData, thresholds)->tuple[np.ndarray, np.ndarra
         counts.append(pair_counts(masks[None] > 0, data.mask(i)[None] > 0)[0])
     return np.array(rows), np.stack(counts)
 
+# %% ../../nbs/runs/10f_evaluate.ipynb #8dcc9ac6
+def _groups(data:SteelData, rows)->np.ndarray|None:
+    "Group of each row; None where no groups are known."
+    return data.images['group'].to_numpy()[rows] if 'group' in data.images else None
+
 # %% ../../nbs/runs/10f_evaluate.ipynb #aadc065a
-def _mask_metrics(counts:np.ndarray, classes:list)->dict:
+def _mask_metrics(counts:np.ndarray, classes:list, groups=None)->dict:
     "All metrics of masks, with a bootstrap interval of the mean Dice."
-    low, high = bootstrap_ci(counts_dice(counts).mean(1))
+    low, high = bootstrap_ci(counts_dice(counts).mean(1), groups=groups)
     return seg_metrics(counts, classes) | dict(dice_low=low, dice_high=high)
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #3fa47336
-def halves(labels:np.ndarray, seed:int)->np.ndarray: # 0 or 1 for each image
-    "Two pseudo-folds of images, stratified where the classes allow it."
-    try: return make_folds(labels, 2, seed=seed)
-    except ValueError: return np.random.default_rng(seed).permutation(len(labels))%2
+def halves(labels:np.ndarray, seed:int, groups=None)->np.ndarray: # 0 or 1 for each image
+    "Two pseudo-folds of images, groups whole, stratified where the classes allow it."
+    try: return make_folds(labels, 2, groups, seed)
+    except ValueError: group = np.unique(np.arange(len(labels)) if groups is None else groups, return_inverse=True)[1]
+    return np.random.default_rng(seed).permutation(group.max() + 1)[group]%2
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #31cfdcb0
 def _as_searched(items, rules:Thresholds, labels=None):
@@ -116,35 +123,36 @@ def mask_results(
     "Cross-fitted thresholds and scores from the out-of-fold probabilities of the folds trained."
     own = [fold_rows(data, k).valid for k in folds]
     rows, part = np.concatenate(own), np.repeat(folds, [len(o) for o in own])
-    if len(folds) < 2: part = halves(data.labels[rows], cfg.training.seed)
+    if len(folds) < 2: part = halves(data.labels[rows], cfg.training.seed, _groups(data, rows))
     labels = _oof_labels(run, data, folds) if cfg.model.two_head else None
     rules = _asked_rules(cfg)
     counts = count_pairs(_as_searched(oof_masks(run, data, folds), Thresholds(**rules), labels), data, labels=labels)
     fixed, fold_of = _fixed_thresholds(cfg), dict(zip(rows.tolist(), part.tolist()))
-    if len(rows) < 2: # nothing to tune on that is not reported on
-        log.warning('one validation image: thresholds are not tuned')
+    tunable = len(np.unique(part)) > 1
+    if not tunable: # nothing to tune on that is not reported on
+        log.warning('one validation image, or one group: thresholds are not tuned')
         fixed = fixed or Thresholds()
-    found = cross_fit(counts, part, classes=data.classes, **search_space(data)) if len(rows) > 1 else None
+    found = cross_fit(counts, part, data.classes, _groups(data, rows), **search_space(data)) if tunable else None
     if found: found.thresholds, found.folds = replace(found.thresholds, **rules), {k: replace(t, **rules) for k,t in found.folds.items()}
     items = ((i, p) if labels is None else (i, p, labels[i]) for i, p in oof_masks(run, data, folds))
     rows, pixels = _count_masks(items, data, fixed or (lambda i: found.folds[fold_of[i]]))
     if found: log.info(found.table().round(4).to_string())
-    return dict(metrics=_mask_metrics(pixels, data.classes), search=found.table().to_dict('index') if found else {},
+    return dict(metrics=_mask_metrics(pixels, data.classes, _groups(data, rows)), search=found.table().to_dict('index') if found else {},
                 thresholds=(fixed or found.thresholds).to_dict(), tuned=(found.thresholds if found else fixed).to_dict(),
                 per_image=dict(rows=rows, counts=pixels))
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #63783eab
-def _label_metrics(probs:np.ndarray, targ:np.ndarray, classes:list, single:bool=False, threshold=.5)->dict:
+def _label_metrics(probs:np.ndarray, targ:np.ndarray, classes:list, single:bool=False, threshold=.5, groups=None)->dict:
     "All image-level metrics with bootstrap intervals of the main ones."
     if single:
         t = targ.argmax(1)
         out = single_label_metrics(probs, t, classes)
-        ci = presence_ci(probs, t, classes, ['accuracy', 'sensitivity', 'specificity', 'auc_macro'], n=200)
+        ci = presence_ci(probs, t, classes, ['accuracy', 'sensitivity', 'specificity', 'auc_macro'], n=300, groups=groups)
     else:
         out = presence_metrics(probs, targ, classes, threshold)
         on = (probs >= np.asarray(threshold)).astype(float)
-        ci = presence_ci(on, targ, classes, ['f1_macro', 'f1_micro', 'subset_accuracy'], n=200)
-        ci |= presence_ci(probs, targ, classes, ['auroc_macro'], n=200)
+        ci = presence_ci(on, targ, classes, ['f1_macro', 'f1_micro', 'subset_accuracy'], n=300, groups=groups)
+        ci |= presence_ci(probs, targ, classes, ['auroc_macro'], n=300, groups=groups)
     return out | {f'{k}_{end}': v for k, o in ci.items() for end, v in zip(('low', 'high'), o)}
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #9d747b1c
@@ -158,16 +166,17 @@ def label_results(
     "Thresholds and scores from the out-of-fold label probabilities of the folds trained."
     tables = [pd.read_csv(run.fold_path(k)/'oof'/'predictions.csv') for k in folds]
     rows = np.concatenate([fold_rows(data, k).valid for k in folds])
+    groups = _groups(data, rows)
     probs, targ = _probs_targ(pd.concat(tables), data.classes)
     per_image = dict(rows=rows, probs=probs, targ=targ, threshold=.5)
     if cfg.task == 'singlelabel':
-        metrics = _label_metrics(probs, targ, data.classes, single=True)
+        metrics = _label_metrics(probs, targ, data.classes, single=True, groups=groups)
         return dict(metrics=metrics, thresholds=dict(label=.5), per_image=per_image)
-    part = np.repeat(folds, [len(t) for t in tables]) if len(folds) > 1 else halves(targ, cfg.training.seed)
+    part = np.repeat(folds, [len(t) for t in tables]) if len(folds) > 1 else halves(targ, cfg.training.seed, groups)
     tuned, t = tune_label_thresholds(probs, targ).tolist(), cfg.predict.threshold
     others = {p: tune_label_thresholds(probs[part != p], targ[part != p]) for p in np.unique(part)}
     per_image['threshold'] = np.stack([others[p] for p in part]) if t == 'tuned' else t
-    metrics = _label_metrics(probs, targ, data.classes, threshold=per_image['threshold'])
+    metrics = _label_metrics(probs, targ, data.classes, threshold=per_image['threshold'], groups=groups)
     return dict(metrics=metrics, thresholds=dict(label=tuned if t == 'tuned' else t), tuned=tuned, per_image=per_image)
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #41a7a744
@@ -179,11 +188,11 @@ def test_results(
     stream, rules, single = predictor.stream(data), predictor.thresholds, predictor.task == 'singlelabel'
     if predictor.task == 'segmentation':
         rows, counts = _count_masks(stream, data, rules)
-        return dict(metrics=_mask_metrics(counts, data.classes), per_image=dict(rows=rows, counts=counts))
+        return dict(metrics=_mask_metrics(counts, data.classes, _groups(data, rows)), per_image=dict(rows=rows, counts=counts))
     table = predict_table(stream, data)
-    table.to_csv(predictor.runs[0].path/'test_predictions.csv', index=False)
+    table.assign(file=table.file.map(plain_cell)).to_csv(predictor.runs[0].path/'test_predictions.csv', index=False)
     probs, targ = _probs_targ(table, data.classes)
-    return dict(metrics=_label_metrics(probs, targ, data.classes, single, rules.label),
+    return dict(metrics=_label_metrics(probs, targ, data.classes, single, rules.label, _groups(data, slice(None))),
                 per_image=dict(rows=np.arange(len(data)), probs=probs, targ=targ, threshold=.5 if single else rules.label))
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #719c58b1

@@ -159,7 +159,6 @@ def _train(args):
     jobs = sweep(over) if args.multirun else [over]
     cfgs = [load_config(file=args.config or began and began/'config.yaml', overrides=o) for o in jobs]
     if args.print: return print('---\n'.join(map(to_yaml, cfgs)), end='')
-    if began: _check_writable(began)
     for o in cfgs: check_paths(o, weights=not resume)
     from severstal_nb.experiment import train
     if not args.multirun: return _done(train(cfgs[0], resume=resume))
@@ -173,13 +172,6 @@ def _split_resume(overrides)->tuple:
     "Take `resume=` out of the overrides: it is a place, not a key of the config."
     found = [o.partition('=')[2] for o in overrides if o.startswith('resume=')]
     return found[-1] if found else None, [o for o in overrides if not o.startswith('resume=')]
-
-# %% ../nbs/11_cli.ipynb #684e4dd3
-def _check_writable(run):
-    "Raise `PermissionError` where a run folder cannot be written."
-    if os.access(run, os.W_OK): return
-    raise PermissionError(f'resume={run}: a run is continued in its own folder, and this one is read-only: copy it to '
-                          f'one that can be written, as cp -r {run} runs/, and resume the copy')
 
 # %% ../nbs/11_cli.ipynb #4f43e944
 def _find_run(cfg)->Path|None:

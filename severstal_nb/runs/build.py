@@ -12,7 +12,7 @@ __all__ = ['LOG', 'open_data', 'data_line', 'split_data', 'fold_rows', 'folds_to
 import dataclasses, logging
 import numpy as np, torch
 from dataclasses import dataclass
-from ..core.distributed import from_rank0, rank_world
+from ..core.distributed import on_rank0, rank_world
 from ..crops import data_boxes
 from ..data import SteelData
 from ..duplicates import find_duplicates, group_ids, read_duplicates
@@ -24,12 +24,14 @@ from ..metrics.meters import AccuracyMeter, PresenceMeter, SegmentationMeter, Si
 from ..models import create_model, freeze_encoder, start_bias
 from ..readers import read_data
 from .config import model_name
+from .folder import clean_record
 from .settings import Config, ConfigError, unknown
 from ..splits import make_folds, make_holdout, straddling
 from ..synthetic import synthetic_data
 
 # %% ../../nbs/runs/10d_build.ipynb #e086998f
 LOG = logging.getLogger('severstal_nb')
+LOG.addFilter(clean_record)
 
 # %% ../../nbs/runs/10d_build.ipynb #6d2f58ec
 def _split_seed(cfg:Config)->int:
@@ -190,11 +192,8 @@ def _balance_weights(labels:np.ndarray, rows=None)->np.ndarray:
 # %% ../../nbs/runs/10d_build.ipynb #dd45559c
 def rank0_first(f, *args):
     "`f(*args)` on every process, on the first one before the others."
-    rank, _ = rank_world()
-    if rank: from_rank0(None)
-    made = f(*args)
-    if not rank: from_rank0(None)
-    return made
+    made = on_rank0(f, *args)
+    return f(*args) if rank_world()[0] else made
 
 # %% ../../nbs/runs/10d_build.ipynb #a5d7f949
 def build_loaders(

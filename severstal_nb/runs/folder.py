@@ -6,7 +6,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/runs/folder.html.md"""
 
 # %% auto #0
 __all__ = ['HEADLINES', 'check_name', 'create_run', 'environment_info', 'clean_record', 'run_logger', 'close_logger',
-           'event_writer', 'init_run', 'RunError', 'Run', 'load_run', 'read_table', 'resume_target', 'copy_run']
+           'event_writer', 'init_run', 'RunError', 'Run', 'load_run', 'run_table', 'resume_target', 'copy_run']
 
 # %% ../../nbs/runs/10c_folder.ipynb #63fd1c5a
 import importlib.metadata, logging, os, platform, re, shutil, subprocess, sys, time
@@ -259,7 +259,7 @@ HEADLINES = dict(segmentation=('dice', 'dice_nothing', 'dice_defect', 'false_ala
                  singlelabel=('accuracy', 'sensitivity', 'specificity', 'auc_macro'))
 
 # %% ../../nbs/runs/10c_folder.ipynb #c6d38ab5
-def read_table(
+def run_table(
     path, # CSV
     columns=(), # that it must have
     **kw, # of `pandas.read_csv`
@@ -278,7 +278,7 @@ def history(self:Run, k:int=0)->pd.DataFrame:
     path = self.fold_path(k)/'history.csv'
     if not path.is_file():
         raise RunError(f'{path} is missing: fold {k} has not finished an epoch; folds here: {self.folds}')
-    t = read_table(path, ['epoch'])
+    t = run_table(path, ['epoch'])
     if bad := [c for c in t if not pd.api.types.is_numeric_dtype(t[c])]: raise RunError(f'{path}: {bad[0]} holds words where numbers stand')
     return t
 

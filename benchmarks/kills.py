@@ -9,8 +9,9 @@ out-of-fold predictions, thresholds and results must equal the uninterrupted run
 beside it, a table in markdown. Processes are forked, so that libraries are loaded once. Linux and macOS, CPU.
 
 With `--sites` a tiny net trains, is continued in several ways, and predicts, while every call that writes is watched: rename, mkdir,
-unlink, rmdir, fsync, chmod, opening a file to write, and writing. A call is known by the lines of this package that led to it. For each of
-these places one process is killed before the first such call (in the middle of it, where bytes are written) and one after it. The same
+unlink, rmdir, fsync, chmod, opening a file to write, and writing. A call is known by the three innermost
+lines of this package that led to it. For each of
+these places, in training, resuming and predicting, one process is killed before the first such call (in the middle of it, where bytes are written) and one after it. The same
 command is given again, and must end in the files of an undisturbed run, byte for byte.
 """
 import argparse, builtins, hashlib, io, json, logging, multiprocessing, os, platform, random, shutil, signal, sys, tempfile, time
@@ -157,7 +158,7 @@ class Sites:
     OPS = ('replace', 'rename', 'mkdir', 'unlink', 'remove', 'rmdir', 'fsync', 'chmod', 'open')
     def __init__(self, below, kill=None, when=None): self.below, self.seen, self.kill, self.when, self.real = str(below), {}, kill, when, os.kill
     def site(self, op):
-        "The lines of this package that led to a call; where there are none, the last line of any."
+        "The three innermost lines of this package that led to a call; where there are none, the last line of any."
         f, ours, last = sys._getframe(2), [], None
         while f:
             name = f.f_code.co_filename
@@ -165,7 +166,7 @@ class Sites:
             if last is None and 'kills.py' not in name and 'pathlib' not in name: last = where
             if f'{os.sep}severstal_nb{os.sep}' in name: ours.append(where)
             f = f.f_back
-        return f"{op} {' < '.join(ours) or last}"
+        return f"{op} {' < '.join(ours[:3]) or last}"
     def hit(self, op, when):
         "Is this the call to die at?"
         site = self.site(op)
@@ -256,15 +257,15 @@ def finished(root):
     return max((p.parent for p in root.rglob('results.json') if (p.parent/'run.json').exists()), key=lambda p: len(p.parts))
 
 
-ACTIONS = { # name → state before (None: empty), what is done to it, how, and again after a kill
+ACTIONS = { # name, of a group → state before (None: empty), what is done to it, how, and again after a kill
     'train masks': (None, None, lambda r: again(r, MASKS)),
     'train labels': (None, None, lambda r: again(r, LABELS)),
-    'go on': ('masks', halfway, lambda r: resume(run_in(r))),
-    'more epochs': ('masks', None, lambda r: resume(run_in(r), training__num_epochs=3)),
-    'back to epoch 0': ('masks', None, lambda r: resume(run_in(r)/'fold_0/checkpoints/epoch_000.pt')),
-    'into a copy': ('masks', halfway, lambda r: resume(run_in(r), run__root=str(r/'more/copies'))),
+    'resume': ('masks', halfway, lambda r: resume(run_in(r))),
+    'resume with more epochs': ('masks', None, lambda r: resume(run_in(r), training__num_epochs=3)),
+    'resume from epoch 0': ('masks', None, lambda r: resume(run_in(r)/'fold_0/checkpoints/epoch_000.pt')),
+    'resume in a copy': ('masks', halfway, lambda r: resume(run_in(r), run__root=str(r/'more/copies'))),
     'predict': ('masks', None, csv_of),
-    'go on predicting': ('masks', begun_csv, csv_of),
+    'predict the rest': ('masks', begun_csv, csv_of),
     'predict labels': ('labels', None, csv_of),
 }
 
@@ -288,7 +289,7 @@ def wait(p):
 
 def site_kills(n, seed, tmp):
     "Kill at every site, or at `n` drawn ones: a row for each kill."
-    states, todo, wants, rows = {}, [], {}, []
+    states, todo, wants, rows, known = {}, [], {}, [], set()
     for name, keys in (('masks', MASKS), ('labels', LABELS)):
         states[name] = tmp/f'state {name}'
         if wait(in_fork(begin, None, keys, states[name])): raise SystemExit(f'{name}: training failed')
@@ -301,8 +302,10 @@ def site_kills(n, seed, tmp):
         root, note = fresh(name, tmp/f'whole {name}'), tmp/f'sites {name}'
         if wait(in_fork(watched, action, root, note)): raise SystemExit(f'{name}: failed')
         wants[name] = outcome(root)
-        todo += [(name, site, when) for site in json.loads(note.read_text()) for when in ('before', 'after')]
-        print(f'{name}: {len(json.loads(note.read_text()))} sites', flush=True)
+        sites = [o for o in json.loads(note.read_text()) if (name.split()[0], o) not in known] # once in train, resume and predict each
+        known |= {(name.split()[0], o) for o in sites}
+        todo += [(name, site, when) for site in sites for when in ('before', 'after')]
+        print(f'{name}: {len(sites)} places', flush=True)
     chosen = random.Random(seed).sample(todo, min(n, len(todo))) if n else todo
     for i, (name, site, when) in enumerate(chosen):
         root, action = fresh(name, tmp/'killed'), ACTIONS[name][2]

@@ -177,6 +177,7 @@ def _split_resume(overrides)->tuple:
 def _find_run(cfg)->Path|None:
     "The newest run folder under `run.root` with exactly this config, finished or not."
     for p in sorted(Path(cfg.run.root).glob('*/config.yaml'), key=lambda o: o.stat().st_mtime, reverse=True):
+        if p.parent.name.startswith('.'): continue # half made
         try: same = not differing(load_config(file=p), cfg)
         except ConfigError: continue
         if same: return p.parent
@@ -321,7 +322,8 @@ def _quiet()->int:
 def _fault(e, argv)->int:
     "One line for an exception, and its exit code."
     if '--debug' in argv or os.environ.get('SEVERSTAL_DEBUG'): traceback.print_exc()
-    text = ' '.join(str(e).split()) or type(e).__name__
+    from severstal_nb.core.files import printable
+    text = printable(' '.join(str(e).split())) or type(e).__name__
     if isinstance(e, (ValueError, OSError, ImportError, MemoryError)): return _say(f'error: {text}', 2)
     with tempfile.NamedTemporaryFile('w', prefix='severstal-', suffix='.log', delete=False, encoding='utf-8') as f:
         f.write(''.join(traceback.format_exception(e)))

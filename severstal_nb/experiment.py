@@ -8,7 +8,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/experiment.html.md"""
 __all__ = ['prepare_data', 'start_run', 'finish_run', 'train', 'predict']
 
 # %% ../nbs/10_experiment.ipynb #5b7c9aff
-import contextlib, os
+import contextlib, errno, os
 import numpy as np, pandas as pd
 from pathlib import Path
 
@@ -179,6 +179,15 @@ def _begin(path, elsewhere:bool, cfg:Config, data:SteelData, device, held)->Path
     if not new: start_run(path, cfg, data, device)
     return path
 
+# %% ../nbs/10_experiment.ipynb #8cbe63f9
+@contextlib.contextmanager
+def _room(path):
+    "A disk that is full: whoever says so, the message names the place and what to do."
+    try: yield
+    except OSError as e:
+        if e.errno not in (errno.ENOSPC, errno.EDQUOT) or str(path) in str(e): raise
+        raise OSError(e.errno, f'the disk of {path} is full. Free space, then go on with resume=RUN ({e})') from e
+
 # %% ../nbs/10_experiment.ipynb #8d68144c
 def train(
     config=None, # `Config`, name of a preset, or None for the defaults; with `resume` None for the run's own
@@ -197,7 +206,7 @@ def train(
         _check_same_config(cfg, path)
     elsewhere = bool(path) and _goes_elsewhere(cfg, path)
     rank, _, device = setup_distributed(cfg.training.device)
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as held, _room(path or cfg.run.root):
         data = prepare_data(cfg)
         if path: _check_same_images(data, path)
         old, path = path, Path(from_rank0(str(_begin(path, elsewhere, cfg, data, device, held)) if rank == 0 else None))

@@ -23,7 +23,7 @@ from .compare import _monitored, columns, per_image, run_row
 from .figures import plot_cases, plot_confusion, plot_history, plot_label_cases, plot_labels
 from ..runs.config import load_config
 from ..runs.evaluate import oof_mask
-from ..runs.folder import HEADLINES, Run
+from ..runs.folder import HEADLINES, Run, run_table
 from ..runs.settings import KEYS, flatten
 
 # %% ../../nbs/reports/10j_run.ipynb #76812c27
@@ -45,7 +45,7 @@ def run_data(run:Run, root=None):
         from severstal_nb.runs.build import open_data
         data = open_data(cfg)
     except (OSError, ValueError) as e: return print(f'The images are not at hand, so there are no pictures here: {" ".join(str(e).split())}')
-    part = pd.read_csv(run.path/'split.csv', dtype=str).set_index('image_id')['part'].to_dict()
+    part = run_table(run.path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False).set_index('image_id')['part'].to_dict()
     data = data.subset(np.array([o in part for o in data.images.image_id]))
     return data.assign(part=[part[o] for o in data.images.image_id]) if len(data) else print('None of the images there were in this run.')
 
@@ -59,7 +59,7 @@ def _named(table, what):
 # %% ../../nbs/reports/10j_run.ipynb #668c4951
 def data_table(run:Run)->pd.DataFrame:
     "Images of each part of the split, and how many of them show each class."
-    parts = pd.read_csv(run.path/'split.csv', dtype=str).set_index('image_id')['part']
+    parts = run_table(run.path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False).set_index('image_id')['part']
     table = parts.value_counts().sort_index().rename('images').to_frame()
     if (known := per_image(run)) is not None:
         has = pd.DataFrame(columns(known, run.classes, 'true') > 0, index=known.index, columns=run.classes)

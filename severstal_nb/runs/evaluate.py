@@ -141,9 +141,9 @@ def _label_metrics(probs:np.ndarray, targ:np.ndarray, classes:list, single:bool=
 def _oof_table(run:Run, data:SteelData, k:int)->pd.DataFrame:
     "The predictions table of a fold. Raises `ValueError` when it is not of the fold's images, or holds what is no number."
     path, names = run.fold_path(k)/'oof'/'predictions.csv', data.images.image_id.iloc[fold_rows(data, k).valid].tolist()
-    table = run_table(path, ['file', *(f'{o}_{c}' for o in ('prob', 'true') for c in data.classes)], dtype={'file': str}, keep_default_na=False)
-    probs = table.drop(columns='file').apply(pd.to_numeric, errors='coerce')
-    if table.file.tolist() != names: raise ValueError(f'{path} is not about the images of fold {k}')
+    table = run_table(path, [f'{o}_{c}' for o in ('prob', 'true') for c in data.classes], dtype={'file': str}, keep_default_na=False)
+    probs = table.drop(columns='file', errors='ignore').apply(pd.to_numeric, errors='coerce')
+    if len(table) != len(names) or 'file' in table and table.file.tolist() != names: raise ValueError(f'{path} is not about the images of fold {k}')
     if len(bad := np.flatnonzero(~np.isfinite(probs).all(axis=1))): raise ValueError(f'{path}: {names[bad[0]]} has no probabilities')
     return table.assign(**probs)
 

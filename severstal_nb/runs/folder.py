@@ -218,7 +218,7 @@ class Run:
 def _nearby(path):
     "A hint when a run lies just above or below."
     if (path.parent/'run.json').is_file(): return f'; did you mean {path.parent}?'
-    below = sorted(p.parent.name for p in path.glob('*/run.json'))[:3] if path.is_dir() else []
+    below = sorted(p.parent.name for p in path.glob('[!.]*/run.json'))[:3] if path.is_dir() else []
     return f'; it holds the runs {", ".join(below)}' if below else ''
 
 # %% ../../nbs/runs/10c_folder.ipynb #699a58b7

@@ -162,7 +162,6 @@ def _train(args):
     jobs = sweep(over) if args.multirun else [over]
     cfgs = [load_config(file=args.config or began and began/'config.yaml', overrides=o) for o in jobs]
     if args.print: return print('---\n'.join(map(to_yaml, cfgs)), end='')
-    if began: _check_writable(began)
     for o in cfgs: check_paths(o, weights=not resume)
     from severstal_nb.experiment import train
     if not args.multirun: return _done(train(cfgs[0], resume=resume))
@@ -177,17 +176,11 @@ def _split_resume(overrides)->tuple:
     found = [o.partition('=')[2] for o in overrides if o.startswith('resume=')]
     return found[-1] if found else None, [o for o in overrides if not o.startswith('resume=')]
 
-# %% ../nbs/11_cli.ipynb #684e4dd3
-def _check_writable(run):
-    "Raise `PermissionError` where a run folder cannot be written."
-    if os.access(run, os.W_OK): return
-    raise PermissionError(f'resume={run}: a run is continued in its own folder, and this one is read-only: copy it to '
-                          f'one that can be written, as cp -r {run} runs/, and resume the copy')
-
 # %% ../nbs/11_cli.ipynb #4f43e944
 def _find_run(cfg)->Path|None:
     "The newest run folder under `run.root` with exactly this config, finished or not."
     for p in sorted(Path(cfg.run.root).glob('*/config.yaml'), key=lambda o: o.stat().st_mtime, reverse=True):
+        if p.parent.name.startswith('.'): continue # half made
         try: same = not differing(load_config(file=p), cfg)
         except ConfigError: continue
         if same: return p.parent
@@ -345,7 +338,8 @@ def _quiet()->int:
 def _fault(e, argv)->int:
     "One line for an exception, and its exit code."
     if '--debug' in argv or os.environ.get('SEVERSTAL_DEBUG'): traceback.print_exc()
-    text = ' '.join(str(e).split()) or type(e).__name__
+    from severstal_nb.core.files import printable
+    text = printable(' '.join(str(e).split())) or type(e).__name__
     if isinstance(e, (ValueError, OSError, ImportError, MemoryError)): return _say(f'error: {text}', 2)
     with tempfile.NamedTemporaryFile('w', prefix='severstal-', suffix='.log', delete=False, encoding='utf-8') as f:
         f.write(''.join(traceback.format_exception(e)))

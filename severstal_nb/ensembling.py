@@ -12,8 +12,8 @@ import re, shutil
 import numpy as np, zarr
 from pathlib import Path
 from fastcore.basics import patch
-from .core.files import replace_folder
 from zarr.codecs import BloscCodec, Crc32cCodec
+from .core.files import replace_folder
 
 # %% ../nbs/09_ensembling.ipynb #c82bf0ec
 class _Journal:
@@ -91,7 +91,7 @@ def create(cls:OOFStore,
     if path.is_dir() and not all(re.fullmatch(r'zarr\..*|journal\.bin|probs_\d+x\d+', p.name) for p in path.iterdir()):
         raise FileExistsError(f'{path} exists and is no store of probabilities: choose another folder')
     part = path.with_name(f'.{path.name}.new.part')
-    shutil.rmtree(part, ignore_errors=True)
+    if part.exists(): shutil.rmtree(part)
     root, sizes = zarr.open_group(part, mode='w', zarr_format=3), t[['height', 'width']].to_numpy()
     codecs = [BloscCodec(cname='zstd', clevel=level, shuffle='noshuffle'), Crc32cCodec()]
     for (h,w),n in zip(*(o.tolist() for o in np.unique(sizes, axis=0, return_counts=True))):

@@ -8,7 +8,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/experiment.html.md"""
 __all__ = ['prepare_data', 'start_run', 'finish_run', 'train', 'predict']
 
 # %% ../nbs/10_experiment.ipynb #5b7c9aff
-import logging, traceback
+import contextlib, errno, logging, os, traceback
 import numpy as np, pandas as pd
 from functools import wraps
 from importlib.util import find_spec
@@ -16,8 +16,8 @@ from inspect import signature
 from pathlib import Path
 
 # %% ../nbs/10_experiment.ipynb #6fbab5c1
-from .core.distributed import from_rank0, rank_world, setup_distributed
-from .core.files import read_json, write_json
+from .core.distributed import from_rank0, on_rank0, rank_world, setup_distributed
+from .core.files import check_links, check_target, locked, read_json, remove_parts, write_json, write_table
 from .core.plots import save_figure
 from .data import SteelData
 from .decide.postprocess import Thresholds
@@ -32,7 +32,8 @@ from .runs.config import (as_config, differing, fit_to_data, hyper_parameters, l
                                      run_name)
 from .runs.evaluate import (image_table, label_results, mask_results, predict_table, result_line,
                                         store_masks, test_results)
-from .runs.folder import Run, create_run, event_writer, init_run, load_run, resume_target, run_logger
+from .runs.folder import (Run, RunError, check_name, close_logger, copy_run, create_run, event_writer,
+                                      init_run, load_run, resume_target, run_logger, run_table)
 from .runs.predictor import Predictor
 from .runs.settings import Config, ConfigError
 from .runs.stream import follow_sample, merge_parts, open_writer, rank_share, write_all
@@ -91,7 +92,7 @@ def _train_fold(cfg:Config, data:SteelData, fold:int, folder, device='cpu', resu
                   patience=t.early_stopping_patience, monitor=t.monitor, save_best_only=t.save_best_only,
                   average_best=t.average_best)
     events.close()
-    return _finish_fold(cfg, data.subset(rows.valid), fold, folder, history, device) if rank == 0 else {}
+    return on_rank0(_finish_fold, cfg, data.subset(rows.valid), fold, folder, history, device) or {}
 
 # %% ../nbs/10_experiment.ipynb #4f0f25c1
 def _finish_fold(cfg:Config, valid:SteelData, fold:int, folder, history:pd.DataFrame, device='cpu')->dict:
@@ -100,9 +101,7 @@ def _finish_fold(cfg:Config, valid:SteelData, fold:int, folder, history:pd.DataF
     curves = plot_history(history, cfg.training.monitor, valid.classes, summary['mode'] == 'min')
     save_figure(curves, folder/'figures'/'curves.png')
     if cfg.task == 'segmentation': store_masks(folder/'oof', predictor.stream(valid), valid, fold)
-    else:
-        (folder/'oof').mkdir(exist_ok=True)
-        predict_table(predictor.stream(valid), valid).to_csv(folder/'oof'/'predictions.csv', index=False)
+    else: write_table(folder/'oof'/'predictions.csv', predict_table(predictor.stream(valid), valid))
     result = dict(fold=fold, **summary, last_epoch=history.iloc[-1].to_dict())
     write_json(folder/'results.json', result)
     return result
@@ -117,31 +116,39 @@ def prepare_data(
     check_monitor(cfg, data.classes)
     return split_data(cfg, data)
 
+# %% ../nbs/10_experiment.ipynb #d131fcd7
+def _has_split(path)->bool:
+    "Whether a run has its split.csv; an empty one is what a full disk left to runs of before."
+    return (path/'split.csv').is_file() and (path/'split.csv').stat().st_size > 0
+
 # %% ../nbs/10_experiment.ipynb #03914749
 def start_run(path, cfg:Config, data:SteelData, device='cpu'):
     "Write config, environment, split and problems before training; remove half-written files of a killed process."
-    for left in Path(path).rglob('.*.part'): left.unlink()
+    remove_parts(path)
     init_run(path, cfg.to_dict(), data.classes, cfg.task, data.color, device, cfg.training.seed,
              None if cfg.data.root in (None, 'synthetic') else cfg.data.root, data.white_level)
-    data.images[['image_id', 'part', *{'group'} & {*data.images}]].to_csv(path/'split.csv', index=False)
-    data.problems.to_csv(path/'problems.csv', index=False)
+    if not _has_split(path): write_table(path/'split.csv', data.images[['image_id', 'part', *{'group'} & {*data.images}]])
+    write_table(path/'problems.csv', data.problems)
 
 # %% ../nbs/10_experiment.ipynb #62b60ff8
 _MOVABLE = ('run.root', 'run.name', 'training.device', 'data.num_workers', 'data.root', 'data.fold', 'data.store')
 
 # %% ../nbs/10_experiment.ipynb #feeda9c7
 def _check_same_config(cfg:Config, path):
-    "Raise `ConfigError` unless the run at `path` was started with this config, but for the keys listed above."
-    old = load_config(file=path/'config.yaml')
-    if bad := differing(old, cfg, ignore=_MOVABLE):
+    "Raise `ConfigError` unless the run at `path` was started with this config, but for the keys listed above, or more epochs."
+    old, n = load_config(file=path/'config.yaml'), cfg.training.num_epochs
+    longer = old.training.schedule in ('constant', 'reduce_on_plateau') and n > old.training.num_epochs
+    if bad := differing(old, cfg, ignore=(*_MOVABLE, *['training.num_epochs']*longer)):
+        why = (f' (with training.schedule={old.training.schedule} the rates of all epochs depend on their number; constant and '
+               'reduce_on_plateau can be made longer)' if bad[0] == 'training.num_epochs' else '')
         raise ConfigError(f'{path} was started with {bad[0]}={old.flat()[bad[0]]}, not {cfg.flat()[bad[0]]}: a run is '
-                          'continued as it was begun; start a new one without resume')
+                          f'continued as it was begun; start a new one without resume{why}')
 
 # %% ../nbs/10_experiment.ipynb #9b0d6cdd
 def _check_same_images(data:SteelData, path):
     "Raise `ConfigError` unless the run at `path` was started with these classes, and with these images in these parts."
-    if not (path/'split.csv').is_file(): return
-    old, classes = pd.read_csv(path/'split.csv', dtype=str, keep_default_na=False), Run(path).classes
+    if not _has_split(path): return
+    old, classes = run_table(path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False), Run(path).classes
     if classes != data.classes:
         raise ConfigError(f'{path} was started with the classes {classes}, {data.root} has {data.classes}: give '
                           'data.root= the data of the run')
@@ -160,7 +167,7 @@ def finish_run(path, cfg:Config, data:SteelData, device='cpu', log=LOG)->Run:
     run, done = Run(path), Run(path).finished
     found = (mask_results if cfg.task == 'segmentation' else label_results)(run, cfg, data, done, log)
     per_image = found.pop('per_image')
-    image_table(data, **per_image).to_csv(path/'per_image.csv', index=False)
+    write_table(path/'per_image.csv', image_table(data, **per_image))
     write_json(path/'thresholds.json', found['thresholds'])
     test = fold_rows(data, 0).test
     if len(test):
@@ -180,9 +187,45 @@ def finish_run(path, cfg:Config, data:SteelData, device='cpu', log=LOG)->Run:
     if len(test): log.info(result_line(found['test'], cfg.task, f'{len(test)} test images'))
     return load_run(path)
 
+# %% ../nbs/10_experiment.ipynb #c1b3924a
+def _is_done(folder, epochs:int)->bool:
+    "Whether a fold has come to its end, of so many epochs or by early stopping."
+    if not (folder/'results.json').is_file(): return False
+    found = read_json(folder/'results.json')
+    if not isinstance(found, dict): raise RunError(f'{folder/"results.json"} holds no results')
+    return bool(found.get('stopped')) or found.get('epochs', epochs) >= epochs
+
+# %% ../nbs/10_experiment.ipynb #119e721b
+def _goes_elsewhere(cfg:Config, path)->bool:
+    "Whether a run goes on in a copy. Raises `PermissionError` where it must and no place is given."
+    old = load_config(file=path/'config.yaml').run
+    if (old.root, old.name) != (cfg.run.root, cfg.run.name): return True
+    if not os.access(path, os.W_OK): raise PermissionError(
+        f'resume={path}: this run folder is read-only: give run.root=DIR or run.name=NAME too, and a copy of it goes on there')
+    return False
+
+# %% ../nbs/10_experiment.ipynb #5d88b879
+def _begin(path, elsewhere:bool, cfg:Config, data:SteelData, device, held)->Path:
+    "The locked folder to train in, with its first files: a new one, a copy, or that of the run itself."
+    new = not path
+    if new: path = create_run(run_name(cfg), cfg.run.root, lambda p: start_run(p, cfg, data, device))
+    elif elsewhere: path = copy_run(path, run_name(cfg), cfg.run.root)
+    held.enter_context(locked(path/'.lock', path))
+    if not new: start_run(path, cfg, data, device)
+    return path
+
+# %% ../nbs/10_experiment.ipynb #8cbe63f9
+@contextlib.contextmanager
+def _room(path):
+    "A disk that is full: whoever says so, the message names the place and what to do."
+    try: yield
+    except OSError as e:
+        if e.errno not in (errno.ENOSPC, errno.EDQUOT) or str(path) in str(e): raise
+        raise OSError(e.errno, f'the disk of {path} is full. Free space, then go on with resume=RUN ({e})') from e
+
 # %% ../nbs/10_experiment.ipynb #8d68144c
 def train(
-    config=None, # `Config`, name of a preset, or None for the defaults
+    config=None, # `Config`, name of a preset, or None for the defaults; with `resume` None for the run's own
     *,
     resume=None, # run folder or checkpoint to continue
     verbose:bool=True, # log to the screen as well as to training.log
@@ -191,30 +234,35 @@ def train(
     "Train every fold of a config, choose thresholds out of fold, write the run folder."
     keep_memory()
     path, checkpoint = resume_target(resume) if resume else (None, None)
-    as_begun = path and config is None and not overrides
-    cfg = load_config(file=path/'config.yaml') if as_begun else as_config(config, **overrides)
-    if path: _check_same_config(cfg, path)
+    cfg = as_config(path/'config.yaml' if path and config is None else config, **overrides)
+    check_name(run_name(cfg))
+    if path:
+        check_links(path)
+        _check_same_config(cfg, path)
+    elsewhere = bool(path) and _goes_elsewhere(cfg, path)
     rank, _, device = setup_distributed(cfg.training.device)
-    data = prepare_data(cfg)
-    if path: _check_same_images(data, path)
-    path = Path(from_rank0(str(path or create_run(run_name(cfg), cfg.run.root)) if rank == 0 else None))
-    log = run_logger(path, screen=verbose)
-    log.info(f'{"continuing" if resume else "writing"} {path}: {data_line(data)}')
-    for p in data.problems.head(5).itertuples(): log.warning(f'{p.file}: {p.reason}')
-    for o in ('split', 'duplicates'):
-        if o in data.info: log.info(data.info[o])
-    if said := rule_warning(cfg, data): log.warning(said)
-    if not find_spec('tensorboard'): log.info("no TensorBoard events, history.csv has their numbers: pip install 'severstal_nb[tensorboard]'")
-    if rank == 0: start_run(path, cfg, data, device)
-    for k in folds_to_train(cfg):
-        folder = path/f'fold_{k}'
-        if from_rank0((folder/'results.json').exists()): log.info(f'fold {k}: done before')
-        else:
-            mine = checkpoint and checkpoint.resolve().is_relative_to(folder.resolve())
-            _train_fold(cfg, data, k, folder, device, checkpoint if mine else None, log)
-    run = finish_run(path, cfg, data, device, log) if rank == 0 else None
-    from_rank0(None) # nobody leaves before the results are there
-    return run
+    with contextlib.ExitStack() as held, _room(path or cfg.run.root):
+        data = prepare_data(cfg)
+        if path: _check_same_images(data, path)
+        old, path = path, Path(from_rank0(str(_begin(path, elsewhere, cfg, data, device, held)) if rank == 0 else None))
+        if checkpoint: checkpoint = path/checkpoint.resolve().relative_to(old.resolve())
+        log = run_logger(path, screen=verbose)
+        held.callback(close_logger, log)
+        log.info(f'{"continuing" if resume else "writing"} {path}: {data_line(data)}')
+        for p in data.problems.head(5).itertuples(): log.warning(f'{p.file}: {p.reason}')
+        for o in ('split', 'duplicates'):
+            if o in data.info: log.info(data.info[o])
+        if said := rule_warning(cfg, data): log.warning(said)
+        if not find_spec('tensorboard'): log.info("no TensorBoard events, history.csv has their numbers: pip install 'severstal_nb[tensorboard]'")
+        for k in folds_to_train(cfg):
+            folder = path/f'fold_{k}'
+            mine = checkpoint if checkpoint and checkpoint.is_relative_to(folder) else None
+            if from_rank0(not mine and _is_done(folder, cfg.training.num_epochs)): log.info(f'fold {k}: done before')
+            else:
+                if rank == 0 and (folder/'results.json').exists(): # of fewer epochs, or of later ones
+                    for o in (path, folder): (o/'results.json').unlink(missing_ok=True)
+                _train_fold(cfg, data, k, folder, device, mine, log)
+        return on_rank0(finish_run, path, cfg, data, device, log)
 
 # %% ../nbs/10_experiment.ipynb #7e5ec44b
 def predict(
@@ -236,6 +284,7 @@ def predict(
     log=LOG,
 )->Path:
     "Predict every image with the mean of all models of `runs` and write one CSV, checked after writing."
+    check_target(out)
     keep_memory()  # before the first large tensor, a model's weights for one
     predictor = Predictor(runs, folds, device, tta, gate, thresholds, batch_size, num_workers, sequential, log)
     data = images if isinstance(images, SteelData) else with_unopened(read_images(images, color=predictor.color, white_level=predictor.white_level))

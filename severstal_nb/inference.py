@@ -51,6 +51,11 @@ def _heads(out):
     if out.ndim == 2: return None, out
     raise ValueError(f'a net returned shape {tuple(out.shape)}: expected [B,K,h,w], [B,K] or a pair of both')
 
+# %% ../nbs/08_inference.ipynb #6886f1eb
+def _sound(logits, f):
+    "`f(logits)`, and nan where a logit is infinite: its probability would be 0 or 1, as if the net were sure."
+    return f(logits).add_(logits - logits)
+
 # %% ../nbs/08_inference.ipynb #1f620ceb
 @torch.inference_mode()
 def _forward_probs(model:nn.Module, x:torch.Tensor, tta=(), softmax:bool=False, precision:str='fp32')->tuple:
@@ -63,11 +68,11 @@ def _forward_probs(model:nn.Module, x:torch.Tensor, tta=(), softmax:bool=False, 
         with torch.autocast(x.device.type, dtype) if dtype else nullcontext():
             m, l = _heads(model(x.flip(dims) if dims else x))
         if m is not None:
-            m = m.float().sigmoid()
+            m = _sound(m.float(), torch.sigmoid)
             if dims: m = m.flip(dims)
             masks = m if masks is None else masks.add_(m)
         if l is not None:
-            l = l.float().softmax(-1) if softmax else l.float().sigmoid()
+            l = _sound(l.float(), (lambda o: o.softmax(-1)) if softmax else torch.sigmoid)
             labels = l if labels is None else labels + l
     if len(flips) > 1: masks, labels = (o if o is None else o/len(flips) for o in (masks, labels))
     return masks, labels
@@ -126,7 +131,7 @@ class _Group:
         for g,l in best.items(): self.labels[g] = l*weight if self.labels[g] is None else self.labels[g] + l*weight
         if best: self.told += weight  # of several models, some may have no label head
     def finish(self):
-        "Each image's row, mask bytes and label probabilities, still on the device; the float maps are let go."
+        "Each image's row, mask bytes, label probabilities and whether they are numbers, still on the device; float maps are let go."
         done = []
         for g,(i,shape) in enumerate(zip(self.rows, self.shapes)):
             s, self.masks[g] = self.masks[g], None
@@ -134,7 +139,8 @@ class _Group:
             if m is not None and m.shape[-2:] != shape:
                 m = F.interpolate(m[None], shape, mode='bilinear', align_corners=False)[0]
             l = self.labels[g]
-            done.append((i, None if m is None else _quantise(m), l if l is None or self.told > 1 - 1e-9 else l/self.told))
+            ok = [o.isfinite().all() for o in (m, l) if o is not None]
+            done.append((i, None if m is None else _quantise(m), l if l is None or self.told > 1 - 1e-9 else l/self.told, ok))
         return done
 
 # %% ../nbs/08_inference.ipynb #bd802187
@@ -209,10 +215,10 @@ def predict_stream(
             ends = [*range(at, min(at+turn, len(data)), batch_size), min(at+turn, len(data))]
             groups = [_take(images, b-a, data, problems) for a,b in zip(ends, ends[1:])]
             done = _run_groups(parts, groups, batch_size, device, channels_last, sequential, kw)
-            yield from _to_host(held, start)
+            yield from _to_host(held, start, data, models + gate)
             held = done
-            if device.type == 'cpu': held = yield from _to_host(held, start)
-    yield from _to_host(held, start)
+            if device.type == 'cpu': held = yield from _to_host(held, start, data, models + gate)
+    yield from _to_host(held, start, data, models + gate)
 
 # %% ../nbs/08_inference.ipynb #9458ac16
 def _run_groups(parts, groups, batch_size, device, channels_last, unload, kw):
@@ -223,12 +229,17 @@ def _run_groups(parts, groups, batch_size, device, channels_last, unload, kw):
         _run_models(models, weights, mine, device, channels_last, unload, kw)
         out.append([o for g in mine for o in g.finish()])
     main, gates = out
-    return [(i,m,g[2]) for (i,m,_),g in zip(main, gates)] if gates else main
+    return [(i,m,g[2],ok + g[3]) for (i,m,_,ok),g in zip(main, gates)] if gates else main
 
 # %% ../nbs/08_inference.ipynb #0f18ce2c
-def _to_host(done, start):
+def _to_host(done, start, data, models):
     "Predictions as NumPy. On a GPU this runs one group late, so that the card works while the host fetches."
-    for i,m,l in done:
+    for i,m,l,ok in done:
+        if not all(ok):
+            name = data.images.image_id.iloc[i] if hasattr(data, 'images') else getattr(data, 'names', {}).get(i, f'image {i}')
+            files = ', '.join(str(o if isinstance(o, (str, Path)) else getattr(o, 'file', type(o).__name__)) for o in models)
+            raise ValueError(f'{name}: the net gives nan or infinite values, which are no probabilities ({files}). If it was trained '
+                             'in half precision, predict in fp32; otherwise train it anew')
         if i >= start: yield Prediction(i, None if m is None else m.cpu().numpy(), None if l is None else l.cpu().numpy())
     return []
 
@@ -255,7 +266,9 @@ class ImageList:
         images, # paths, PIL images, or arrays `[h,w]` or `[h,w,3]`
         color:str='grey', # how files are decoded: 'grey' or 'rgb'
         white_level:float|None=None, # of pixels of more than 8 bits: the value shown as 255
-    ): self.images_, self.color, self.white_level = list(images), color, white_level
+    ):
+        self.images_, self.color, self.white_level = list(images), color, white_level
+        self.names = {i: str(o) for i,o in enumerate(self.images_) if isinstance(o, (str, Path))}
     def __len__(self): return len(self.images_)
     def image(self, i)->np.ndarray:
         "uint8 `[h,w]` or `[h,w,3]`; raises `ValueError` on another kind of array."

@@ -10,7 +10,7 @@ __all__ = ['sync_file', 'check_target', 'atomic_path', 'check_links', 'replace_f
            'kept_path', 'check_digest', 'seal_digests', 'markdown_table']
 
 # %% ../../nbs/core/00a_files.ipynb #3464bf15
-import contextlib, errno, hashlib, json, math, os, re, shutil, socket
+import contextlib, hashlib, json, math, os, re, shutil, socket
 import numpy as np, yaml
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,10 +35,10 @@ def check_target(
         system = at.parts[1:2] in (('dev',), ('proc',), ('sys',)) and at.parts[1:3] != ('dev', 'shm')
         if system or not at.is_symlink(): break
         at = Path(os.path.normpath(at.parent/os.readlink(at)))
-    if at.is_symlink() and not system: raise OSError(errno.ELOOP, f'{path} is a link that leads round in a circle')
+    if at.is_symlink() and not system: raise OSError(f'{path} is a link that leads round in a circle')
     if at.is_dir(): raise IsADirectoryError(f'{path} is a folder: give the name of a file in it')
     if system or at.exists() and not at.is_file():
-        raise OSError(errno.EINVAL, f'{path} is a device or a pipe: give the name of an ordinary file')
+        raise OSError(f'{path} is a device or a pipe: give the name of an ordinary file')
     return Path(path)
 
 # %% ../../nbs/core/00a_files.ipynb #a17abec1
@@ -61,8 +61,8 @@ def atomic_path(
         sync_file(path.parent)
     except OSError as e:
         kept = 'the earlier file is untouched' if path.exists() else 'nothing was left behind'
-        raise OSError(e.errno, f'could not write {path}: {e.strerror or e}; {kept}. Free space or choose a writable '
-                               'folder, then start again') from e
+        why = f'could not write {path}: {e.strerror or e}; {kept}. Free space or choose a writable folder, then start again'
+        raise OSError(*[e.errno]*(e.errno is not None), why) from e
     finally: part.unlink(missing_ok=True) if path.parent.is_dir() else None
 
 # %% ../../nbs/core/00a_files.ipynb #7551f39c
@@ -74,8 +74,8 @@ def check_links(
     for where,folders,files in os.walk(home):
         for p in (os.path.join(where, o) for o in (*folders, *files)):
             if os.path.islink(p) and not Path(os.path.realpath(p)).is_relative_to(home):
-                raise OSError(errno.EPERM, f'{p} is a link to {os.path.realpath(p)}, outside of {folder}: nothing is written '
-                                           'through such a link; put a real file or folder in its place, or remove it')
+                raise OSError(f'{p} is a link to {os.path.realpath(p)}, outside of {folder}: nothing is written '
+                              'through such a link; put a real file or folder in its place, or remove it')
 
 # %% ../../nbs/core/00a_files.ipynb #98afecc3
 def replace_folder(
@@ -135,7 +135,7 @@ def _open_lock(path, what)->int:
         except BlockingIOError:
             who = printable(os.read(fd, 200).decode(errors='replace')) or 'another process'
             os.close(fd)
-            raise BlockingIOError(errno.EAGAIN, f'{what} is being written by {who}: wait until it has ended') from None
+            raise BlockingIOError(f'{what} is being written by {who}: wait until it has ended') from None
         except FileNotFoundError: pass
         os.close(fd)
 

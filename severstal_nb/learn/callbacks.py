@@ -252,11 +252,21 @@ class Measure(Step):
         self.row |= dict(lr=lr, seconds=time.time()-self.start, memory_mb=_peak_memory())
         self.row = from_rank0(self.row)
 
+# %% ../../nbs/learn/06d_callbacks.ipynb #a9e597e3
+def _batch_names(dl, batch:int)->str:
+    "The images of a batch, where the loader knows their names."
+    try:
+        items, ds = [k[1] for k in list(dl.keys)[batch]], dl.ds
+        rows = items if ds.boxes is None else [int(ds.boxes[j][0]) for j in items]
+        names = list(dict.fromkeys(ds.data.images.image_id.iloc[r] for r in rows))
+    except (AttributeError, IndexError, TypeError): return ''
+    return f' ({", ".join(names[:4])}{", …"*(len(names) > 4)})'
+
 # %% ../../nbs/learn/06d_callbacks.ipynb #4a4a5948
 def _not_finite(learn, loss, batch):
     "What to do about a loss that is not a number."
     part = 'training' if learn.training else 'validation'
-    return (f'the loss is {loss} in epoch {learn.epoch}, {part} batch {batch}. Lower the learning rate, clip, '
+    return (f'the loss is {loss} in epoch {learn.epoch}, {part} batch {batch}{_batch_names(learn.dl, batch)}. Lower the learning rate, clip, '
             'or use fp32 or bf16 instead of fp16. History and checkpoints of the epochs before are kept')
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #755447a4

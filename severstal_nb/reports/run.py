@@ -26,7 +26,7 @@ from .figures import plot_cases, plot_confusion, plot_history, plot_label_cases,
 from ..runs.build import open_data
 from ..runs.config import load_config
 from ..runs.evaluate import oof_mask
-from ..runs.folder import HEADLINES, Run
+from ..runs.folder import HEADLINES, Run, run_table
 from ..runs.predictor import Predictor
 from ..runs.settings import KEYS, flatten
 

@@ -13,7 +13,7 @@ import dataclasses, logging
 import cv2, numpy as np, pandas as pd, torch
 from dataclasses import dataclass
 from pathlib import Path
-from ..core.distributed import from_rank0, rank_world
+from ..core.distributed import on_rank0, rank_world
 from ..core.images import Problems, damaged, decoder_words
 from ..crops import data_boxes
 from ..data import SteelData
@@ -26,12 +26,14 @@ from ..metrics.meters import AccuracyMeter, PresenceMeter, SegmentationMeter, Si
 from ..models import create_model, freeze_encoder, start_bias
 from ..readers import read_data
 from .config import _loss_takes, model_name
+from .folder import clean_record
 from .settings import Config, ConfigError, show, unknown
 from ..splits import make_folds, make_holdout, straddling
 from ..synthetic import synthetic_data
 
 # %% ../../nbs/runs/10d_build.ipynb #e086998f
 LOG = logging.getLogger('severstal_nb')
+LOG.addFilter(clean_record)
 
 # %% ../../nbs/runs/10d_build.ipynb #6d2f58ec
 def _split_seed(cfg:Config)->int:
@@ -246,11 +248,8 @@ def _balance_weights(labels:np.ndarray, rows=None)->np.ndarray:
 # %% ../../nbs/runs/10d_build.ipynb #dd45559c
 def rank0_first(f, *args):
     "`f(*args)` on every process, on the first one before the others."
-    rank, _ = rank_world()
-    if rank: from_rank0(None)
-    made = f(*args)
-    if not rank: from_rank0(None)
-    return made
+    made = on_rank0(f, *args)
+    return f(*args) if rank_world()[0] else made
 
 # %% ../../nbs/runs/10d_build.ipynb #02dc4e3a
 def _stored(cfg, data):

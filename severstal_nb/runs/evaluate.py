@@ -11,6 +11,8 @@ __all__ = ['store_masks', 'predict_table', 'oof_masks', 'search_space', 'halves'
 # %% ../../nbs/runs/10f_evaluate.ipynb #d5fd3085
 import numpy as np, pandas as pd
 from dataclasses import replace
+from pathlib import Path
+from ..core.files import replace_folder, write_table
 from ..core.names import plain_cell
 from ..data import SteelData
 from ..decide.postprocess import Thresholds, postprocess
@@ -19,7 +21,7 @@ from ..ensembling import OOFStore
 from ..metrics.labels import presence_ci, presence_metrics, single_label_metrics, tune_label_thresholds
 from ..metrics.masks import bootstrap_ci, counts_dice, pair_counts, pixel_cut, seg_metrics
 from .build import LOG, fold_rows
-from .folder import HEADLINES, Run
+from .folder import HEADLINES, Run, run_table
 from .predictor import Predictor, _asked_rules, _fixed_thresholds
 from .settings import Config
 from ..splits import make_folds
@@ -32,9 +34,10 @@ def store_masks(
     fold:int,
 )->OOFStore:
     "A new store of the mask probabilities of every image."
-    store = OOFStore.create(path, data)
+    part = Path(path).with_name(f'.{Path(path).name}.part')
+    store = OOFStore.create(part, data)
     for p in predictions: store.write(p.i, p.masks, fold, p.labels)
-    return store
+    return OOFStore(replace_folder(part, path))
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #15d6a3a5
 def predict_table(
@@ -136,7 +139,7 @@ def mask_results(
     if found: found.thresholds, found.folds = replace(found.thresholds, **rules), {k: replace(t, **rules) for k,t in found.folds.items()}
     items = ((i, p) if labels is None else (i, p, labels[i]) for i, p in oof_masks(run, data, folds))
     rows, pixels = _count_masks(items, data, fixed or (lambda i: found.folds[fold_of[i]]))
-    if found: log.info(found.table().round(4).to_string())
+    for line in found.table().round(4).to_string().splitlines() if found else (): log.info(line)
     return dict(metrics=_mask_metrics(pixels, data.classes, _groups(data, rows)), search=found.table().to_dict('index') if found else {},
                 thresholds=(fixed or found.thresholds).to_dict(), tuned=(found.thresholds if found else fixed).to_dict(),
                 per_image=dict(rows=rows, counts=pixels))
@@ -155,6 +158,16 @@ def _label_metrics(probs:np.ndarray, targ:np.ndarray, classes:list, single:bool=
         ci |= presence_ci(probs, targ, classes, ['auroc_macro'], n=300, groups=groups)
     return out | {f'{k}_{end}': v for k, o in ci.items() for end, v in zip(('low', 'high'), o)}
 
+# %% ../../nbs/runs/10f_evaluate.ipynb #c1f7a78b
+def _oof_table(run:Run, data:SteelData, k:int)->pd.DataFrame:
+    "The predictions table of a fold. Raises `ValueError` when it is not of the fold's images, or holds what is no number."
+    path, names = run.fold_path(k)/'oof'/'predictions.csv', data.images.image_id.iloc[fold_rows(data, k).valid].tolist()
+    table = run_table(path, [f'{o}_{c}' for o in ('prob', 'true') for c in data.classes], dtype={'file': str}, keep_default_na=False)
+    probs = table.drop(columns='file', errors='ignore').apply(pd.to_numeric, errors='coerce')
+    if len(table) != len(names) or 'file' in table and table.file.tolist() != names: raise ValueError(f'{path} is not about the images of fold {k}')
+    if len(bad := np.flatnonzero(~np.isfinite(probs).all(axis=1))): raise ValueError(f'{path}: {names[bad[0]]} has no probabilities')
+    return table.assign(**probs)
+
 # %% ../../nbs/runs/10f_evaluate.ipynb #9d747b1c
 def label_results(
     run:Run,
@@ -164,7 +177,7 @@ def label_results(
     log=LOG,
 )->dict: # metrics, thresholds, tuned, per_image
     "Thresholds and scores from the out-of-fold label probabilities of the folds trained."
-    tables = [pd.read_csv(run.fold_path(k)/'oof'/'predictions.csv') for k in folds]
+    tables = [_oof_table(run, data, k) for k in folds]
     rows = np.concatenate([fold_rows(data, k).valid for k in folds])
     groups = _groups(data, rows)
     probs, targ = _probs_targ(pd.concat(tables), data.classes)
@@ -190,7 +203,7 @@ def test_results(
         rows, counts = _count_masks(stream, data, rules)
         return dict(metrics=_mask_metrics(counts, data.classes, _groups(data, rows)), per_image=dict(rows=rows, counts=counts))
     table = predict_table(stream, data)
-    table.assign(file=table.file.map(plain_cell)).to_csv(predictor.runs[0].path/'test_predictions.csv', index=False)
+    write_table(predictor.runs[0].path/'test_predictions.csv', table.assign(file=table.file.map(plain_cell)))
     probs, targ = _probs_targ(table, data.classes)
     return dict(metrics=_label_metrics(probs, targ, data.classes, single, rules.label, _groups(data, slice(None))),
                 per_image=dict(rows=np.arange(len(data)), probs=probs, targ=targ, threshold=.5 if single else rules.label))

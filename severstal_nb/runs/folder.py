@@ -6,7 +6,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/runs/folder.html.md"""
 
 # %% auto #0
 __all__ = ['HEADLINES', 'check_name', 'create_run', 'environment_info', 'clean_record', 'run_logger', 'close_logger',
-           'event_writer', 'init_run', 'RunError', 'Run', 'load_run', 'read_table', 'resume_target', 'copy_run']
+           'event_writer', 'init_run', 'RunError', 'Run', 'load_run', 'run_table', 'resume_target', 'copy_run']
 
 # %% ../../nbs/runs/10c_folder.ipynb #63fd1c5a
 import importlib.metadata, logging, os, platform, re, shutil, subprocess, sys, time
@@ -235,7 +235,7 @@ class Run:
 def _nearby(path):
     "A hint when a run lies just above or below."
     if (path.parent/'run.json').is_file(): return f'; did you mean {path.parent}?'
-    below = sorted(p.parent.name for p in path.glob('*/run.json'))[:3] if path.is_dir() else []
+    below = sorted(p.parent.name for p in path.glob('[!.]*/run.json'))[:3] if path.is_dir() else []
     return f'; it holds the runs {", ".join(below)}' if below else ''
 
 # %% ../../nbs/runs/10c_folder.ipynb #699a58b7
@@ -277,7 +277,7 @@ HEADLINES = dict(segmentation=('dice', 'dice_nothing', 'dice_defect', 'false_ala
                  singlelabel=('accuracy', 'sensitivity', 'specificity', 'auc_macro'))
 
 # %% ../../nbs/runs/10c_folder.ipynb #c6d38ab5
-def read_table(
+def run_table(
     path, # CSV
     columns=(), # that it must have
     **kw, # of `pandas.read_csv`
@@ -296,7 +296,7 @@ def history(self:Run, k:int=0)->pd.DataFrame:
     path = self.fold_path(k)/'history.csv'
     if not path.is_file():
         raise RunError(f'{path} is missing: fold {k} has not finished an epoch; folds here: {self.folds}')
-    t = read_table(path, ['epoch'])
+    t = run_table(path, ['epoch'])
     if bad := [c for c in t if not pd.api.types.is_numeric_dtype(t[c])]: raise RunError(f'{path}: {bad[0]} holds words where numbers stand')
     return t
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from fastcore.basics import patch
 from ..core.distributed import setup_distributed
+from ..core.files import check_digest
 from ..decide.postprocess import Thresholds, postprocess
 from ..inference import ImageList, Prediction, predict_stream
 from ..models import load_model, read_info
@@ -54,7 +55,7 @@ def _model_files(run:Run, folds=None, log=LOG)->list[Path]:
     if not files: raise RunError(f'{run.path} has no fold yet: nothing was trained')
     for f in files:
         if not f.is_file(): raise RunError(f'{f} is missing; folds of the run that are finished: {run.finished}')
-        if (found := list(read_info(f)['classes'])) != run.classes:
+        if (found := read_info(check_digest(f)).get('classes')) != run.classes:
             raise RunError(f'{f} was trained for the classes {found}, its run.json says {run.classes}')
     return files
 
@@ -100,6 +101,13 @@ def _options(cfg:Config, device=None, log=LOG)->dict:
                         batch_size=p.batch_size or d.valid_batch_size or d.batch_size,
                         precision='fp32' if no_half else t.precision, channels_last=t.channels_last)
 
+# %% ../../nbs/runs/10e_predictor.ipynb #d53dfbe9
+def _open_net(file):
+    "The net of a model file, which it remembers for messages."
+    net = load_model(file)
+    net.file = file
+    return net
+
 # %% ../../nbs/runs/10e_predictor.ipynb #40bce264
 class Predictor:
     "The mean of the nets of one or several runs, with their own size, boxes, flips, precision and thresholds."
@@ -139,7 +147,7 @@ class Predictor:
     @cached_property
     def nets(self)->list:
         "The nets; when sequential their files, of which one at a time is opened."
-        return self.files if self.options['sequential'] else [load_model(f) for f in self.files]
+        return self.files if self.options['sequential'] else [_open_net(f) for f in self.files]
     @cached_property
     def thresholds(self)->Thresholds:
         "Those given, or the mean of the runs'; label thresholds are the gate's, where there is one."

@@ -8,12 +8,13 @@ Docs: https://severstal-nb.github.io/severstal_nb/runs/stream.html.md"""
 __all__ = ['follow_sample', 'fingerprint', 'open_writer', 'write_all', 'rank_share', 'merge_parts']
 
 # %% ../../nbs/runs/10g_stream.ipynb #8283e17e
-import hashlib
+import csv, hashlib
+from functools import partial
 from pathlib import Path
 
 # %% ../../nbs/runs/10g_stream.ipynb #adc2eb15
 from ..core.distributed import from_rank0, gather_objects, rank_world
-from ..core.files import atomic_path
+from ..core.files import atomic_path, file_digest
 from ..core.images import Problems
 from ..data import SteelData
 from ..decide.submission import PredictionsWriter, SubmissionWriter, read_submission, validate_submission
@@ -37,12 +38,12 @@ def follow_sample(
 # %% ../../nbs/runs/10g_stream.ipynb #0591d80d
 def fingerprint(path)->str: # 16 hex digits
     "Hash of a model file's bytes, the same wherever it lies."
-    return hashlib.blake2b(Path(path).read_bytes(), digest_size=8).hexdigest()
+    return file_digest(path)[:16]
 
 # %% ../../nbs/runs/10g_stream.ipynb #0e07ce55
 def _name_fingerprint(data:SteelData)->str: # 16 hex digits
     "Hash of the image names, in their order."
-    return hashlib.blake2b('\n'.join(data.images.image_id).encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b('\n'.join(data.images.image_id).encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()
 
 # %% ../../nbs/runs/10g_stream.ipynb #02edffe6
 def open_writer(
@@ -72,12 +73,12 @@ def _write_one(writer, image_id:str, p, predictor:Predictor):
 
 # %% ../../nbs/runs/10g_stream.ipynb #1bced5ed
 def _check_written(path, data:SteelData, predictor:Predictor)->Path:
-    "Read the finished CSV back; raises `ValueError` when anything in it is wrong."
+    "Read the whole CSV back; raises `ValueError` when anything in it is wrong."
     if predictor.task == 'segmentation':
         bad = validate_submission(path, data, n_classes=len(predictor.classes))
         if len(bad): raise ValueError(f'{path} is not valid: {len(bad)} problems, first: {bad.iloc[0].to_dict()}')
     else:
-        with open(path, encoding='utf-8') as f: n = sum(1 for _ in f) - 1
+        with open(path, encoding='utf-8', newline='') as f: n = sum(1 for _ in csv.reader(f)) - 1
         if n != len(data): raise ValueError(f'{path} has {n} rows for {len(data)} images')
     return path
 
@@ -97,6 +98,7 @@ def write_all(
 )->Path: # the finished file
     "Stream predictions into `writer`; an image that cannot be read gets an empty row and a warning."
     ids, problems = data.images.image_id.tolist(), Problems()
+    writer.check = partial(_check_written, data=data, predictor=predictor)
     with writer, _progress_bar(len(data), progress) as bar:
         at = len(writer.done)
         bar.update(at)
@@ -109,7 +111,7 @@ def write_all(
     what = 'written as without defect' if predictor.task == 'segmentation' else 'its fields are empty'
     known = dict(zip(data.problems.file, data.problems.reason))  # why it could not be opened
     for p in problems.table().itertuples(): log.warning(f'{p.file}: {known.get(p.file, p.reason)}; {what}')
-    return _check_written(writer.path, data, predictor)
+    return writer.path
 
 # %% ../../nbs/runs/10g_stream.ipynb #4efbd663
 def rank_share(
@@ -136,8 +138,9 @@ def merge_parts(
     "On the first process: one CSV of everybody's rows, in order; no common disk is needed."
     texts = gather_objects(Path(part).read_bytes())
     if rank_world()[0] == 0:
-        with atomic_path(out) as p: p.write_bytes(_join_csvs(texts))
-        _check_written(out, data, predictor)
+        with atomic_path(out) as p:
+            p.write_bytes(_join_csvs(texts))
+            _check_written(p, data, predictor)
     from_rank0(None)
     Path(part).unlink()
     return Path(out)

@@ -253,6 +253,8 @@ def _training_rules(cfg):
            f'training.num_epochs={t.num_epochs}')
     yield (not re.fullmatch(r'auto|cpu|mps|cuda(:\d+)?', t.device), f'training.device={t.device}: expected auto, cpu, '
            'cuda, cuda:N or mps')
+    yield (cfg.run.name and (cfg.run.name[0] == '.' or not re.fullmatch(r'[\w.+-]+', cfg.run.name)), f'run.name={cfg.run.name}: use '
+           'letters, digits, and . _ + - (it becomes the name of a folder)')
     yield t.precision == 'fp16' and t.device == 'cpu', 'training.precision=fp16 needs a GPU; bf16 works on a CPU'
 
 # %% ../../nbs/runs/10b_config.ipynb #cf60738a

@@ -113,6 +113,8 @@ def split_data(
         raise ConfigError(f'data.split_strategy=given: {d.root} came without a split (train/ and test/ folders)')
     if d.split_strategy == 'none': return data.assign(part='all')
     groups, own = _groups(cfg, data), np.ones(len(data), bool) if given is None else given != 'test'
+    if d.split_strategy != 'given' and data.labels[~own].any() and not data.labels[own].any():
+        own[:], data.info['split'] = True, 'all defects are in the test part that came with the data: images are split anew'
     if not own.all(): data.info['split'] = f'{(~own).sum()} test images came with the data: they are not learnt from, and scored at the end'
     if not own.any(): raise ConfigError(f'{d.root} has test images only: nothing to learn from')
     kw = dict(groups=None if groups is None else groups[own], seed=_split_seed(cfg))

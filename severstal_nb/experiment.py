@@ -29,7 +29,7 @@ from .runs.build import (LOG, build_loaders, build_loss, build_meter, build_mode
                                      check_monitor, data_line, fold_rows, folds_to_train, open_data, rank0_first,
                                      rule_warning, split_data)
 from .runs.config import (as_config, differing, fit_to_data, hyper_parameters, load_config, model_name,
-                                     run_name)
+                                      run_name)
 from .runs.evaluate import (image_table, label_results, mask_results, predict_table, result_line,
                                         store_masks, test_results)
 from .runs.folder import (Run, RunError, check_name, close_logger, copy_run, create_run, event_writer,
@@ -173,7 +173,7 @@ def finish_run(path, cfg:Config, data:SteelData, device='cpu', log=LOG)->Run:
     if len(test):
         seen = test_results(Predictor(run, done, device), data.subset(test))
         found['test'], seen = seen['metrics'], seen['per_image'] | dict(rows=test[seen['per_image']['rows']])
-        image_table(data, **seen).to_csv(path/'test_per_image.csv', index=False)
+        write_table(path/'test_per_image.csv', image_table(data, **seen))
     folds = {k: read_json(path/f'fold_{k}'/'results.json') for k in done}
     write_json(path/'results.json', dict(format=1, task=cfg.task, classes=data.classes, n_images=len(data), **found,
                                          folds=folds, config=cfg.to_dict(), hyper_parameters=hyper_parameters(cfg)))
@@ -250,7 +250,7 @@ def train(
         held.callback(close_logger, log)
         log.info(f'{"continuing" if resume else "writing"} {path}: {data_line(data)}')
         for p in data.problems.head(5).itertuples(): log.warning(f'{p.file}: {p.reason}')
-        for o in ('split', 'duplicates'):
+        for o in ('layout', 'split', 'duplicates', 'sizes'):
             if o in data.info: log.info(data.info[o])
         if said := rule_warning(cfg, data): log.warning(said)
         if not find_spec('tensorboard'): log.info("no TensorBoard events, history.csv has their numbers: pip install 'severstal_nb[tensorboard]'")

@@ -17,7 +17,7 @@ from ..core.files import atomic_path, markdown_table
 from ..core.names import plain_cell
 from ..core.plots import class_colors, new_figure, plain_label, plot_style, save_figure
 from ..metrics.masks import counts_dice, paired_bootstrap
-from ..runs.folder import HEADLINES, Run, RunError, load_run
+from ..runs.folder import HEADLINES, Run, RunError, load_run, run_table
 from ..runs.settings import flatten
 
 # %% ../../nbs/reports/10i_compare.ipynb #9b3aa41d
@@ -28,12 +28,12 @@ def per_image(
     "The run's per_image.csv or test_per_image.csv by image, with its `group` where split.csv has one; None without a file. Raises `RunError` on columns that are not there."
     path = run.path/('per_image.csv' if part == 'valid' else f'{part}_per_image.csv')
     if not path.is_file(): return None
-    table = pd.read_csv(path, converters={'image_id': str})
+    table = run_table(path, ['image_id'], converters={'image_id': str})
     kinds = ('hit', 'predicted', 'true') if run.task == 'segmentation' else ('prob', 'called', 'true')
     missing = [o for k in kinds for c in run.classes if (o := f'{k}_{c}') not in table] + ['image_id'] * ('image_id' not in table)
     if missing: raise RunError(f'{path} has no column {missing[0]}: it was not written for the classes {run.classes}')
     table, split = table.set_index('image_id'), run.path/'split.csv'
-    known = pd.read_csv(split, converters={'image_id': str}).set_index('image_id') if split.is_file() else ()
+    known = run_table(split, ['image_id'], converters={'image_id': str}).set_index('image_id') if split.is_file() else ()
     return table.assign(group=known['group'].reindex(table.index).to_numpy()) if 'group' in known else table
 
 # %% ../../nbs/reports/10i_compare.ipynb #3c328494

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 # %% ../../nbs/reports/10j_run.ipynb #7bd62169
+from ..core.files import write_table
 from ..core.names import apart
 from ..core.plots import new_figure, plot_style, save_figure
 from ..data import SteelData
@@ -54,7 +55,7 @@ def _places(run, typed, root)->list:
 # %% ../../nbs/reports/10j_run.ipynb #a22819cf
 def _split_parts(run)->pd.Series:
     "Part of the split by name of the image."
-    return pd.read_csv(run.path/'split.csv', dtype=str, keep_default_na=False).set_index('image_id')['part']
+    return run_table(run.path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False).set_index('image_id')['part']
 
 # %% ../../nbs/reports/10j_run.ipynb #1e5e60ce
 def _find_data(run, root=None)->tuple: # data or None, where it was found, why not
@@ -262,7 +263,7 @@ def draw_masks(
     "`worst.png`, `best.png`, `false_alarms.png` if there are any; `recall_by_size.csv` in the run's folder."
     for kind, picks in pick_cases(counts).items():
         if picks: save_figure(plot_cases(data, rows[picks].tolist(), _mask_of(run, data)), Path(folder)/f'{prefix}{kind}.png')
-    recall_by_size(counts).to_csv(run.path/f'{prefix}recall_by_size.csv', index=False)
+    write_table(run.path/f'{prefix}recall_by_size.csv', recall_by_size(counts))
 
 # %% ../../nbs/reports/10j_run.ipynb #cff846c2
 def draw_labels(

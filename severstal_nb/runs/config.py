@@ -219,6 +219,10 @@ def _model_rules(cfg):
            f'{m.name}: add model.name=unet or model.encoder=null')
     yield (cfg.task == 'multilabel' and cfg.loss.type == 'cross_entropy', 'loss.type=cross_entropy is for one label an image: '
            'use task=singlelabel, or another loss')
+    p, usual = cfg.predict, Config().predict
+    for k in ('gate', 'top', 'top_area', 'holes', 'area_scale'):
+        yield not seg and getattr(p, k) != getattr(usual, k), f'predict.{k} is a rule for masks, and model.name={m.name} makes labels'
+    yield (p.top == 0.) != (p.top_area == 0), 'predict.top and predict.top_area are one rule: give both'
     yield m.cbam_stages and seg, 'model.cbam_stages: CBAM is put into classifiers; set it to null'
     yield m.two_head and not seg, f'model.two_head: only segmentation nets have two heads, model.name is {m.name}'
     yield (cfg.loss.type and m.two_head != (cfg.loss.type == 'joint'), f'loss.type={cfg.loss.type} with '
@@ -253,6 +257,8 @@ def _training_rules(cfg):
            f'training.num_epochs={t.num_epochs}')
     yield (not re.fullmatch(r'auto|cpu|mps|cuda(:\d+)?', t.device), f'training.device={t.device}: expected auto, cpu, '
            'cuda, cuda:N or mps')
+    yield (cfg.run.name and (cfg.run.name[0] == '.' or not re.fullmatch(r'[\w.+-]+', cfg.run.name)), f'run.name={cfg.run.name}: use '
+           'letters, digits, and . _ + - (it becomes the name of a folder)')
     yield t.precision == 'fp16' and t.device == 'cpu', 'training.precision=fp16 needs a GPU; bf16 works on a CPU'
 
 # %% ../../nbs/runs/10b_config.ipynb #cf60738a

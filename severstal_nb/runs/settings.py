@@ -61,8 +61,8 @@ class _DataConfig:
     masks: str|None = key(None, 'readers masks and pairs: folder or zip of masks', path=True)
     csv: str|None = key(None, 'reader kaggle: the CSV when it is not called train.csv', path=True)
     suffix: str|None = key(None, 'reader pairs: what a mask’s name has after its image’s, such as _mask or _GT', path=True)
-    classes: list[str]|None = key(None, 'class names in order; auto: as many as the data has; null: the reader’s usual '
-                                        'ones, of a Kaggle CSV the competition’s four')
+    classes: list[str]|None = key(None, 'class names in order; null: as the data has them, of a Kaggle CSV at least the '
+                                        'competition’s four; auto: as many as the CSV has')
     leave_out: list[str] = key([], 'classes that are not read: their defects count as clean surface')
     ignore: str|None = key(None, 'mask pixels of an ignore value (255): read as background, or their images dropped; '
                                  'null: refused', choices=('background', 'drop_image'))

@@ -299,16 +299,16 @@ def _peak_memory()->float: # MB
 class Bar(Step):
     "A bar for each pass over the data, on standard error; it is gone before a line about the epoch is written."
     order = 50
-    def __init__(self, label:str=''): self.label, self.bar = label, None
+    def __init__(self, label:str=''): self.label, self._shown = label, None
     def _open(self, what):
         self.close()
-        self.bar = tqdm(total=len(self.learn.dl), desc=f'{self.label}epoch {self.learn.epoch} {what}', leave=False, unit='batch')
+        self._shown = tqdm(total=len(self.learn.dl), desc=f'{self.label}epoch {self.learn.epoch} {what}', leave=False, unit='batch')
     def before_train(self): self._open('train')
     def before_validate(self): self._open('valid')
-    def after_batch(self): self.bar.update()
+    def after_batch(self): self._shown.update()
     def after_train(self): self.close()
     def after_validate(self): self.close()
     def close(self):
         "Take the bar away, however the pass ended."
-        if self.bar is not None: self.bar.close()
-        self.bar = None
+        if self._shown is not None: self._shown.close()
+        self._shown = None

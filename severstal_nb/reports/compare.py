@@ -168,6 +168,7 @@ def compare(
     runs, damaged = _open_runs(runs)
     if not runs: raise ValueError('nothing to compare: ' + (damaged[0]['state'] if damaged else 'give one run folder or more'))
     table = pd.DataFrame([run_row(r) | (_paired(r, runs[0]) if i else {}) for i, r in enumerate(runs)] + damaged)
+    for k in {'folds', 'epochs', 'images', 'test_images', 'paired'} & set(table): table[k] = table[k].astype('Int64') # no 3.0
     for k, v in _changed_keys(runs).items(): table[k] = [json.dumps(x) if isinstance(x, list) else x for x in v] + [None]*len(damaged)
     if out is not None:
         _write_table(table, out)

@@ -48,6 +48,7 @@ _WORDS = dict( # what a section says of each task
 
 # %% ../../nbs/reports/10k_page.ipynb #c7f45012
 _UNSEEN = 'Scores below are out of fold: every image was predicted by a model that had not seen it.'
+_HELD = 'Scores below are of the validation images: no net has learnt from them, but they chose the epoch that was kept.'
 _SEEN = '**Scores below are of the images that were learnt from** (`data.split_strategy=none`): they say how well the net fits, not how good it is.'
 
 # %% ../../nbs/reports/10k_page.ipynb #201a0cfc
@@ -89,7 +90,7 @@ def _opening(run, here):
 # %% ../../nbs/reports/10k_page.ipynb #fe7e7560
 def _report_cells(run:Run, here, place=None, data=None)->list:
     "The cells of a report: `place` is where the images are, `data` the images."
-    seen = _SEEN if (run.config.get('data') or {}).get('split_strategy') == 'none' else _UNSEEN
+    seen = dict(none=_SEEN, kfold=_UNSEEN).get((run.config.get('data') or {}).get('split_strategy'), _HELD)
     root = '' if place is None else f', {_seen_from(place, here)!r}'
     cells = _opening(run, here)
     for title, text, sources in _sections(run, data).values():

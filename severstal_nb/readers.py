@@ -203,7 +203,7 @@ def read_folders(
     return SteelData(table, classes, labels=hot, task='singlelabel', problems=problems.table(), color=color, root=root,
                      info=dict(reader='folders'))
 
-# %% ../nbs/01a_readers.ipynb #d1971d81
+# %% ../nbs/01a_readers.ipynb #9f8b227e
 def _tree(place):
     "{name: path} of all files below; a zip beside them counts as the folder of its name, without what is there unpacked."
     found = {n:place.join(n) for n in place.below()}
@@ -218,7 +218,7 @@ def _tree(place):
     return dict(sorted(found.items()))
 def _images(tree): return {n:p for n,p in tree.items() if n.lower().endswith(EXTENSIONS)}
 
-# %% ../nbs/01a_readers.ipynb #447ce1ad
+# %% ../nbs/01a_readers.ipynb #383b3513
 def _read_masked(reader, root, where, images, masks, pairs, classes, color, strict, ignore, map):
     "Data from {name: path} of images and of masks, and what belongs together."
     problems,short = Problems(strict), lambda n: n.removeprefix('images/').removeprefix('masks/') if reader == 'masks' else n
@@ -249,7 +249,7 @@ def _read_masked(reader, root, where, images, masks, pairs, classes, color, stri
     return SteelData(table.iloc[keep], names, **_pack(len(keep), len(names), found), problems=problems.table(), color=color,
                      root=root, info=dict(reader=reader, matched=(len(keep), len(table))))
 
-# %% ../nbs/01a_readers.ipynb #3d8a7b2e
+# %% ../nbs/01a_readers.ipynb #74470742
 def read_masks(
     images, # folder or zip of images
     masks, # folder or zip: NAME.png of class numbers; or black and white CLASS/NAME.png or NAME_CLASS.png
@@ -266,7 +266,7 @@ def read_masks(
     except ValueError as e: raise ValueError(f'{masks}: {e}') from None
     return _read_masked('masks', images, masks, img, msk, pairs, classes, color, strict, ignore, map)
 
-# %% ../nbs/01a_readers.ipynb #684b9e15
+# %% ../nbs/01a_readers.ipynb #0afda6d9
 def _same_stem(images):
     "The ending ('.png') of the masks where images and masks differ in nothing else, judged by the values in some; or None."
     by = {}
@@ -304,7 +304,7 @@ def read_pairs(
     except ValueError as e: raise ValueError(f'{images}: {e}') from None
     return _read_masked('pairs', images, masks or images, img, msk, pairs, classes, color, strict, ignore, map)
 
-# %% ../nbs/01a_readers.ipynb #31f4a4ab
+# %% ../nbs/01a_readers.ipynb #cfac3f22
 def read_supervisely(
     root, # folder or zip with images and JSON files, in img/ and ann/ or the like, or several folders that have them
     classes=None, # class names, in order; None: those of meta.json, or of the annotations
@@ -339,7 +339,7 @@ def read_supervisely(
     return SteelData(table, classes, **_pack(len(table), len(classes), found), problems=problems.table(), color=color,
                      root=root, info=dict(reader='supervisely', matched=matched))
 
-# %% ../nbs/01a_readers.ipynb #b1677f40
+# %% ../nbs/01a_readers.ipynb #76d58fdd
 def _some(names, n=5): return names[::max(1, -(-len(names)//n))]
 def _json_kind(raw):
     "What annotations a JSON file holds, by its keys, of a large one by those near its ends: 'coco' | 'labelme' | 'supervisely' | None."
@@ -368,7 +368,7 @@ def _evidence(tree, images):
     elif not two and (end := _same_stem(images)): found['pairs'] = f'images and *{end} of few values have the same names', dict(suffix=end)
     return found
 
-# %% ../nbs/01a_readers.ipynb #7108162b
+# %% ../nbs/01a_readers.ipynb #91ea4427
 def _kaggle_parts(place, tree, images, csvs):
     "The options csv and images for a table of another name, or in a zip. Raises `ValueError` where several could be meant."
     if len(csvs) > 1: raise ValueError(f"{place}: {' and '.join(csvs[:3])} have run lengths: data.csv=… says which")
@@ -433,7 +433,7 @@ def guess_reader(
     "Name of the reader that fits the layout of a folder or zip. Raises `ValueError` with the candidates where it is in doubt."
     return _layout(root if isinstance(root, Place) else Place(root))[0]
 
-# %% ../nbs/01a_readers.ipynb #0bd58dcd
+# %% ../nbs/01a_readers.ipynb #eae63055
 def _noted(data, file, reason):
     p = Problems(); p.add(file, None, reason)
     data.problems = pd.concat([data.problems, p.table()], ignore_index=True)
@@ -460,7 +460,7 @@ def _listed_split(data, place):
     if n := part.count(None): _noted(data, 'train.txt', f'{n} images are in no list: taken for training')
     return data.assign(split=[s or 'train' for s in part])
 
-# %% ../nbs/01a_readers.ipynb #ef82cd63
+# %% ../nbs/01a_readers.ipynb #766378ef
 _READERS = ('kaggle','supervisely','masks','pairs','coco','yolo','voc','labelme','folders','images')
 def _arguments(reader, place, images, masks, csv):
     "Positional and named arguments that say where a reader finds its files."

@@ -66,7 +66,7 @@ def read_images(
 
 # %% ../nbs/01a_readers.ipynb #007f3670
 def _row_runs(name, klass, rle, where, classes, sizes, seen, line):
-    "(image row or None, class, runs) of one row, with those of earlier rows of this image and class. Raises `ValueError` with the reason."
+    "(image row or None, class, runs) of one row, joined with those of earlier rows. Raises `ValueError` with the reason."
     k = class_number(klass, len(classes), classes)
     i = where.get(name)
     try: runs = tuple(a.astype(np.int32) for a in parse_runs(rle, None if i is None else sizes[i]))
@@ -74,7 +74,8 @@ def _row_runs(name, klass, rle, where, classes, sizes, seen, line):
     first,old = seen.get((name,k), (line,runs))
     if old is not runs and len(old[0]) and len(runs[0]):
         both = tuple(a.astype(np.int32) for a in union_runs([old, runs]))
-        if both[1].sum() < old[1].sum()+runs[1].sum(): raise ValueError(f'class {k} again, overlapping row {first}: skipped')
+        if both[1].sum() < old[1].sum()+runs[1].sum():
+            raise ValueError(f'class {k} again, overlapping row {first}: skipped')
         runs = both
     elif len(old[0]): runs = old
     seen[name,k] = first,runs
@@ -155,11 +156,13 @@ def _split_places(place):
     parts = [(folder_kind(f)[1], Place(place.join(f))) for f in place.folders() if folder_kind(f) == ('split',folder_kind(f)[1])]
     if 'train' not in [s for s,_ in parts] and len(parts) < len(place.folders()): parts = []
     parts = sorted(parts, key=lambda p: list(_SPLITS.values()).index(p[0])) or [(None, place)]
-    inner = lambda p: next((Place(p.join(f)) for f in p.folders() if folder_kind(f)[0] == 'image' and Place(p.join(f)).folders()), p)
+    holds = lambda p,f: folder_kind(f)[0] == 'image' and Place(p.join(f)).folders()
+    inner = lambda p: next((Place(p.join(f)) for f in p.folders() if holds(p, f)), p)
     return [(s, inner(p)) for s,p in parts]
 def _enter(place):
     "The place, or the only folder in it, where nothing else but notes is beside it; again and again."
-    while len(inner := place.folders()) == 1 and folder_kind(inner[0])[0] not in ('split','mask') and not any(n.lower().endswith((*EXTENSIONS, *_NOTES)) for n in place.names()):
+    while len(inner := place.folders()) == 1 and folder_kind(inner[0])[0] not in ('split','mask'):
+        if any(n.lower().endswith((*EXTENSIONS, *_NOTES)) for n in place.names()): break
         place = Place(place.join(inner[0]))
     return place
 _NOTES = ('.json','.xml','.csv','.txt','.yaml','.yml','.zip')
@@ -192,12 +195,13 @@ def read_folders(
     strict:bool=False, # raise at the first problem
     leave_out=(), # folders that are not read
 )->SteelData:
-    "One class per image, named by its folder; a given split is kept in `images['split']`. Raises `ValueError` for fewer than two classes."
+    "One class per image, named by its folder; a given split is kept. Raises `ValueError` for fewer than two classes."
     place,problems = _enter(Place(root)), Problems(strict)
     parts = _split_places(place)
     folders = [f for f in parts[0][1].folders() if f not in leave_out and Place(parts[0][1].join(f)).images(deep=True)]
     if classes is None and (odd := [f for f in folders if folder_kind(f)[0] in ('image','mask','split','other')]):
-        raise ValueError(f"{root}: {', '.join(odd)} is no class among {', '.join(folders)}: data.leave_out=[{','.join(odd)}] passes over it, "
+        raise ValueError(f"{root}: {', '.join(odd)} is no class among {', '.join(folders)}: "
+                         f"data.leave_out=[{','.join(odd)}] passes over it, "
                          f"data.classes=[{','.join(folders)}] names the folders that are classes")
     classes = [normalize('NFC', str(c)) for c in (folders if classes is None else classes)]
     if len(classes) < 2:
@@ -224,7 +228,8 @@ def _tree(place):
     for z,path in paths.items():
         sizes = {i.filename:i.file_size for i in open_zip(path).infolist()}
         for n in Place(path).below():
-            if (PurePosixPath(n).name, sizes[n]) not in there: found[f"{z[:-4]}/{n.removeprefix(PurePosixPath(z).stem + '/')}"] = Place(path).join(n)
+            if (PurePosixPath(n).name, sizes[n]) in there: continue
+            found[f"{z[:-4]}/{n.removeprefix(PurePosixPath(z).stem + '/')}"] = Place(path).join(n)
     return dict(sorted(found.items()))
 def _images(tree): return {n:p for n,p in tree.items() if n.lower().endswith(EXTENSIONS)}
 
@@ -237,8 +242,8 @@ def _read_masked(reader, root, where, images, masks, pairs, classes, color, stri
     seen = MaskSet(where, problems, classes, map, ignore)
     for i,(path,h,w) in enumerate(zip(table['path'], table['height'].tolist(), table['width'].tolist())):
         mine = pairs.masks.get(name_of[path])
-        if mine is None: problems.add(short(name_of[path]), None, 'no mask file of this name: image skipped'); seen.drop.add(i); continue
-        for m,k in mine:
+        if mine is None: problems.add(short(name_of[path]), None, 'no mask file of this name: image skipped'); seen.drop.add(i)
+        for m,k in mine or ():
             try: seen.add(i, short(m), masks[m], h, w, k)
             except ImageError as e: problems.add(short(m), None, f'{e}: image skipped'); seen.drop.add(i)
     for m,why in sorted(pairs.spare): problems.add(short(m), None, why)
@@ -248,18 +253,20 @@ def _read_masked(reader, root, where, images, masks, pairs, classes, color, stri
         raise ValueError(f'{where}: no usable mask for any of the {len(table)} images{why}')
     names,found = seen.settle()
     if classes is None and len(names) == 1 and len(pairs.parts) > 1 and not numbered(pairs.parts):
-        raise ValueError(f"{where}: the folders {', '.join(pairs.parts[:6])} may be classes or not: data.classes=[{','.join(pairs.parts)}] "
-                         'if they are, data.classes=[defect] if all masks are of one class')
+        raise ValueError(f"{where}: the folders {', '.join(pairs.parts[:6])} may be classes or not: "
+                         f"data.classes=[{','.join(pairs.parts)}] if they are, "
+                         'data.classes=[defect] if all masks are of one class')
     if reader == 'pairs' and names == ['1'] and classes is None: names = ['defect']
     keep = [i for i in range(len(table)) if i not in seen.drop]
-    if not keep: raise ValueError(f'{where}: no image left, the last problem is {problems.rows[-1][0]}: {problems.rows[-1][2]}')
+    if not keep:
+        raise ValueError(f'{where}: no image left, the last problem is {problems.rows[-1][0]}: {problems.rows[-1][2]}')
     at,split = {i:j for j,i in enumerate(keep)}, [name_split(name_of[p]) for p in table['path']]
     if len(set(split)) > 1: table['split'] = [s or 'train' for s in split]
     found = {(at[i],k):runs for (i,k),runs in found.items()}
     return SteelData(table.iloc[keep], names, **_pack(len(keep), len(names), found), problems=problems.table(), color=color,
                      root=root, info=dict(reader=reader, matched=(len(keep), len(table))))
 
-# %% ../nbs/01a_readers.ipynb #b6cfe700
+# %% ../nbs/01a_readers.ipynb #3d8a7b2e
 @takes_white
 def read_masks(
     images, # folder or zip of images
@@ -271,7 +278,7 @@ def read_masks(
     ignore=None, # what 255 beside class numbers is: 'background' | 'drop_image'
     map=None, # colour or grey value → class, as `read_map` takes it
 )->SteelData:
-    "Images and masks of the same name. Without its index mask an image is skipped; without a file a class is absent. Raises `ValueError`."
+    "Images and masks of the same name. Without its index mask an image is skipped; without a file a class is absent."
     img,msk = ({f'{kind}/{n}':p for n,p in _images(_tree(Place(o))).items()} for kind,o in (('images',images), ('masks',masks)))
     try: pairs = pair_masks(list(img), list(msk), suffix, classes)
     except ValueError as e: raise ValueError(f'{masks}: {e}') from None
@@ -307,7 +314,8 @@ def read_pairs(
     if masks is None:
         one,two = split_masks(list(img), suffix)
         if not two and suffix is None and (suffix := _same_stem(img)): one,two = split_masks(list(img), suffix)
-        if not two: raise ValueError(f"{images}: no masks among the images by name: data.suffix=_mask says how their names end, data.masks=FOLDER where they are")
+        if not two: raise ValueError(f"{images}: no masks among the images by name: data.suffix=_mask says how "
+                                     'their names end, data.masks=FOLDER where they are')
         msk,img = {n:img[n] for n in two}, {n:img[n] for n in one}
     else:
         msk = {f'masks/{n}':p for n,p in _images(_tree(Place(masks))).items()}
@@ -316,7 +324,7 @@ def read_pairs(
     except ValueError as e: raise ValueError(f'{images}: {e}') from None
     return _read_masked('pairs', images, masks or images, img, msk, pairs, classes, color, strict, ignore, map)
 
-# %% ../nbs/01a_readers.ipynb #be771275
+# %% ../nbs/01a_readers.ipynb #31f4a4ab
 @takes_white
 def read_supervisely(
     root, # folder or zip with images and JSON files, in img/ and ann/ or the like, or several folders that have them
@@ -324,14 +332,15 @@ def read_supervisely(
     color:str='auto', # 'grey' | 'rgb' | 'auto': grey when the channels are equal
     strict:bool=False, # raise at the first problem
 )->SteelData:
-    "Supervisely's bitmaps, polygons and rectangles, the objects of a class as one mask. Raises `FileNotFoundError` or `ValueError`."
+    "Supervisely's bitmaps, polygons and rectangles, the objects of a class as one mask. Raises `OSError` or `ValueError`."
     tree,problems = _tree(Place(root)), Problems(strict)
     images = {n:p for n,p in _images(tree).items() if not {'mask','other'} & {folder_kind(f)[0] for f in n.split('/')[:-1]}}
     metas = [n for n in tree if PurePosixPath(n).name.startswith(('meta.json','obj_class_to'))]
     jsons = [n for n in tree if n.lower().endswith('.json') and n not in metas]
     if not images or not jsons: raise FileNotFoundError(f'{root}: no images with JSON files, as in img/ and ann/')
     got = {i:a for a,(i,tail,folder) in match_names(list(images), jsons).items() if not tail and not folder}
-    if not got: raise ValueError(f'{root}: none of the {len(jsons)} JSON files is of one of the {len(images)} images, such as {jsons[0]}')
+    if not got:
+        raise ValueError(f'{root}: none of the {len(jsons)} JSON files is of one of the {len(images)} images, such as {jsons[0]}')
     name_of,anns = {p:n for n,p in images.items()}, []
     table,color = _open_all(root, list(images), list(images.values()), problems, color)
     names = [name_of[p] for p in table['path']]
@@ -340,7 +349,8 @@ def read_supervisely(
         except ValueError as e: problems.add(got[n], None, f'{e}: image taken as clean'); anns.append(None)
         if n not in got: problems.add(n, None, 'no annotation of this image: taken as clean')
     classes = class_titles([tree[m] for m in metas], anns) if classes is None else [str(c) for c in classes]
-    if not classes: raise ValueError(f'{root}: no object in any of its annotations, so there is no class; data.classes=[…] names them all the same')
+    if not classes: raise ValueError(f'{root}: no object in any of its annotations, so there is no class; '
+                                     'data.classes=[…] names them all the same')
     found = {(i,k):mask_runs(m) for i,(n,a,h,w) in enumerate(zip(names, anns, table['height'].tolist(), table['width'].tolist()))
              for k,m in (object_masks(a, got[n], h, w, classes, problems) if a else {}).items() if m.any()}
     if not found and (problems.rows and any(a and a['objects'] for a in anns) or not any(anns)):
@@ -583,8 +593,9 @@ def read_labelme(
 # %% ../nbs/01a_readers.ipynb #b1677f40
 def _some(names, n=5): return names[::max(1, -(-len(names)//n))]
 def _json_kind(raw):
-    "What annotations a JSON file holds, by its keys, of a large one by those near its ends: 'coco' | 'labelme' | 'supervisely' | None."
-    try: keys = set(json.loads(raw)) if len(raw) < 1<<18 else {k for k in _JSON_KEYS if f'"{k}"'.encode() in raw[:1<<16]+raw[-(1<<16):]}
+    "'coco' | 'labelme' | 'supervisely' | None, by the keys of a JSON file, of a large one by those near its ends."
+    ends = raw[:1<<16]+raw[-(1<<16):]
+    try: keys = set(json.loads(raw)) if len(raw) < 1<<18 else {k for k in _JSON_KEYS if f'"{k}"'.encode() in ends}
     except (ValueError, RecursionError, TypeError): return None
     if 'shapes' in keys: return 'labelme'
     if 'objects' in keys: return 'supervisely'
@@ -599,14 +610,17 @@ def _evidence(tree, images):
     for n in _some(of('.xml')):
         if b'<annotation' in read_bytes(tree[n])[:4096]: found.setdefault('voc', (f'{n} is a VOC annotation', {}))
     for n in _some([n for n in of('.txt') if PurePosixPath(n).stem in stems], 20):
-        if re.match(rb'\s*\d+([ \t]+-?[\d.eE+-]+){4,}\s*(\n|$)', read_bytes(tree[n])[:1<<16]): found.setdefault('yolo', (f'{n} has rows of class and coordinates', {}))
+        if re.match(rb'\s*\d+([ \t]+-?[\d.eE+-]+){4,}\s*(\n|$)', read_bytes(tree[n])[:1<<16]):
+            found.setdefault('yolo', (f'{n} has rows of class and coordinates', {}))
     for n in [n for n in of('.csv') if not re.search('submission|test', n.lower())][:8]:
         try: find_columns(read_table(tree[n])[0], n)
         except (ValueError, OSError): continue
         found.setdefault('kaggle', (f'{n} has run lengths', {}))[1].setdefault('csv', []).append(tree[n])
     one,two = split_masks(list(images))
-    if two and match_names(one, two): found['pairs'] = f'{two[0]} is the mask of {next(iter(match_names(one, two).values()))[0]}', {}
-    elif not two and (end := _same_stem(images)): found['pairs'] = f'images and *{end} of few values have the same names', dict(suffix=end)
+    got = match_names(one, two)
+    for m,(i,*_) in list(got.items())[:1]: found['pairs'] = f'{m} is the mask of {i}', {}
+    if not two and (end := _same_stem(images)):
+        found['pairs'] = f'images and *{end} of few values have the same names', dict(suffix=end)
     return found
 
 # %% ../nbs/01a_readers.ipynb #7108162b
@@ -615,9 +629,11 @@ def _kaggle_parts(place, tree, images, csvs):
     if len(csvs) > 1: raise ValueError(f"{place}: {' and '.join(csvs[:3])} have run lengths: data.csv=… says which")
     try: return dict(csv=csvs[0], images=place.find(_KAGGLE_IMAGES, ''))
     except FileNotFoundError: pass
-    homes = {p.split('::')[0] if '::' in p and not place.is_zip else place.join(n.split('/')[0]) if '/' in n else place.path for n,p in images.items()}
+    home = lambda n: place.join(n.split('/')[0]) if '/' in n else place.path
+    homes = {p.split('::')[0] if '::' in p and not place.is_zip else home(n) for n,p in images.items()}
     homes = [h for h in homes if 'train' in h.lower().rpartition('/')[2]] or sorted(homes)
-    if len(homes) > 1: raise ValueError(f"{place}: {' or '.join(homes[:3])} may hold the images of {csvs[0]}: data.images=… says which")
+    if len(homes) > 1:
+        raise ValueError(f"{place}: {' or '.join(homes[:3])} may hold the images of {csvs[0]}: data.images=… says which")
     return dict(csv=csvs[0], images=homes[0])
 def _doubt(place, what, **choices):
     return ValueError(f'{place}: {what}. ' + ', '.join(f'data.reader={r}: {why}' for r,why in choices.items()))
@@ -630,31 +646,43 @@ def _by_folders(place, tree, images):
     where,split = parts[0][1], parts[0][0]
     inside = {f:len(Place(where.join(f)).images(deep=True)) for f in where.folders()}
     kinds = {f:folder_kind(f)[0] for f,n in inside.items() if n}
-    named,odd,loose = [f for f,k in kinds.items() if k in ('name','clean','bad')], [f for f,k in kinds.items() if k in ('image','mask','split','other')], where.images()
+    named,loose = [f for f,k in kinds.items() if k in ('name','clean','bad')], where.images()
+    odd = [f for f in kinds if f not in named]
     if named and odd:
-        raise _doubt(place, f"{', '.join(odd[:6])} beside {', '.join(named[:6])} is no class", folders=f"with data.leave_out=[{','.join(odd)}] or data.classes=[…]", images='all images, without labels')
+        raise _doubt(place, f"{', '.join(odd[:6])} beside {', '.join(named[:6])} is no class",
+                     folders=f"with data.leave_out=[{','.join(odd)}] or data.classes=[…]", images='all images, without labels')
     if len(named) > 1 and not odd:
         if numbered(named) or len(loose)*10 > sum(inside.values()):
-            raise _doubt(place, f"{', '.join(named[:4])} may be classes or just folders", folders='a class each', images='all images, without labels')
+            raise _doubt(place, f"{', '.join(named[:4])} may be classes or just folders",
+                         folders='a class each', images='all images, without labels')
         return 'folders', f"folders of images: {', '.join(named[:4])}{', …'*(len(named) > 4)}"
     if len(named) == 1 and (split or kinds[named[0]] != 'name'):
-        raise _doubt(place, f'the only class folder is {named[0]}: one class cannot be told apart', images='all images, without labels')
+        raise _doubt(place, f'the only class folder is {named[0]}: one class cannot be told apart',
+                     images='all images, without labels')
     stems = {PurePosixPath(n).stem for n in images}
-    odd = [n for n in tree if n.lower().endswith(('.json','.xml','.csv','.mat','.npy','.npz','.parquet','.h5','.tfrecord')) and 'submission' not in n.lower()
-           or n.lower().endswith('.txt') and PurePosixPath(n).stem in stems] + [f'{f}/' for f in place.folders() if folder_kind(f)[0] == 'mask' and f not in kinds]
-    if odd: raise _doubt(place, f"{odd[0]}{f' and {len(odd)-1} more' if odd[1:] else ''}: no annotation of a kind that is known", images='the images without it')
+    tables = '.json','.xml','.csv','.mat','.npy','.npz','.parquet','.h5','.tfrecord'
+    odd = [n for n in tree if n.lower().endswith(tables) and 'submission' not in n.lower()
+           or n.lower().endswith('.txt') and PurePosixPath(n).stem in stems]
+    odd += [f'{f}/' for f in place.folders() if folder_kind(f)[0] == 'mask' and f not in kinds]
+    more = f' and {len(odd)-1} more' if odd[1:] else ''
+    if odd:
+        raise _doubt(place, f'{odd[0]}{more}: no annotation of a kind that is known', images='the images without it')
     ends = Counter(m[0][len(m[1]):] for s in stems if (m := re.fullmatch(r'(.+)[_-][^\W\d_]+', s)) and m[1] in stems)
     if ends and (end := ends.most_common(1)[0])[1]*3 >= len(images):
-        raise _doubt(place, f'names with and without {end[0]} may be images and masks', pairs=f'with data.suffix={end[0]}', images='all of them as images')
+        raise _doubt(place, f'names with and without {end[0]} may be images and masks',
+                     pairs=f'with data.suffix={end[0]}', images='all of them as images')
     return 'images', 'images without annotations'
 def _layout(place):
     "(reader, place, why, options) for a folder or zip. Raises `ValueError` where it can be read in two ways."
     outer,place = place, _enter(place)
-    try: return 'kaggle', place, f"{place.find(['train.csv','annotations/train.csv'], '')[len(place.path)+1:]} beside images", dict(images=place.find(_KAGGLE_IMAGES, ''))
+    try:
+        csv,home = place.find(['train.csv','annotations/train.csv'], ''), place.find(_KAGGLE_IMAGES, '')
+        return 'kaggle', place, f"{' beside '.join(re.split(r'[/:]+', p)[-1] for p in (csv,home))}", dict(csv=csv, images=home)
     except FileNotFoundError: pass
     tree = _tree(place)
     images = _images(tree)
-    if not images and any(n.lower().endswith('.zip') for n in tree): raise ValueError(f'{place}: an archive inside an archive; unpack the outer one')
+    if not images and any(n.lower().endswith('.zip') for n in tree):
+        raise ValueError(f'{place}: an archive inside an archive; unpack the outer one')
     if not images: return 'images', place, 'nothing else', {}
     found = _evidence(tree, images)
     if len(found) > 1: raise _doubt(place, 'more than one kind of annotation', **{r:why for r,(why,_) in found.items()})
@@ -680,18 +708,23 @@ def _noted(data, file, reason):
     data.problems = pd.concat([data.problems, p.table()], ignore_index=True)
 def _without(data, names):
     "The data without some classes: images that have one as their only label go, in masks they become background."
-    if odd := [n for n in names if n not in data.classes]: raise ValueError(f"data.leave_out: no class {odd[0]!r} among {', '.join(data.classes)}")
+    if odd := [n for n in names if n not in data.classes]:
+        raise ValueError(f"data.leave_out: no class {odd[0]!r} among {', '.join(data.classes)}")
     if data.task == 'singlelabel': data = data.subset(~data.labels[:,[data.classes.index(n) for n in names]].any(1))
     keep,had = [k for k,c in enumerate(data.classes) if c not in names], data.labels.any(1)
     kw = dict(labels=data.labels[:,keep]) if data.task in ('singlelabel','multilabel') else {}
     if data.task == 'segmentation':
-        kw = _pack(len(data), len(keep), {(i,j):data.runs(i, k) for j,k in enumerate(keep) for i in np.flatnonzero(data.labels[:,k])})
-    new = SteelData(data.images, [data.classes[k] for k in keep], **kw, task=data.task, problems=data.problems, color=data.color, root=data.root, info=data.info, white_level=data.white_level)
-    if n := int((had & ~new.labels.any(1)).sum()): _noted(new, 'data.leave_out', f'{n} images have defects of these classes only: taken as clean')
+        runs = {(i,j):data.runs(i, k) for j,k in enumerate(keep) for i in np.flatnonzero(data.labels[:,k])}
+        kw = _pack(len(data), len(keep), runs)
+    new = SteelData(data.images, [data.classes[k] for k in keep], **kw, task=data.task, problems=data.problems,
+                    color=data.color, root=data.root, info=data.info, white_level=data.white_level)
+    if n := int((had & ~new.labels.any(1)).sum()):
+        _noted(new, 'data.leave_out', f'{n} images have defects of these classes only: taken as clean')
     return new
 def _listed_split(data, place):
     "The data with the split that lists train.txt, test.txt … give, if they name nearly all images."
-    of,stem = {}, lambda n: normalize('NFC', PurePosixPath(n.strip().replace('\\', '/')).name.removesuffix(PurePosixPath(n).suffix if n.lower().endswith(EXTENSIONS) else ''))
+    ending = f"({'|'.join(map(re.escape, EXTENSIONS))})$"
+    of,stem = {}, lambda n: re.sub(ending, '', normalize('NFC', re.split(r'[/\\]', n.strip())[-1]), flags=re.I)
     for n in place.below():
         if n.lower().endswith('.txt') and (split := _SPLITS.get(PurePosixPath(n).stem.lower())):
             for l in read_bytes(place.join(n)).decode('utf-8-sig', 'replace').splitlines(): of.setdefault(stem(l), split)
@@ -705,9 +738,12 @@ def _listed_split(data, place):
 _READERS = ('kaggle','supervisely','masks','pairs','coco','yolo','voc','labelme','folders','images')
 def _arguments(reader, place, images, masks, csv):
     "Positional and named arguments that say where a reader finds its files."
-    part = lambda name, usual, what: place.given(name, what) if name else place.find(usual, f'{what} (data.{what.split()[-1]}=… names it)')
+    def part(name, usual, what):
+        return place.given(name, what) if name else place.find(usual, f'{what} (data.{what.split()[-1]}=… names it)')
     if reader == 'masks': return [part(images, _IMAGES, 'folder of images'), part(masks, _MASKS, 'folder of masks')], {}
-    if reader == 'pairs': return [place.given(images, 'folder of images') if images else place.path], dict(masks=place.given(masks, 'folder of masks') if masks else None)
+    if reader == 'pairs':
+        args = [part(images, [], 'folder of images') if images else place.path]
+        return args, dict(masks=part(masks, [], 'folder of masks') if masks else None)
     return [place.path], dict(images=images, masks=masks, csv=csv)
 @takes_white
 def read_data(
@@ -716,8 +752,9 @@ def read_data(
     images=None, masks=None, csv=None, # folders, zips and CSV below root, for the readers that have them
     **kw, # classes, color, strict, and what else the reader takes: suffix, ignore, map, leave_out
 )->SteelData: # its `info['layout']` says what `root` was taken for, and why
-    "Read `root` with the reader its layout asks for. Raises `ValueError` where the layout is in doubt, with the options that decide."
-    if reader not in ('auto',*_READERS): raise ValueError(f"reader {reader!r}: choose from {', '.join(_READERS)} or auto")
+    "Read `root` with the reader its layout asks for. Raises `ValueError` where that is in doubt, with the options that decide."
+    if reader not in ('auto',*_READERS):
+        raise ValueError(f"reader {reader!r}: choose from {', '.join(_READERS)} or auto")
     kw,why = {k:v for k,v in kw.items() if v is not None and not (isinstance(v, (list,tuple)) and not v)}, 'as data.reader says'
     if kw.get('classes') in ('auto',['auto'],('auto',)): kw['classes'] = 'auto'
     leave_out = [str(n) for n in kw.pop('leave_out', ())]
@@ -725,7 +762,8 @@ def read_data(
     place = Place(os.path.dirname(root) or '.' if alone else root)
     if alone: reader,why = 'coco', 'a JSON file'
     elif reader == 'auto' and (masks or csv or kw.get('suffix')):
-        own = images or not kw.get('suffix') and any(n.removesuffix('/').removesuffix('.zip') in _IMAGES for n in _enter(place).names())
+        have = {n.removesuffix('/').removesuffix('.zip') for n in _enter(place).names()}
+        own = images or not kw.get('suffix') and have & set(_IMAGES)
         reader,why = 'kaggle' if csv else 'masks' if own and masks else 'pairs', 'by the options'
     elif reader == 'auto':
         reader,place,why,given = _layout(place)
@@ -737,14 +775,15 @@ def read_data(
     if leave_out and 'leave_out' in takes: kw['leave_out'],leave_out = leave_out, []
     if kw.get('classes') == 'auto' and reader != 'kaggle': kw.pop('classes')
     kw |= {k:v for k,v in where.items() if v}
-    if odd := [k for k in kw if k not in takes]: raise ValueError(f'{odd[0]}={kw[odd[0]]!r} has no meaning for the reader {reader!r}')
+    if odd := [k for k in kw if k not in takes]:
+        raise ValueError(f'{odd[0]}={kw[odd[0]]!r} has no meaning for the reader {reader!r}')
     data = read(root if alone else args[0], *args[1:], **kw)
     if leave_out: data = _without(data, leave_out)
     data.root,clean = str(root), data.info.get('clean_rows')
     if 'split' not in data.images and reader != 'kaggle' and not alone: data = _listed_split(data, place)
     data.info['layout'] = f"{reader}: {why}{f'; {clean} rows say clean' if clean else ''}"
     if 'split' in data.images and data.labels.any() and not data.labels[(data.images['split'] != 'test').to_numpy()].any():
-        _noted(data, 'test', 'all defects are in the test part of the given split: data.split_strategy=none or a split of your own (data.leave_out) is needed to learn them')
+        _noted(data, 'test', 'all defects are in the test part of the split that came with the data: nothing to learn them from')
     return data
 
 # %% ../nbs/01a_readers.ipynb #3515ec02

@@ -104,7 +104,8 @@ def kaggle_classes(
         try: ids[class_number(text, 10**4)] += 1
         except ValueError: names[text] += text != ''
     if classes is None and names['0'] > 1:
-        raise ValueError(f'the class ids begin with 0: data.classes=[{",".join(map(str, range(max(ids, default=0)+1)))}] reads them so')
+        all_ids = ','.join(map(str, range(max(ids, default=0)+1)))
+        raise ValueError(f'the class ids begin with 0: data.classes=[{all_ids}] reads them so')
     if +names and not ids:
         raise ValueError(f"the class column holds names: data.classes=[{','.join(sorted(+names))}] reads them, in this order")
     n = max(ids, default=0) if classes == 'auto' else max(4, *(k for k in ids if ids[k] > 1 or all(ids[j] for j in range(1, k))), 0)
@@ -127,7 +128,8 @@ class ImageNames:
         "The file's name, or None; loose matches are kept in `loose`. Raises `ValueError` when several files fit."
         if (same := normalize('NFC', name)) in self.names: return self.names[same]
         like = self.stems.get(_stem(name), [])
-        if len(like) > 1: raise ValueError(f"{len(like)} images fit, such as {' and '.join(like[:2])}: give the folder, too")
+        if len(like) > 1:
+            raise ValueError(f"{len(like)} images fit, such as {' and '.join(like[:2])}: give the folder, too")
         if like: self.loose[name] = like[0]
         return self.loose.get(name)
 

@@ -49,7 +49,8 @@ def read_mask(
 def _color(o):
     "The number of a grey value or of a colour, and whether it is a colour; None for anything else."
     text = str(o).strip()
-    parts = [int(text[i:i+2], 16) for i in (1,3,5)] if re.fullmatch('#[0-9a-fA-F]{6}', text) else re.findall(r'[^\s,;\[\]()]+', text)
+    parts = re.findall(r'[^\s,;\[\]()]+', text)
+    if re.fullmatch('#[0-9a-fA-F]{6}', text): parts = [int(text[i:i+2], 16) for i in (1,3,5)]
     if len(parts) not in (1,3) or not all(re.fullmatch('[0-9]{1,5}', str(p)) for p in parts): return None
     if len(parts) == 1: return int(parts[0]), False
     return (sum(int(p)<<s for p,s in zip(parts, (16,8,0))), True) if max(map(int, parts)) < 256 else None
@@ -62,16 +63,19 @@ def read_map(
         file = str(map)
         if file.lower().endswith(('.yaml','.yml')): rows = read_yaml(file)
         else: text = read_bytes(file).decode('utf-8', 'replace').lstrip('\ufeff')
-        if file.lower().endswith('.txt'): rows = [':'.join(l.split(':')[:2]).replace(':', '=') for l in text.splitlines() if l.strip()[:1] not in ('','#')]
+        if file.lower().endswith('.txt'):
+            rows = ['='.join(l.split(':')[:2]) for l in text.splitlines() if l.strip()[:1] not in ('','#')]
         elif file.lower().endswith('.json'):
             try: rows = json.loads(text)
             except (ValueError, RecursionError) as e: raise ValueError(f'{file}: not JSON: {e}') from None
-    if not isinstance(rows, (dict,list,tuple)): raise ValueError(f'{file}: a list of COLOUR=CLASS or a table is expected')
+    if not isinstance(rows, (dict,list,tuple)):
+        raise ValueError(f'{file}: a list of COLOUR=CLASS or a table is expected')
     pairs = list(rows.items()) if isinstance(rows, dict) else [tuple(str(r).rsplit('=', 1)) for r in rows]
     found = {}
     for p in pairs:
         at = [(c,n) for v,n in (p, p[::-1]) if (c := _color(v))] if len(p) == 2 else []
-        if not at: raise ValueError(f'{file}: {"=".join([str(o) for o in p])!r} is not COLOUR=CLASS, such as 255,0,0=scratch or 128=dent')
+        if not at:
+            raise ValueError(f'{file}: {"=".join(f"{o}" for o in p)!r} is not COLOUR=CLASS, such as 255,0,0=scratch or 128=dent')
         found[at[0][0]] = None if str(at[0][1]).strip('_ ').lower() in ('background','bg','none','') else str(at[0][1]).strip()
     if len(found) < len(pairs) or not any(found.values()): raise ValueError(f'{file}: no classes, or a colour twice')
     rgb = any(c for _,c in found)
@@ -114,6 +118,10 @@ class MaskSet:
             values,runs = values[-1:], {values[-1]:mask_runs(a > values[-1]/2)}
         else: runs = {v:mask_runs(a == v) for v in values}
         self.masks.append((row, name, klass, exact, n, values, runs))
+    def note(self, name, why, row=None):
+        "A line in the problems; the image `row` is left out."
+        self.problems.add(name, None, why)
+        if row is not None: self.drop.add(row)
 
 # %% ../../nbs/formats/01d_masks.ipynb #08acb837
 class _Settled:
@@ -124,26 +132,29 @@ class _Settled:
     def by_map(self):
         o = self.of
         names = o.classes or list(dict.fromkeys(c for c in o.map.values() if c))
-        if odd := [c for c in o.map.values() if c and c not in names]: raise ValueError(f'{o.where}: data.map has the class {odd[0]!r}, data.classes has not')
+        if odd := [c for c in o.map.values() if c and c not in names]:
+            raise ValueError(f'{o.where}: data.map has the class {odd[0]!r}, data.classes has not')
         for row,name,_,exact,_,values,runs in o.masks:
-            if not exact: o.problems.add(name, None, 'JPEG does not keep values exactly: image skipped'); o.drop.add(row); continue
+            if not exact: o.note(name, 'JPEG does not keep values exactly: image skipped', row); continue
             far = [v for v in values if v not in o.map]
-            if far: o.problems.add(name, None, f'{_list(far, o.rgb)} not in data.map: {_pixels(runs, far)} pixels taken as background')
+            if far:
+                o.note(name, f'{_list(far, o.rgb)} not in data.map: {_pixels(runs, far)} pixels taken as background')
             for v in values:
                 if o.map.get(v): self.put(row, names.index(o.map[v]), [runs[v]])
         return names
     def black_white(self, names, masks):
         "One class a mask: greys are cut in the middle; among bright masks, dim ones are empty."
         o,bright = self.of, any(m[5] and m[5][-1] > 64 for m in masks)
-        if not bright and any(m[5] for m in masks) and not any(m[5] and m[3] for m in masks): raise ValueError(_lossy(o.where))
+        if not bright and any(m[5] for m in masks) and not any(m[5] and m[3] for m in masks):
+            raise ValueError(_lossy(o.where))
         for row,name,klass,exact,n,values,runs in sorted(masks, key=lambda m: bool(m[5]) and m[5][-1] <= 64):
             if not values: continue
             k = names.index(klass) if klass is not None else 0
-            if bright and values[-1] <= 64: o.problems.add(name, None, 'not quite black, among black and white masks: taken as empty'); continue
+            if bright and values[-1] <= 64: o.note(name, 'not quite black, among black and white masks: taken as empty'); continue
             if values[-1] <= 64 and len(values) > 1 and klass is not None:
-                o.problems.add(name, None, f'holds the numbers {_list(values)}: all taken as {klass}')
+                o.note(name, f'holds the numbers {_list(values)}: all taken as {klass}')
             cut = values[-1]/2 if values[-1] > 64 else 0
-            if cut and n > 2: o.problems.add(name, None, f'not quite black and white ({n} values): thresholded at {cut:g}')
+            if cut and n > 2: o.note(name, f'not quite black and white ({n} values): thresholded at {cut:g}')
             self.put(row, k, [runs[v] for v in values if v > cut])
     def numbers(self):
         "Class numbers, after what could be anything else is refused; or one class in black and white."
@@ -168,9 +179,10 @@ class _Settled:
         names = o.classes or [str(k) for k in range(1, max(V, default=0)+1)]
         if not V and tops: raise ValueError(_lossy(o.where))
         for row,name,_,exact,_,values,runs in o.masks:
-            if not exact and values: o.problems.add(name, None, 'class numbers in a JPEG are not exact: image skipped'); o.drop.add(row); continue
+            if not exact and values: o.note(name, 'class numbers in a JPEG are not exact: image skipped', row); continue
             if far := [v for v in values if v > len(names)]:
-                o.problems.add(name, None, f'unknown class {_list(far)}: {_pixels(runs, far)} pixels taken as background (known are 1 to {len(names)})')
+                o.note(name, f'unknown class {_list(far)}: {_pixels(runs, far)} pixels taken as background '
+                             f'(known are 1 to {len(names)})')
             for v in values:
                 if v <= len(names): self.put(row, v-1, [runs[v]])
         return names
@@ -178,12 +190,13 @@ class _Settled:
         "255 beside class numbers: left out, or its images dropped, as `ignore` says."
         o = self.of
         if o.ignore is None:
-            raise ValueError(f'{o.where}: the masks hold the class numbers {_list(sorted(low))} and 255, which usually marks pixels '
-                             'to leave out: data.ignore=background (they become background) or data.ignore=drop_image (their images are not read)')
+            raise ValueError(f'{o.where}: the masks hold the class numbers {_list(sorted(low))} and 255, which usually marks '
+                             'pixels to leave out: data.ignore=background (they become background) or '
+                             'data.ignore=drop_image (their images are not read)')
         for row,name,_,_,_,values,runs in masks:
             if 255 not in values: continue
             values.remove(255); runs.pop(255)
-            if o.ignore == 'drop_image': o.drop.add(row); o.problems.add(name, None, 'has pixels of the value 255: image skipped (data.ignore=drop_image)')
+            if o.ignore == 'drop_image': o.note(name, 'has pixels of the value 255: image skipped (data.ignore)', row)
         return max(low)
 def _list(values, rgb=False):
     shown = [f'{v>>16},{v>>8&255},{v&255}' if rgb else str(v) for v in values[:6]]
@@ -196,12 +209,13 @@ def _lossy(where):
 # %% ../../nbs/formats/01d_masks.ipynb #21127b59
 @patch
 def settle(self:MaskSet)->tuple[list,dict]: # class names; {(row, class): (starts, lengths)}
-    "What the masks hold; rows to be left out are in `drop`. Raises `ValueError` naming the option where the values can be read in two ways."
+    "What the masks hold; rows to leave out are in `drop`. Raises `ValueError` where the values can be read in two ways."
     s = _Settled(self)
     whole = [m for m in self.masks if m[2] is None]
     if whole and len(whole) < len(self.masks):
         named = next(m for m in self.masks if m[2] is not None)
-        raise ValueError(f'{self.where}: {named[1]} is a mask of the class {named[2]}, {whole[0][1]} of no class: move one kind elsewhere')
+        raise ValueError(f'{self.where}: {named[1]} is a mask of the class {named[2]}, {whole[0][1]} of no class: '
+                         'move one kind elsewhere')
     if self.map is not None and whole: names = s.by_map()
     elif whole or not self.masks: names = s.numbers()
     else: s.black_white(names := self.classes or sorted({m[2] for m in self.masks}), self.masks)

@@ -7,7 +7,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/formats/pairs.html.md"""
 # %% auto #0
 __all__ = ['SPLITS', 'MASK_WORDS', 'folder_kind', 'name_split', 'split_masks', 'match_names', 'Pairs', 'numbered', 'pair_masks']
 
-# %% ../../nbs/formats/01e_pairs.ipynb #8fbf5bb5
+# %% ../../nbs/formats/01e_pairs.ipynb #4776e500
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,12 +16,12 @@ from pathlib import PurePosixPath
 from unicodedata import normalize
 from ..core.images import EXTENSIONS
 
-# %% ../../nbs/formats/01e_pairs.ipynb #90332c0d
+# %% ../../nbs/formats/01e_pairs.ipynb #4e2713e7
 SPLITS = dict(train='train', training='train', valid='valid', val='valid', validation='valid', test='test', testing='test')
 _KINDS = {word:kind for kind,words in dict(
     image='image images img imgs data dataset datasets picture pictures photo photos imgdir zip zips archive rgb input inputs',
-    mask='mask masks msk groundtruth gt gts label labels lable lables ann anns annotation annotations annotated anndir seg segmentation '
-         'segmentations segmentationclass target targets',
+    mask='mask masks msk groundtruth gt gts label labels lable lables ann anns annotation annotations annotated anndir seg '
+         'segmentation segmentations segmentationclass target targets',
     clean='good ok normal clean defectfree nodefect', bad='anomaly abnormal',
     other='segmentationobject maskshuman masksmachine imagesets').items() for word in words.split() for kind in [kind]}
 @lru_cache(4096)
@@ -37,7 +37,7 @@ def folder_kind(
     if kind: return kind, split
     return ('split',split) if split and rest in ('','public','private','mixed','privatemixed','set','part') else ('name',None)
 
-# %% ../../nbs/formats/01e_pairs.ipynb #64bd7891
+# %% ../../nbs/formats/01e_pairs.ipynb #6d8f55e1
 def name_split(
     name:str, # relative path of a file
 )->str|None: # 'train' | 'valid' | 'test'
@@ -50,7 +50,7 @@ def _stem(name):
     stem = normalize('NFC', PurePosixPath(name).stem)
     return stem.rpartition('.')[0] if stem.lower().endswith(EXTENSIONS) else stem
 
-# %% ../../nbs/formats/01e_pairs.ipynb #77cd86c5
+# %% ../../nbs/formats/01e_pairs.ipynb #4562a7b2
 MASK_WORDS = ('mask','masks','gt','label','labels','seg','segmentation','groundtruth','annotation','target')
 def _word(stem):
     "Whether a name begins or ends with a word for masks."
@@ -63,11 +63,12 @@ def split_masks(
     "Tell masks from images by their names; copies that tools make to look at are neither."
     names = [n for n in names if 'other' not in _kinds(n)]
     ends = lambda n: n.lower().endswith(suffix.lower()) if suffix.startswith('.') else PurePosixPath(n).stem.endswith(suffix)
-    masks = [n for n in names if ends(n)] if suffix else [n for n in names if 'mask' in _kinds(n)] or [n for n in names if _word(_stem(n))]
+    if suffix: masks = [n for n in names if ends(n)]
+    else: masks = [n for n in names if 'mask' in _kinds(n)] or [n for n in names if _word(_stem(n))]
     is_mask = set(masks)
     return [n for n in names if n not in is_mask], masks
 
-# %% ../../nbs/formats/01e_pairs.ipynb #8734755a
+# %% ../../nbs/formats/01e_pairs.ipynb #c9ab955a
 def _tails(stem, suffix=None):
     "[(name of the image, what goes on)] that the name of a mask can mean, the longest first."
     if suffix and not suffix.startswith('.'): return [(stem.removesuffix(suffix), '')]*stem.endswith(suffix)
@@ -98,7 +99,7 @@ def match_names(
             if hit: found[m] = hit[0], tail, hit[1]; break
     return found
 
-# %% ../../nbs/formats/01e_pairs.ipynb #572a9678
+# %% ../../nbs/formats/01e_pairs.ipynb #a552f6f2
 @dataclass
 class Pairs:
     "Which mask files belong to which image, and what was left over."
@@ -110,14 +111,19 @@ def numbered(
     folders:list, # names
 )->bool:
     "Whether names differ by a number or date only, as those of parts do, and are not called class, type or defect."
-    words = {re.sub(r'\d+', '', f).lower() for f in folders}
-    return len(words) == 1 and all(map(re.compile(r'\d').search, folders)) and (re.sub(r'[\W_]', '', w := words.pop()) not in ('','class','type','defect','c','k','grade','cat','category') or
-                                w.strip() == '' and any(len(f) > 5 for f in folders) or w.count('-') > 1)
-def _adds(tail):
-    "What the name of a mask adds, without words for masks."
-    return '_'.join(p for p in re.split(r'[_\-. ]', tail) if p and p.lower() not in MASK_WORDS and p.lower() not in ('ground','truth'))
+    words,text = {re.sub(r'\d+', '', f).lower() for f in folders}, ''.join(folders)
+    if len(words) > 1 or not all(map(re.compile(r'\d').search, folders)): return False
+    date = text.count('-') >= 2*len(folders) or text.isdigit() and any(len(f) > 5 for f in folders)
+    return date or re.sub(r'[\W_]', '', words.pop()) not in ('','class','type','defect','c','k','grade','cat','category')
+def _adds(tail, classes=None):
+    "What the name of a mask adds, without words for masks before and after; a class name is left as it is."
+    parts = re.split(r'([_\-. ])', tail)
+    if tail in (classes or ()): return tail
+    for end in (0,-1):
+        while parts and parts[end].lower() in (*MASK_WORDS,'ground','truth','','_','-','.',' '): parts.pop(end)
+    return ''.join(parts)
 
-# %% ../../nbs/formats/01e_pairs.ipynb #2f8fc08b
+# %% ../../nbs/formats/01e_pairs.ipynb #2b2a07e7
 def _shared(image, mask):
     "(folder, how) that image and mask share: 'own' layouts make it a class, 'above' if there are several, 'open' is open."
     named = [f for f in _named(mask) if folder_kind(f)[0] == 'name']
@@ -130,24 +136,29 @@ def pair_masks(
     suffix:str|None=None, # how the names of masks end, where that is known
     classes:list|None=None, # class names, where they are known
 )->Pairs:
-    "Whose the masks are, and of which class. Raises `ValueError` where masks `x_1`, `x_2` may be classes or pieces."
+    "Whose the masks are, and of which class. Raises `ValueError` where `x_1`, `x_2`, or such folders, may be classes or not."
     classes = None if classes is None else [str(c) for c in classes]
     got = match_names(images, masks, suffix)
     if classes is None and (odd := [m for m,(_,tail,_) in got.items() if _adds(tail).isdigit()]):
-        raise ValueError(f'{odd[0]} may be the mask of a class or of a piece: data.classes=[{_adds(got[odd[0]][1])},…] says that these are classes')
+        raise ValueError(f'{odd[0]} may be the mask of a class or of a piece: data.classes=[{_adds(got[odd[0]][1])},…] '
+                         'says that these are classes')
     shared = {m:_shared(i, m) for m,(i,_,_) in got.items()}
     above = {f for f,how in shared.values() if how == 'above'}
     extra = {e for _,_,e in got.values() if e}
     good = {f for f,how in shared.values() if how == 'own'} | (above if len(above) > 1 and not numbered(above) else set())
     if classes is not None: good = {f for f,_ in shared.values() if f in classes}
-    if classes is None and extra and numbered(extra): extra = set()
+    if classes is None and extra and numbered(extra):
+        raise ValueError(f"the folders of masks {', '.join(sorted(extra))} may be classes or not: "
+                         f"data.classes=[{','.join(sorted(extra))}] if they are, data.classes=[defect] if not")
     p,flat = Pairs(spare=[(m,'mask without an image') for m in masks if m not in got]), True
     p.masks = {i:[] for i in images}
     for m,(i,tail,e) in got.items():
         f,how = shared[m]
-        klass = _adds(tail) or (e if e in extra else None) or (f if f in good else None)
+        klass = _adds(tail, classes) or (e if e in extra else None) or (f if f in good else None)
         if classes is not None and klass is not None and klass not in classes:
-            if _adds(tail) or good or e not in classes and any(x in classes for x in extra): p.spare.append((m, f'mask of an unknown class {klass} (known are {", ".join(classes)})')); continue
+            if _adds(tail, classes) or good or any(x in classes for x in extra):
+                p.spare.append((m, f'mask of an unknown class {klass} (known are {", ".join(classes)})'))
+                continue
             klass = None
         flat &= klass is not None and klass != f
         if how == 'open' and klass is None and f not in p.parts: p.parts.append(f)

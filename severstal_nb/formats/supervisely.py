@@ -41,7 +41,8 @@ def outline(
         if not all(np.isfinite(r).all() and (abs(r) < 1e6).all() for r in rings): raise ValueError
         rings = [np.round(r).astype(np.int32) for r in rings]
         if obj['geometryType'] == 'rectangle': (a,b),(c,d) = rings[0]; rings[0] = np.array([[a,b],[c,b],[c,d],[a,d]], np.int32)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError): raise ValueError(f"{obj.get('geometryType')} without points") from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise ValueError(f"{obj.get('geometryType')} without points") from None
     if len(rings[0]) < 3: raise ValueError(f'polygon of {len(rings[0])} points')
     m = np.zeros((h,w), np.uint8)
     for j,r in enumerate(rings): cv2.fillPoly(m, [r], int(j == 0))

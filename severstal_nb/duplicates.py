@@ -10,6 +10,7 @@ __all__ = ['read_duplicates', 'group_ids', 'group_summary', 'compare_images', 'f
 # %% ../nbs/05a_duplicates.ipynb #2d7ccf44
 import os
 import cv2, numpy as np, pandas as pd
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from scipy.spatial import cKDTree
@@ -93,7 +94,7 @@ def _off_plane():
     "Matrix [16,16]: takes a plane out of 4×4 values, and turns them to cosines, which a k-d tree searches faster."
     y, x = np.mgrid[:4, :4] - 1.5
     A = np.stack([np.ones(16), y.ravel(), x.ravel()], 1)
-    C = cv2.dct(np.eye(4)).T
+    C = cv2.dct(np.eye(4), flags=cv2.DCT_ROWS)
     return ((np.eye(16) - A @ np.linalg.inv(A.T @ A) @ A.T) @ np.kron(C, C)).astype(np.float32)
 
 # %% ../nbs/05a_duplicates.ipynb #d78d99f7
@@ -129,58 +130,215 @@ def _grain(image, tiles):
     cells = cells[tiles // c, tiles % c].reshape(len(tiles), 16, (side // 4) ** 2)
     return cells - cells.mean(2, keepdims=True)
 
+# %% ../nbs/05a_duplicates.ipynb #6b051cc2
+def _cell_correlation(a, b, visible=.05):
+    "The median, over the cells of each tile, of the correlation of two grains [M,16,P]; cells without grain are left out."
+    power = [(g ** 2).mean(2) for g in (a, b)]
+    r = (a * b).mean(2) / np.maximum(np.sqrt(power[0] * power[1]), 1e-6)
+    seen = np.maximum(*power) >= visible
+    r = np.sort(np.where(seen, r, np.inf), 1)
+    middle = np.maximum(seen.sum(1) - 1, 0) // 2
+    return np.where(seen.any(1), r[np.arange(len(r)), middle], 0)
+
+# %% ../nbs/05a_duplicates.ipynb #58e5fecb
+def _common_tiles(a, b, radius=.75, relative=.35, correlation=.7, blur=0):
+    "Tiles in which two images agree, in how many there is anything to see, rms difference of the grain where they agree."
+    def look(x):
+        x = _grey(x)
+        tiles = np.arange(len(p := _tile_means(x)))
+        grain = _grain(x, tiles)
+        return p @ _off_plane(), _grain(cv2.GaussianBlur(x, (0, 0), blur), tiles) if blur else grain, (grain ** 2).mean((1, 2))
+    (pa, ga, na), (pb, gb, nb) = look(a), look(b)
+    power, strength = [(g ** 2).mean((1, 2)) for g in (ga, gb)], np.maximum((pa ** 2).mean(1), (pb ** 2).mean(1))
+    same = _cell_correlation(ga, gb) >= correlation
+    weak = (strength < 1) & (np.minimum(*power) >= .25) & (np.sqrt(((pa - pb) ** 2).mean(1)) <= radius)
+    same &= weak | _agree(pa, pb, radius, relative)
+    rms = np.sqrt(((ga - gb)[same] ** 2).mean()) if same.any() else np.inf
+    return np.flatnonzero(same), int(((strength >= 1) | (np.minimum(na, nb) >= .5) | same).sum()), float(rms)
+
 # %% ../nbs/05a_duplicates.ipynb #83023dcb
 def compare_images(
     a, b, # uint8 images of one shape
     radius:float=.75, relative:float=.35, # largest difference of two patterns: grey levels, share of their strength
     correlation:float=.7, # of the pixels inside the cells, at least
-)->tuple[int,float,float]: # tiles that agree, their share of the tiles with a pattern, rms difference of their grain
+)->tuple[int,float,float]: # tiles that agree, their share of the tiles with something to see, rms difference of their grain
     "How much of two images is the same photograph: tiles that agree in their pattern and in their grain."
-    pa, pb = _tile_means(a) @ _off_plane(), _tile_means(b) @ _off_plane()
-    clear = np.maximum((pa ** 2).mean(1), (pb ** 2).mean(1)) >= 1
-    tiles = np.flatnonzero(_agree(pa, pb, radius, relative))
-    ga, gb = _grain(a, tiles), _grain(b, tiles)
-    power = np.sqrt((ga ** 2).mean((1, 2)) * (gb ** 2).mean((1, 2)))
-    same = (ga * gb).mean((1, 2)) >= correlation * np.maximum(power, 1e-6)
-    rms = np.sqrt(((ga - gb)[same] ** 2).mean()) if same.any() else np.inf
-    return int(same.sum()), float(same.sum() / max(clear.sum(), 1)), float(rms)
+    tiles, seen, rms = _common_tiles(a, b, radius, relative, correlation)
+    return len(tiles), len(tiles) / max(seen, 1), rms
+
+# %% ../nbs/05a_duplicates.ipynb #2c7723f8
+def _without_overlays(found, most=2):
+    "Number of common tiles of each (i, j, tiles, seen), without those that an image has in common with more than `most` others of which it shares little else."
+    part = [len(tiles) < .5 * seen for _, _, tiles, seen in found]
+    often = Counter((x, t) for (i, j, tiles, _), p in zip(found, part) if p for x in (i, j) for t in tiles.tolist())
+    return [sum(max(often[i, t], often[j, t]) <= most for t in tiles.tolist()) if p else len(tiles)
+            for (i, j, tiles, _), p in zip(found, part)]
+
+# %% ../nbs/05a_duplicates.ipynb #47e84946
+_TURNS = ('', 'rot90', 'rot180', 'rot270', 'hflip', 'transpose', 'vflip', 'antitranspose')
+def _turned(x, turn:int):
+    "The last two axes under one of the eight symmetries of a square, in the order of `_TURNS`."
+    return np.rot90(x[..., ::-1] if turn >= 4 else x, turn % 4, (-2, -1))
+
+# %% ../nbs/05a_duplicates.ipynb #ae6f73a7
+def _turn_matrices():
+    "int [8,2,2]: where each symmetry takes a step (y, x)."
+    steps = [_turned(np.mgrid[:2, :2], k) for k in range(8)]
+    return np.stack([[m[:, 1, 0] - m[:, 0, 0], m[:, 0, 1] - m[:, 0, 0]] for m in steps])
+
+# %% ../nbs/05a_duplicates.ipynb #1445e0ec
+def _landmarks(image, most=48, cells=6):
+    "Points (y, x) [M,2] that stand out, in an image made small, how much smaller it is, and means of 6×6 cells around them."
+    g = _grey(image)
+    f = max(1, round(np.sqrt(g.size) / 160))
+    g = cv2.resize(g[:g.shape[0] // f * f, :g.shape[1] // f * f], None, fx=1 / f, fy=1 / f, interpolation=cv2.INTER_AREA)
+    cell = max(3, round(np.sqrt(g.size) / 40))
+    edge = cell * cells // 2 + 1
+    d = abs(cv2.GaussianBlur(g, (0, 0), .6 * cell) - cv2.GaussianBlur(g, (0, 0), 1.6 * cell))
+    top = (d == cv2.dilate(d, np.ones((2 * cell + 1,) * 2, np.uint8))) & (d > 0)
+    y, x = np.nonzero(top[edge:-edge, edge:-edge])
+    best = np.argsort(-d[y + edge, x + edge], kind='stable')[:most]
+    y, x, at = y[best] + edge, x[best] + edge, np.arange(cells) * cell - cell * cells // 2
+    at = at + (at >= 0) # the row of the point itself is left out, so that the cells are symmetrical around it
+    S, (u, v) = cv2.integral(g, sdepth=cv2.CV_64F), ((o[:, None] + at for o in (y, x)))
+    u, v = u[:, :, None], v[:, None]
+    means = (S[u + cell, v + cell] - S[u, v + cell] - S[u + cell, v] + S[u, v]) / cell ** 2
+    return np.stack([y, x], 1), f, means.astype(np.float32)
+
+# %% ../nbs/05a_duplicates.ipynb #8287a150
+def _describe(means, tie=.05):
+    "Of patterns [n,6,6], without plane and of length 1: cosines under each symmetry [n,8,6,6], which one is upright [n], which nearly [n,8], strength [n]."
+    y, x = np.mgrid[:6, :6] - 2.5
+    A, C = np.stack([np.ones(36), y.ravel(), x.ravel()], 1), cv2.dct(np.eye(6, dtype=np.float32), flags=cv2.DCT_ROWS).T
+    flat = means.reshape(-1, 36)
+    flat = flat - flat @ A @ np.linalg.inv(A.T @ A) @ A.T
+    strength = np.sqrt((flat ** 2).mean(1))
+    unit = (flat / np.maximum(6 * strength, 1e-6)[:, None]).reshape(-1, 6, 6).astype(np.float32)
+    waves = np.stack([np.einsum('vy,nyx,ux->nvu', C, _turned(unit, k), C, optimize=True) for k in range(8)], 1)
+    down, right = waves[..., 2, 1] + waves[..., 0, 3], waves[..., 1, 2] + waves[..., 3, 0]
+    return waves, ((right >= down) & (down >= 0)).argmax(1), (down > -tie) & (right > down - tie), strength
+
+# %% ../nbs/05a_duplicates.ipynb #262bc4e2
+def _match_landmarks(own, means, near=3, limit=.2, weakest=2.):
+    "Landmarks of two images that look alike, and the symmetry that takes the second to the first: (i, j, turn) of each match."
+    waves, upright, nearly, strength = _describe(means)
+    order = np.add.outer(np.arange(6), np.arange(6)) # coarse waves one by one, of fine ones the power
+    fine = [np.sqrt((waves ** 2 * o).sum((2, 3))) for o in (order == 5, order == 6, order > 6)]
+    low = np.concatenate([waves[:, :, (order > 1) & (order < 5)], np.stack(fine, -1)], -1)
+    low = np.concatenate([low, np.broadcast_to(.25 * np.log(strength + 1e-3)[:, None, None], (*low.shape[:2], 1))], -1)
+    strong = np.flatnonzero(strength >= weakest)
+    if len(strong) < 2: return np.zeros((3, 0), int)
+    turns = _turn_matrices()
+    j, k = np.nonzero(nearly & (strength >= weakest)[:, None])
+    _, at = cKDTree(low[strong, upright[strong]]).query(low[j, k], near + 1, eps=1, distance_upper_bound=limit, workers=-1)
+    a, b = np.nonzero(at < len(strong))
+    i, j, k = strong[at[a, b]], j[a], k[a]
+    far = np.linalg.norm(waves[j, k] - waves[i, upright[i]], axis=(1, 2))
+    keep = (own[i] != own[j]) & (far <= 1.6 * limit) & (abs(np.log(strength[i] / strength[j])) < .35)
+    i, j, k = i[keep], j[keep], k[keep]
+    turn = turns[upright[i]].transpose(0, 2, 1) @ turns[k]
+    swap = own[i] > own[j]
+    turn = np.where(swap[:, None, None], turn.transpose(0, 2, 1), turn)
+    which = (turn[:, None] == turns).all((2, 3)).argmax(1)
+    return np.stack([np.where(swap, j, i), np.where(swap, i, j), which])
+
+# %% ../nbs/05a_duplicates.ipynb #aae7e0f1
+def _propose_moved(points, means, shapes, votes=2)->dict: # (i, j) → turn, (dy, dx)
+    "Pairs of images of which at least `votes` landmarks agree in how the second is turned and moved to lie on the first."
+    own, at = np.repeat(np.arange(len(points)), [len(p) for p in points]), np.concatenate(points)
+    i, j, turn = _match_landmarks(own, np.concatenate(means))
+    A, last = _turn_matrices()[turn], np.array(shapes).reshape(-1, 2)[own[j]] - 1
+    move = at[i] - np.einsum('nab,nb->na', A, at[j]) + np.minimum(np.einsum('nab,nb->na', A, last), 0)
+    best = {}
+    for half in (0, 2): # two grids: what one cuts apart is together in the other
+        rows = np.unique(np.column_stack([own[i], own[j], turn, (move + half) // 4, i]), axis=0)
+        cells, n = np.unique(rows[:, :5], axis=0, return_counts=True)
+        for (a, b, k, y, x), v in zip(cells[n >= votes].tolist(), n[n >= votes].tolist()):
+            if v > best.get((a, b), (0,))[0]: best[a, b] = v, k, (4 * y + 2 - half, 4 * x + 2 - half)
+    return {pair: found[1:] for pair, found in best.items()}
+
+# %% ../nbs/05a_duplicates.ipynb #11cfa87c
+def _overlap(a, b, move):
+    "The parts of two images that cover each other when the second is moved by (dy, dx)."
+    (y, x), (h, w), (H, W) = move, a.shape, b.shape
+    y0, y1, x0, x1 = max(y, 0), min(h, H + y), max(x, 0), min(w, W + x)
+    return a[y0:max(y1, y0), x0:max(x1, x0)], b[y0 - y:max(y1, y0) - y, x0 - x:max(x1, x0) - x]
+
+# %% ../nbs/05a_duplicates.ipynb #30ab26d4
+def _lay_over(a, b, turn, move, cover=.5):
+    "Overlap of `a` and the turned `b`, put right to the pixel, and the movement; None where less than `cover` of the image is covered."
+    a, b = _grey(a), np.ascontiguousarray(_turned(_grey(b), turn))
+    for _ in range(3):
+        parts = _overlap(a, b, move)
+        if parts[0].size < cover * a.size or min(parts[0].shape) < 16: return None
+        sharp = [np.clip(p - cv2.blur(p, (15, 15)), -20, 20) for p in parts]
+        (x, y), _ = cv2.phaseCorrelate(*sharp, cv2.createHanningWindow(sharp[0].shape[::-1], cv2.CV_32F))
+        if not (round(x) or round(y)): break
+        move = move[0] - round(y), move[1] - round(x)
+    parts = _overlap(a, b, move)
+    return None if parts[0].size < cover * a.size or min(parts[0].shape) < 16 else (*parts, move)
+
+# %% ../nbs/05a_duplicates.ipynb #b30b50a2
+def _moved(a, b, turn, move, share):
+    "rms, share and `how` of two images when the second is turned and moved; None where they are not one photograph."
+    laid = _lay_over(a, b, turn, move)
+    if laid is None: return None
+    tiles, seen, rms = _common_tiles(*laid[:2], radius=4., relative=.5, correlation=.5, blur=1.5)
+    part = len(tiles) / max(seen, 1)
+    if part < max(share, .65) or len(tiles) < 4: return None
+    y, x = laid[2]
+    return rms, part, ' '.join([_TURNS[turn]] * (turn > 0) + [f'shift {x},{y}'] * bool(x or y)) or 'same'
 
 # %% ../nbs/05a_duplicates.ipynb #fcfe74d4
-def _identical(rows, prints, image):
-    "Pairs (first, copy) of rows equal in every pixel, and the rows that are left when copies are taken out."
+def _identical(rows, keys, image):
+    "Pairs (first, copy, how) of rows equal in every pixel, turned or not, and the rows that are left without the copies."
     first, pairs, rest = {}, [], []
-    for i, p in zip(rows, prints):
-        key = p.tobytes()
-        if key in first and np.array_equal(image(first[key]), image(i)): pairs.append((first[key], i, 0., 1.))
-        else: first.setdefault(key, i); rest.append(i)
+    for i, key in zip(rows, keys):
+        x = image(i) if key in first else None
+        for j in first.get(key, ()):
+            y = np.moveaxis(image(j), -1, 0) if x.ndim == 3 else image(j)
+            turn = next((k for k in range(8) if np.array_equal(_turned(np.moveaxis(x, -1, 0) if x.ndim == 3 else x, k), y)), None)
+            if turn is not None: pairs.append((j, i, 0., 1., _TURNS[turn] or 'same')); break
+        else: first.setdefault(key, []).append(i); rest.append(i)
     return pairs, rest
 
 # %% ../nbs/05a_duplicates.ipynb #eaa6e0f3
 def find_duplicates(
     data, # SteelData
-    share:float=.1, # of the tiles with a pattern, at least so many agree; 1.: whole copies only
+    share:float=.1, # of the tiles with something to see, at least so many agree; 1.: whole copies only
     min_tiles:int=2, # and at least so many tiles (one, where an image has only one)
     n_workers:int|None=None, # threads that decode; None: one per core
+    moved:bool=True, # look for turned, mirrored and shifted copies too
     **kw, # radius, relative, correlation: see `compare_images`
-)->pd.DataFrame: # a, b (rows, a < b), distance (rms of the common tiles), share; `.attrs`: summary, unreadable
-    "Images that show, whole or in part, the same photograph in the same place. Compared within one image size."
-    def prints(i):
-        try: return _tile_means(data.image(i))
+)->pd.DataFrame: # a, b (rows, a < b), distance (rms of the common tiles), share, how; `.attrs`: summary, unreadable
+    "Images that show, whole or in part, the same photograph: in the same place, turned by quarters, mirrored, or shifted."
+    def look(i):
+        try: image = data.image(i)
         except OSError: return None
+        h, w = image.shape[:2]
+        return (min(h, w), max(h, w), np.bincount(image.ravel(), minlength=256).tobytes()), _tile_means(image), moved and _landmarks(image)
     n_workers = n_workers or os.cpu_count() or 1
-    with ThreadPoolExecutor(n_workers) as pool: P = list(pool.map(prints, range(len(data))))
-    unreadable, found = [i for i, p in enumerate(P) if p is None], []
-    for _, rows in data.images.groupby(['height', 'width']).indices.items():
-        rows = [int(i) for i in rows if P[i] is not None]
-        copies, rows = _identical(rows, [P[i] for i in rows], data.image)
-        found += copies
+    with ThreadPoolExecutor(n_workers) as pool: seen = list(pool.map(look, range(len(data))))
+    size = {i: (int(h), int(w)) for i, (h, w) in enumerate(zip(data.images['height'], data.images['width'])) if seen[i] is not None}
+    copies, rest = _identical(list(size), [seen[i][0] for i in size], data.image)
+    found, pairs = [], {p[:2]: p[2:] for p in copies}
+    for hw in sorted({size[i] for i in rest}):
+        rows = [i for i in rest if size[i] == hw]
         if len(rows) < 2: continue
-        few = min(min_tiles, len(P[rows[0]]))
-        near = _propose_pairs(np.stack([P[i] for i in rows]), few, **{k: v for k, v in kw.items() if k != 'correlation'})
+        few = min(min_tiles, len(seen[rows[0]][1]))
+        near = _propose_pairs(np.stack([seen[i][1] for i in rows]), few, **{k: v for k, v in kw.items() if k != 'correlation'})
         near = [(rows[i], rows[j]) for i, j in near]
-        with ThreadPoolExecutor(n_workers) as pool:
-            same = list(pool.map(lambda p: compare_images(*map(data.image, p), **kw), near))
-        found += [(*p, rms, part) for p, (tiles, part, rms) in zip(near, same) if part >= share and tiles >= few]
-    pairs = pd.DataFrame(sorted(found), columns=['a', 'b', 'distance', 'share']).astype({'a': int, 'b': int})
-    pairs.attrs = dict(summary=group_summary(group_ids(len(data), pairs)), unreadable=unreadable)
-    return pairs
+        with ThreadPoolExecutor(n_workers) as pool: same = list(pool.map(lambda p: _common_tiles(*map(data.image, p), **kw), near))
+        left = _without_overlays([(*p, tiles, n) for p, (tiles, n, _) in zip(near, same)])
+        pairs |= {p: (rms, n / max(of, 1), 'same') for p, n, (_, of, rms) in zip(near, left, same) if n >= max(share * of, few)}
+    for hw in sorted({tuple(sorted(size[i])) for i in rest}) if moved else ():
+        rows = [i for i in rest if tuple(sorted(size[i])) == hw]
+        points, f, means = zip(*(seen[i][2] for i in rows))
+        near = _propose_moved(points, means, [(size[i][0] // f[0], size[i][1] // f[0]) for i in rows])
+        near = {(rows[i], rows[j]): (turn, (y * f[0], x * f[0])) for (i, j), (turn, (y, x)) in near.items()}
+        near = {p: how for p, how in near.items() if p not in pairs}
+        with ThreadPoolExecutor(n_workers) as pool: same = pool.map(lambda p: _moved(*map(data.image, p), *near[p], share), near)
+        pairs |= {p: o for p, o in zip(near, same) if o}
+    table = pd.DataFrame([(*p, *o) for p, o in sorted(pairs.items())], columns=['a', 'b', 'distance', 'share', 'how']).astype({'a': int, 'b': int})
+    table.attrs = dict(summary=group_summary(group_ids(len(data), table)), unreadable=[i for i, o in enumerate(seen) if o is None])
+    return table

@@ -11,9 +11,10 @@ outcome is one of:
   equal       accepted, and what the reference reads
   refused     a ValueError or OSError of one line, or a line in the problems
   traceback   any other exception, or a message of several lines
-  hang        no answer after 20 seconds
+  hang        no answer after 60 seconds
   wrong       accepted without a word, and not what the reference reads
-Ends with exit code 1 if there is any of the last three. Results go to benchmarks/results/fuzz.json, or where --out says.
+Ends with exit code 1 if there is any of the last three. Results go to benchmarks/results/fuzz.json, or where --out says:
+kinds that were tried replace those that are there; --mini stores nothing.
 """
 import os
 
@@ -30,7 +31,7 @@ if path := os.environ.get('PYTHONPATH'): sys.path[:0] = path.split(os.pathsep)
 import common
 from fuzz_kinds import KINDS, Wrong
 
-SECONDS = 20
+SECONDS = 60
 BAD = ('traceback', 'hang', 'wrong')
 
 
@@ -93,13 +94,20 @@ def table(report):
     return '\n'.join(f'{r[0]:14}' + ''.join(f'{c:>10}' for c in r[1:]) for r in rows)
 
 
+def save(path, report):
+    "Kinds that were tried replace those in the file."
+    old = json.loads(path.read_text())['kinds'] if path.exists() else []
+    rows = {r['kind']: r for r in [*old, *report['kinds']]}
+    path.write_text(json.dumps(report | dict(kinds=[rows[k] for k in KINDS if k in rows]), indent=1, ensure_ascii=False) + '\n')
+
+
 def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--mini', action='store_true', help='one in a hundred inputs, at least eight of a kind; nothing is stored')
+    p.add_argument('--mini', action='store_true', help='one in a hundred inputs, at least eight of a kind')
     p.add_argument('--only', help='beginnings of names, with commas')
     p.add_argument('--case', type=int, help='only this input of each kind')
     p.add_argument('--seed', type=int, default=0)
-    p.add_argument('--out', type=Path, help='results/fuzz.json unless --mini, --only or --seed is given')
+    p.add_argument('--out', type=Path, default=HERE/'results'/'fuzz.json')
     o = p.parse_args(argv)
     warnings.filterwarnings('ignore')
     logging.disable(logging.CRITICAL)
@@ -119,8 +127,7 @@ def main(argv=None):
         report['kinds'].append(r := run_kind(k, max(8, n//100) if o.mini else n, o.seed))
         print(f"{k}: {r['inputs']} inputs, {r['seconds']} s", *(f'\n   {i}: {what}: {why}' for i, what, why in r['bad']), flush=True)
     print(table(report))
-    out = o.out or (HERE/'results'/'fuzz.json' if not (o.mini or o.only or o.seed) else None)
-    if out: out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + '\n')
+    if not o.mini: save(o.out, report)
     return int(any(r[b] for r in report['kinds'] for b in BAD))
 
 

@@ -1,5 +1,5 @@
 "The kinds of input of fuzz.py: how each is made and damaged, who reads it, and the naive reference beside it."
-import base64, copy, csv, io, json, math, os, re, shutil, struct, zipfile, zlib
+import base64, copy, csv, io, json, math, os, re, shutil, struct, tempfile, zipfile, zlib
 from dataclasses import dataclass
 from pathlib import Path
 from xml.dom import minidom
@@ -217,11 +217,11 @@ def naive_table(text, classes):
         fields = [f.strip() for f in next(csv.reader([line]))] if '"' in line else [f.strip() for f in line.split(',')]
         try:
             name, k, text = fields
-            m = naive_rle('' if text.lower() in ('nan', 'none', 'null') else text, H*W)
+            m = naive_rle('' if text.lower() in ('nan', 'none', 'null', '0', '-1') else text, H*W)
             if name not in found or not re.fullmatch(r'[12](\.0*)?', k): raise ValueError
             k = classes[int(float(k))-1]
-            if k in found[name]: raise ValueError
-            found[name][k] = m.reshape(W, H).T
+            if m.any() and k in found[name]: raise ValueError
+            if m.any(): found[name][k] = m.reshape(W, H).T
         except ValueError: lost += bool(len(fields) != 3 or fields[2])
     return as_masks({n: {k: np.ascontiguousarray(m) for k, m in ms.items()} for n, ms in found.items()}), lost
 
@@ -254,9 +254,10 @@ def kaggle(rng, tmp):
 FORMATS = ('JPEG', 'PNG', 'BMP', 'TIFF', 'WEBP', 'PNG', 'JPEG')
 
 
-@kind('images', 3000, 'JPEG, PNG, BMP, TIFF, WebP with damaged bytes', 'Pillow')
+@kind('images', 3000, 'JPEG, PNG, BMP, TIFF, WebP with damaged bytes', 'Pillow; OpenCV where damage in a BMP makes another mode of it')
 def images(rng, tmp):
     from severstal_nb.core.images import image_size, read_image
+    from severstal_nb.readers import check_images, read_images
     color = rng.choice(('grey', 'rgb'))
     g = np.random.default_rng(rng.getrandbits(32))
     a = cv2.resize(g.integers(0, 255, (4, 5, 3), dtype=np.uint8), (W, H), interpolation=cv2.INTER_LINEAR)
@@ -267,13 +268,16 @@ def images(rng, tmp):
     sound = read_image(path, color)
     def by_pillow(b):
         try:
-            with Image.open(io.BytesIO(b)) as o: return np.asarray(o.convert('RGB' if color == 'rgb' else 'L')).astype(int)
+            with Image.open(io.BytesIO(b)) as o:
+                if o.mode not in ('L', 'RGB'): return cv2.imdecode(np.frombuffer(b, np.uint8), color == 'rgb')[::, ::, ::-1].astype(int) if color == 'rgb' else cv2.imdecode(np.frombuffer(b, np.uint8), 0).astype(int)
+                return np.asarray(o.convert('RGB' if color == 'rgb' else 'L')).astype(int)
         except Exception: return None                                          # it raises nearly anything
     broken = damage(rng, raw.getvalue(), 3)
     path.write_bytes(broken)
     size, got = image_size(path), read_image(path, color)
     if size != got.shape[:2]: raise Wrong(f'{form}: size {size} by the header, {got.shape[:2]} decoded')
     if got.shape == sound.shape and np.array_equal(got, sound): return 'equal'
+    if len(check_images(read_images([path], color=color))): return 'refused'   # damage that only the decoder's words tell
     want = by_pillow(broken)
     if want is None: raise Wrong(f'{form} {color}: pixels changed, Pillow refuses it')
     if want.shape != got.shape: raise Wrong(f'{form} {color}: {got.shape}, by Pillow {want.shape}')
@@ -512,7 +516,7 @@ def naive_supervisely(raws):
             with Image.open(io.BytesIO(zlib.decompress(base64.b64decode(b['data'])))) as im: a = np.asarray(im)
             if a.ndim != 2: raise ValueError
             x, y = b['origin']
-            if type(x) is not int or type(y) is not int or x < 0 or y < 0 or x+a.shape[1] > W or y+a.shape[0] > H: raise ValueError
+            if not isinstance(x, int) or not isinstance(y, int) or x < 0 or y < 0 or x+a.shape[1] > W or y+a.shape[0] > H: raise ValueError
             m = np.zeros((H, W), np.uint8)
             m[y:y+a.shape[0], x:x+a.shape[1]] = a > 0
             name = o['classTitle']
@@ -640,16 +644,16 @@ def layouts(rng, tmp):
         else: f.parent.mkdir(exist_ok=True), f.write_text('x')
     if harmed := rng.random() < .4:
         f = rng.choice(sorted(p for p in inner.rglob('*') if p.is_file()))
-        f.unlink() if rng.random() < .5 else f.write_bytes(damage(rng, f.read_bytes(), 2))
+        f.unlink() if rng.random() < .5 and f.name not in ('train.csv', 'data.yaml') else f.write_bytes(damage(rng, f.read_bytes(), 2))
     data = read_data(root)
     if bad := CONTAINERS & {c.lower() for c in data.classes}: raise Wrong(f'{which}: a folder is taken as class {sorted(bad)}')
     got = {Path(n).stem: {c for c, on in zip(data.classes, row) if on} for n, row in zip(data.images['image_id'], data.labels)}
-    if which == 'kolektor': got = {n: cs and {'*'} for n, cs in got.items()}
+    if which == 'kolektor' or which == 'masks' and data.K == 1: got, truth = ({n: cs and {'*'} for n, cs in o.items()} for o in (got, truth))
     if which in ('mvtec', 'folders', 'split folders'): got = {n: cs - {'good'} for n, cs in got.items()}
     if data.task == 'unlabelled': raise Wrong(f'{which}: read as images without labels')
     if got == truth: return 'equal'
     notes = len(data.problems) - sum('boxes are taken as' in r for r in data.problems.reason)
-    if notes or harmed and set(got.items() if False else got) <= set(truth) and all(got[n] == truth[n] for n in got): return 'refused'
+    if notes or harmed and set(got) <= set(truth) and all(got[n] == truth[n] for n in got): return 'refused'
     raise Wrong(f"{which}{' harmed' if harmed else ''}: {str(got)[:100]} read, {str(truth)[:100]} expected")
 
 
@@ -721,8 +725,16 @@ def weights(rng, tmp):
     return 'equal'
 
 
+RUN = tempfile.TemporaryDirectory()
+
+
 def run_base(tmp):
-    "A finished run of a tiny net."
+    "A finished run of a tiny net, trained once."
+    if not (sound := Path(RUN.name)/'sound').exists(): train_run(Path(RUN.name))
+    shutil.copytree(sound, tmp/'sound')
+
+
+def train_run(tmp):
     from kills import SEG
     from severstal_nb.experiment import train
     from severstal_nb.runs.config import load_config
@@ -741,7 +753,7 @@ def rewrite(path, raw):
     path.write_bytes(raw)
 
 
-@kind('run_files', 800, 'run.json, config.yaml, results.json, thresholds.json, history.csv of a run', 'json, yaml, csv', run_base)
+@kind('run_files', 600, 'run.json, config.yaml, results.json, thresholds.json, history.csv of a run', 'json, yaml, csv', run_base)
 def run_files(rng, tmp):
     from severstal_nb.runs.folder import load_run
     x = copy_of_run(tmp)
@@ -762,7 +774,7 @@ def run_files(rng, tmp):
     return 'equal'
 
 
-@kind('models', 400, 'model files of a run', 'the header by struct and json', run_base)
+@kind('models', 250, 'model files of a run', 'the header by struct and json', run_base)
 def models(rng, tmp):
     from severstal_nb.runs.folder import load_run
     x = copy_of_run(tmp)
@@ -778,7 +790,7 @@ def models(rng, tmp):
     return 'equal'
 
 
-@kind('checkpoints', 400, 'checkpoints', 'the sound checkpoint', run_base)
+@kind('checkpoints', 250, 'checkpoints', 'the sound checkpoint', run_base)
 def checkpoints(rng, tmp):
     import torch
     from severstal_nb.learn.checkpoints import load_checkpoint
@@ -792,7 +804,7 @@ def checkpoints(rng, tmp):
     return 'equal'
 
 
-@kind('stores', 400, 'stores of probabilities', 'the sound store', run_base)
+@kind('stores', 300, 'stores of probabilities', 'the sound store', run_base)
 def stores(rng, tmp):
     from severstal_nb.ensembling import OOFStore
     x = copy_of_run(tmp)

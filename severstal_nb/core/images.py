@@ -44,7 +44,7 @@ def open_zip(archive)->zipfile.ZipFile:
     "The archive, opened once per process, and again when the file has changed. Raises `ImageError`."
     try: return _open_zip(str(archive), os.stat(archive).st_mtime_ns, os.getpid())
     except FileNotFoundError: raise ImageError(f'{archive}: no such archive') from None
-    except (zipfile.BadZipFile, OSError) as e:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as e:
         raise ImageError(f'{archive}: not a readable zip archive ({e})') from None
 
 # %% ../../nbs/core/00b_images.ipynb #5e25a83c

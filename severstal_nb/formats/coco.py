@@ -7,17 +7,16 @@ Docs: https://severstal-nb.github.io/severstal_nb/formats/coco.html.md"""
 # %% auto #0
 __all__ = ['join_runs', 'polygon_runs', 'parse_coco', 'write_coco']
 
-# %% ../../nbs/formats/01f_coco.ipynb #8e70ac24
+# %% ../../nbs/formats/01f_coco.ipynb #44e8e9ae
 import json, math
 import numpy as np, pandas as pd
 from fastcore.basics import patch
-from functools import partial
 from pathlib import Path
 from ..core.files import atomic_path
 from ..core.images import Problems, read_bytes
 from ..data import SteelData
 
-# %% ../../nbs/formats/01f_coco.ipynb #e9743c7a
+# %% ../../nbs/formats/01f_coco.ipynb #0d6a2ce0
 def join_runs(
     parts:list, # (starts, lengths) of each object: 0-based, column-major
 )->tuple[np.ndarray,np.ndarray]: # starts, lengths: sorted, no two touch
@@ -30,7 +29,7 @@ def join_runs(
     first = np.flatnonzero(np.r_[True, starts[1:] > ends[:-1]][:len(starts)])
     return starts[first], ends[np.r_[first[1:], len(ends)][:len(first)]-1]-starts[first]
 
-# %% ../../nbs/formats/01f_coco.ipynb #4017d674
+# %% ../../nbs/formats/01f_coco.ipynb #ca5ad6cf
 def _outline(xy):
     "Points of a closed outline in steps of one, as pycocotools walks it: x and y, whole numbers."
     a,b = xy, np.roll(xy, -1, 0)
@@ -49,7 +48,7 @@ def _outline(xy):
     u,v = low[0][e]+t, np.trunc(low[1][e]+slope[e]*t+.5).astype(np.int64)
     return np.where(steep[e], v, u), np.where(steep[e], u, v)
 
-# %% ../../nbs/formats/01f_coco.ipynb #03ba8cbc
+# %% ../../nbs/formats/01f_coco.ipynb #cfafd295
 def polygon_runs(
     points, # x, y, x, y, … or pairs; a pixel's left edge is its number, its centre half a pixel further
     h:int, w:int, # size of the image
@@ -75,7 +74,7 @@ def _note_outline(xy, h, w, pixels, note):
     area = abs((xy[:,0]*np.roll(xy[:,1], -1) - xy[:,1]*np.roll(xy[:,0], -1)).sum())/2
     if abs(area-pixels) > np.abs(step).sum()/2+2: note('crosses itself: filled by the even-odd rule')
 
-# %% ../../nbs/formats/01f_coco.ipynb #452a000f
+# %% ../../nbs/formats/01f_coco.ipynb #f693f6c9
 def _unpack_counts(
     text, # the string of compressed run lengths
 )->np.ndarray: # int64: background, object, background, …
@@ -94,7 +93,7 @@ def _unpack_counts(
     for j in (1,2): x[j::2] = np.cumsum(x[j::2])
     return x
 
-# %% ../../nbs/formats/01f_coco.ipynb #cff4287c
+# %% ../../nbs/formats/01f_coco.ipynb #c60bb2a2
 def _counts_runs(
     counts, # a list of counts, or a compressed string
     h:int, w:int, # size of the mask
@@ -109,7 +108,7 @@ def _counts_runs(
     starts,lengths = ends[:-1:2], c[1::2]
     return starts[lengths > 0], lengths[lengths > 0]
 
-# %% ../../nbs/formats/01f_coco.ipynb #474dca83
+# %% ../../nbs/formats/01f_coco.ipynb #4ef66307
 def _box_corners(
     x, y, w, h, # left, top, width, height in pixels
 )->tuple: # x0, y0, x1, y1
@@ -119,7 +118,7 @@ def _box_corners(
     if not all(map(math.isfinite, box)) or box[2] <= box[0] or box[3] <= box[1]: raise ValueError('a box without size')
     return box
 
-# %% ../../nbs/formats/01f_coco.ipynb #e5500d0b
+# %% ../../nbs/formats/01f_coco.ipynb #2ca3eb19
 def _shape(
     ann:dict, # an annotation
 ): # box (x0, y0, x1, y1), or a function (h, w, note) → runs
@@ -139,7 +138,7 @@ def _shape(
     if not isinstance(box, list) or len(box) != 4: raise ValueError('neither a segmentation nor a box')
     return _box_corners(*box)
 
-# %% ../../nbs/formats/01f_coco.ipynb #0b106e77
+# %% ../../nbs/formats/01f_coco.ipynb #2455e228
 def _parse_json(
     raw:bytes, # of a JSON file
     kind, # what it has to be: dict or list
@@ -150,7 +149,7 @@ def _parse_json(
     if not isinstance(got, kind): raise ValueError(f'holds a {type(got).__name__}, expected a {kind.__name__}')
     return got
 
-# %% ../../nbs/formats/01f_coco.ipynb #5b963a81
+# %% ../../nbs/formats/01f_coco.ipynb #cbc85d6e
 def _dicts(got, key, problems, file):
     "(number from 1, dict) of each dict in a list; another entry gets a line."
     for j,o in enumerate(got[key], 1):
@@ -199,7 +198,7 @@ def _coco_images(listed, key, problems, file):
     for i in twice: problems.add(file, None, f'image id {i} stands for two files: both skipped'); images.pop(i)
     return images
 
-# %% ../../nbs/formats/01f_coco.ipynb #abbb6422
+# %% ../../nbs/formats/01f_coco.ipynb #3fe02db6
 def _coco_annotation(starts, lengths, h, w):
     "Segmentation, box and area of a mask's runs."
     starts,lengths = join_runs([(starts, lengths)])
@@ -222,7 +221,7 @@ def _coco(data, rows)->dict:
                 images=images, categories=[dict(id=k+1, name=c, supercategory='') for k,c in enumerate(data.classes)],
                 annotations=anns)
 
-# %% ../../nbs/formats/01f_coco.ipynb #5e3966f3
+# %% ../../nbs/formats/01f_coco.ipynb #5ea554e5
 def _save_parts(
     data:SteelData, # with masks
     folder, # to make
@@ -240,7 +239,7 @@ def _save_parts(
             with atomic_path(to) as part_file: part_file.write_bytes(read_bytes(data.images['path'].iat[i]))
         write(part, rows)
 
-# %% ../../nbs/formats/01f_coco.ipynb #199330dd
+# %% ../../nbs/formats/01f_coco.ipynb #8e33cb19
 def write_coco(
     data:SteelData, # with masks: labels or predictions
     path, # NAME.json: that file alone; else a folder to make: [SPLIT/]images and _annotations.coco.json

@@ -538,6 +538,7 @@ def read_data(
         raise ValueError(f'{odd[0]}={kw[odd[0]]!r} has no meaning for the reader {reader!r}')
     data = read(root if alone else args[0], *args[1:], **kw)
     if leave_out: data = _without(data, leave_out)
+    if not data.K and data.task != 'unlabelled': raise ValueError(f'{root}: no class is left')
     data.root,clean = str(root), data.info.get('clean_rows')
     if 'split' not in data.images and reader != 'kaggle' and not alone: data = _listed_split(data, place)
     data.info['layout'] = f"{reader}: {why}{f'; {clean} rows say clean' if clean else ''}"

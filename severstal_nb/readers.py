@@ -529,6 +529,7 @@ def read_data(
         kw = given | kw
     if (read := globals().get(f'read_{reader}')) is None:
         raise ValueError(f'{root}: looks like {reader} ({why}), which this version does not read')
+    if isinstance(kw.get('map'), (str,Path)): kw['map'] = place.given(kw['map'], 'map of colours (data.map)')
     args,where = _arguments(reader, place, images, masks, csv)
     takes = inspect.signature(read).parameters
     if leave_out and 'leave_out' in takes: kw['leave_out'],leave_out = leave_out, []

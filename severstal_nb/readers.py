@@ -401,6 +401,8 @@ def _by_folders(place, tree, images):
     if holds := [n for n in images if 'mask' in [folder_kind(f)[0] for f in n.split('/')[:-1]]]:
         raise _doubt(place, f'{holds[0]} may be a mask, but its name leads to no image (data.masks=FOLDER, data.suffix=_mask)',
                      folders='a class each, with data.leave_out=[…]', images='all of them as images, without labels')
+    ends = '.json','.xml','.csv','.mat','.npy','.npz','.parquet','.h5','.tfrecord'
+    tables = [n for n in tree if n.lower().endswith(ends) and 'submission' not in n.lower()]
     parts = _split_places(place)
     where,split = parts[0][1], parts[0][0]
     inside = {f:len(Place(where.join(f)).images(deep=True)) for f in where.folders()}
@@ -414,14 +416,13 @@ def _by_folders(place, tree, images):
         if numbered(named) or len(loose)*10 > sum(inside.values()):
             raise _doubt(place, f"{', '.join(named[:4])} may be classes or just folders",
                          folders='a class each', images='all images, without labels')
-        return 'folders', f"folders of images: {', '.join(named[:4])}{', …'*(len(named) > 4)}"
+        more = ', …'*(len(named) > 4) + ''.join(f'; {n} is not read' for n in tables[:1])
+        return 'folders', f"folders of images: {', '.join(named[:4])}{more}"
     if len(named) == 1 and (split or kinds[named[0]] != 'name'):
         raise _doubt(place, f'the only class folder is {named[0]}: one class cannot be told apart',
                      images='all images, without labels')
     stems = {PurePosixPath(n).stem for n in images}
-    tables = '.json','.xml','.csv','.mat','.npy','.npz','.parquet','.h5','.tfrecord'
-    odd = [n for n in tree if n.lower().endswith(tables) and 'submission' not in n.lower()
-           or n.lower().endswith('.txt') and PurePosixPath(n).stem in stems]
+    odd = tables + [n for n in tree if n.lower().endswith('.txt') and PurePosixPath(n).stem in stems]
     odd += [f'{f}/' for f in place.folders() if folder_kind(f)[0] == 'mask' and f not in kinds]
     more = f' and {len(odd)-1} more' if odd[1:] else ''
     if odd:

@@ -217,7 +217,7 @@ def read_folders(
     return SteelData(table, classes, labels=hot, task='singlelabel', problems=problems.table(), color=color, root=root,
                      info=dict(reader='folders'))
 
-# %% ../nbs/01a_readers.ipynb #d1971d81
+# %% ../nbs/01a_readers.ipynb #9f8b227e
 def _tree(place):
     "{name: path} of all files below; a zip beside them counts as the folder of its name, without what is there unpacked."
     found = {n:place.join(n) for n in place.below()}
@@ -233,7 +233,7 @@ def _tree(place):
     return dict(sorted(found.items()))
 def _images(tree): return {n:p for n,p in tree.items() if n.lower().endswith(EXTENSIONS)}
 
-# %% ../nbs/01a_readers.ipynb #447ce1ad
+# %% ../nbs/01a_readers.ipynb #383b3513
 def _read_masked(reader, root, where, images, masks, pairs, classes, color, strict, ignore, map):
     "Data from {name: path} of images and of masks, and what belongs together."
     problems,short = Problems(strict), lambda n: n.removeprefix('images/').removeprefix('masks/') if reader == 'masks' else n
@@ -266,7 +266,7 @@ def _read_masked(reader, root, where, images, masks, pairs, classes, color, stri
     return SteelData(table.iloc[keep], names, **_pack(len(keep), len(names), found), problems=problems.table(), color=color,
                      root=root, info=dict(reader=reader, matched=(len(keep), len(table))))
 
-# %% ../nbs/01a_readers.ipynb #3d8a7b2e
+# %% ../nbs/01a_readers.ipynb #74470742
 @takes_white
 def read_masks(
     images, # folder or zip of images
@@ -284,7 +284,7 @@ def read_masks(
     except ValueError as e: raise ValueError(f'{masks}: {e}') from None
     return _read_masked('masks', images, masks, img, msk, pairs, classes, color, strict, ignore, map)
 
-# %% ../nbs/01a_readers.ipynb #684b9e15
+# %% ../nbs/01a_readers.ipynb #0afda6d9
 def _same_stem(images):
     "The ending ('.png') of the masks where images and masks differ in nothing else, judged by the values in some; or None."
     by = {}
@@ -324,7 +324,7 @@ def read_pairs(
     except ValueError as e: raise ValueError(f'{images}: {e}') from None
     return _read_masked('pairs', images, masks or images, img, msk, pairs, classes, color, strict, ignore, map)
 
-# %% ../nbs/01a_readers.ipynb #31f4a4ab
+# %% ../nbs/01a_readers.ipynb #cfac3f22
 @takes_white
 def read_supervisely(
     root, # folder or zip with images and JSON files, in img/ and ann/ or the like, or several folders that have them
@@ -590,7 +590,7 @@ def read_labelme(
         objects.add(image, file, size, found, _split_of(PurePosixPath(image).parent))
     return objects.data('labelme', root, classes, 'masks', {*leave_out, '_background_'}, color)
 
-# %% ../nbs/01a_readers.ipynb #b1677f40
+# %% ../nbs/01a_readers.ipynb #76d58fdd
 def _some(names, n=5): return names[::max(1, -(-len(names)//n))]
 def _json_kind(raw):
     "'coco' | 'labelme' | 'supervisely' | None, by the keys of a JSON file, of a large one by those near its ends."
@@ -623,7 +623,7 @@ def _evidence(tree, images):
         found['pairs'] = f'images and *{end} of few values have the same names', dict(suffix=end)
     return found
 
-# %% ../nbs/01a_readers.ipynb #7108162b
+# %% ../nbs/01a_readers.ipynb #91ea4427
 def _kaggle_parts(place, tree, images, csvs):
     "The options csv and images for a table of another name, or in a zip. Raises `ValueError` where several could be meant."
     if len(csvs) > 1: raise ValueError(f"{place}: {' and '.join(csvs[:3])} have run lengths: data.csv=… says which")
@@ -642,6 +642,8 @@ def _by_folders(place, tree, images):
     if holds := [n for n in images if 'mask' in [folder_kind(f)[0] for f in n.split('/')[:-1]]]:
         raise _doubt(place, f'{holds[0]} may be a mask, but its name leads to no image (data.masks=FOLDER, data.suffix=_mask)',
                      folders='a class each, with data.leave_out=[…]', images='all of them as images, without labels')
+    ends = '.json','.xml','.csv','.mat','.npy','.npz','.parquet','.h5','.tfrecord'
+    tables = [n for n in tree if n.lower().endswith(ends) and 'submission' not in n.lower()]
     parts = _split_places(place)
     where,split = parts[0][1], parts[0][0]
     inside = {f:len(Place(where.join(f)).images(deep=True)) for f in where.folders()}
@@ -655,14 +657,13 @@ def _by_folders(place, tree, images):
         if numbered(named) or len(loose)*10 > sum(inside.values()):
             raise _doubt(place, f"{', '.join(named[:4])} may be classes or just folders",
                          folders='a class each', images='all images, without labels')
-        return 'folders', f"folders of images: {', '.join(named[:4])}{', …'*(len(named) > 4)}"
+        more = ', …'*(len(named) > 4) + ''.join(f'; {n} is not read' for n in tables[:1])
+        return 'folders', f"folders of images: {', '.join(named[:4])}{more}"
     if len(named) == 1 and (split or kinds[named[0]] != 'name'):
         raise _doubt(place, f'the only class folder is {named[0]}: one class cannot be told apart',
                      images='all images, without labels')
     stems = {PurePosixPath(n).stem for n in images}
-    tables = '.json','.xml','.csv','.mat','.npy','.npz','.parquet','.h5','.tfrecord'
-    odd = [n for n in tree if n.lower().endswith(tables) and 'submission' not in n.lower()
-           or n.lower().endswith('.txt') and PurePosixPath(n).stem in stems]
+    odd = tables + [n for n in tree if n.lower().endswith('.txt') and PurePosixPath(n).stem in stems]
     odd += [f'{f}/' for f in place.folders() if folder_kind(f)[0] == 'mask' and f not in kinds]
     more = f' and {len(odd)-1} more' if odd[1:] else ''
     if odd:
@@ -702,7 +703,7 @@ def guess_reader(
     "Name of the reader that fits the layout of a folder or zip. Raises `ValueError` with the candidates where it is in doubt."
     return _layout(root if isinstance(root, Place) else Place(root))[0]
 
-# %% ../nbs/01a_readers.ipynb #0bd58dcd
+# %% ../nbs/01a_readers.ipynb #eae63055
 def _noted(data, file, reason):
     p = Problems(); p.add(file, None, reason)
     data.problems = pd.concat([data.problems, p.table()], ignore_index=True)
@@ -734,7 +735,7 @@ def _listed_split(data, place):
     if n := part.count(None): _noted(data, 'train.txt', f'{n} images are in no list: taken for training')
     return data.assign(split=[s or 'train' for s in part])
 
-# %% ../nbs/01a_readers.ipynb #ef82cd63
+# %% ../nbs/01a_readers.ipynb #766378ef
 _READERS = ('kaggle','supervisely','masks','pairs','coco','yolo','voc','labelme','folders','images')
 def _arguments(reader, place, images, masks, csv):
     "Positional and named arguments that say where a reader finds its files."
@@ -770,6 +771,7 @@ def read_data(
         images = images or given.pop('images', None); masks,csv = given.pop('masks', None), given.pop('csv', None)
         kw = given | kw
     read = globals()[f'read_{reader}']
+    if isinstance(kw.get('map'), (str,Path)): kw['map'] = place.given(kw['map'], 'map of colours (data.map)')
     args,where = _arguments(reader, place, images, masks, csv)
     takes = inspect.signature(read).parameters
     if leave_out and 'leave_out' in takes: kw['leave_out'],leave_out = leave_out, []
@@ -779,6 +781,7 @@ def read_data(
         raise ValueError(f'{odd[0]}={kw[odd[0]]!r} has no meaning for the reader {reader!r}')
     data = read(root if alone else args[0], *args[1:], **kw)
     if leave_out: data = _without(data, leave_out)
+    if not data.K and data.task != 'unlabelled': raise ValueError(f'{root}: no class is left')
     data.root,clean = str(root), data.info.get('clean_rows')
     if 'split' not in data.images and reader != 'kaggle' and not alone: data = _listed_split(data, place)
     data.info['layout'] = f"{reader}: {why}{f'; {clean} rows say clean' if clean else ''}"

@@ -129,7 +129,8 @@ def _check_looks(data):
 def _check_data(data, show:int=3):
     "Reader's problems, full decode, class balance, odd sizes and brightness, duplicates."
     from severstal_nb.readers import check_images
-    yield _Line(len(data) > 0, 'data', f'{len(data)} images, {data.task}, {data.color}')
+    layout = f"; read as {data.info['layout']}" if 'layout' in data.info else ''
+    yield _Line(len(data) > 0, 'data', f'{len(data)} images, {data.task}, {data.color}{layout}')
     yield _problem_line('reading', data.problems, 'mend or remove these files and rows', show)
     yield _problem_line('full decode', check_images(data), 'replace these files', show)
     yield from _check_balance(data)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 # %% ../nbs/10_experiment.ipynb #6fbab5c1
 from .core.distributed import from_rank0, rank_world, setup_distributed
-from .core.files import read_json, write_json
+from .core.files import atomic_path, read_json, write_json
 from .core.plots import save_figure
 from .data import SteelData
 from .decide.postprocess import Thresholds
@@ -166,7 +166,7 @@ def finish_run(path, cfg:Config, data:SteelData, device='cpu', log=LOG)->Run:
     if len(test):
         seen = test_results(Predictor(run, done, device), data.subset(test))
         found['test'], seen = seen['metrics'], seen['per_image'] | dict(rows=test[seen['per_image']['rows']])
-        image_table(data, **seen).to_csv(path/'test_per_image.csv', index=False)
+        with atomic_path(path/'test_per_image.csv') as part: image_table(data, **seen).to_csv(part, index=False)
     folds = {k: read_json(path/f'fold_{k}'/'results.json') for k in done}
     write_json(path/'results.json', dict(format=1, task=cfg.task, classes=data.classes, n_images=len(data), **found,
                                          folds=folds, config=cfg.to_dict(), hyper_parameters=hyper_parameters(cfg)))

@@ -180,7 +180,7 @@ table.dataframe tr>:first-child{text-align:left;padding-left:0}img{max-width:100
 pre{font-size:13px;white-space:pre-wrap}h1{overflow-wrap:anywhere}h2{margin-top:2em;border-bottom:1px solid #ddd}
 td:only-of-type{text-align:left;overflow-wrap:anywhere}
 @media (max-width:800px){table.dataframe{display:block;overflow-x:auto}td{max-width:40ch}img{max-width:none}}
-.jp-OutputArea-output{overflow-x:auto}.anchor-link,.prompt,.jp-InputPrompt,.jp-OutputPrompt{display:none}'''
+.output_subarea{overflow-x:auto}.anchor-link,.prompt{display:none}'''
 
 # %% ../../nbs/reports/10k_page.ipynb #45f75893
 def _to_html(notebook, out, title:str)->Path:

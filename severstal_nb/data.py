@@ -206,7 +206,8 @@ def _with_sizes(images):
     table = images.copy() if isinstance(images, pd.DataFrame) else pd.DataFrame(dict(path=list(images)))
     if 'path' not in table: raise ValueError(f"a column path is wanted (the table has {', '.join(map(str, table))})")
     table['path'] = table['path'].astype(str)
-    if 'image_id' not in table: table.insert(0, 'image_id', plain_names([os.path.basename(p) for p in table['path']]))
+    if 'image_id' not in table: table.insert(0, 'image_id', [os.path.basename(p) for p in table['path']])
+    table['image_id'] = plain_names(table['image_id'].astype(str).tolist())
     problems = Problems()
     if {'height','width'} - set(table):
         rows = list(map(str, range(len(table))))

@@ -288,6 +288,9 @@ def predict(
     keep_memory()  # before the first large tensor, a model's weights for one
     predictor = Predictor(runs, folds, device, tta, gate, thresholds, batch_size, num_workers, sequential, log)
     data = images if isinstance(images, SteelData) else with_unopened(read_images(images, color=predictor.color, white_level=predictor.white_level))
+    opened = set(data.images.image_id[data.images.height > 0])
+    for p in data.problems.itertuples(): # the others are named when their turn comes
+        if p.file in opened: log.warning(f'{p.file}: {p.reason}')
     if sample: data = follow_sample(data, sample, log)
     (rank, world), part, share = rank_world(), out, data
     if world > 1:

@@ -559,10 +559,11 @@ def open_images(
         except ImageError as e: return str(e).removeprefix(f'{path}: ')
     parts = [paths[i:i+256] for i in range(0, len(paths), 256)]
     with ThreadPoolExecutor(n_threads) as pool: got = sum(pool.map(lambda part: [look(p) for p in part], parts), [])
-    for raw,name,o in zip(names, names := plain_names(names), got):
+    names = plain_names(names)
+    for name,path,o in zip(names, map(str, paths), got):
         if isinstance(o, str): problems.add(name, None, o)
         elif o.note: problems.add(name, None, o.note)
-        if raw != name: problems.add(name, None, 'the name of the file has other characters here, escaped')
+        if _ODD.search(path, max(path.rfind('/'), 0)): problems.add(name, None, 'the name of the file has other characters here, escaped')
     for name in _not_read(paths): problems.add(name, None, f'{os.path.splitext(name)[1]} is not read: convert it to PNG or TIFF')
     good = [(name,path,*o) for name,path,o in zip(names, paths, got) if not isinstance(o, str)]
     deep,bad = [o for o in good if o[4] and (white_level is None or o[4] == 'f')], ()

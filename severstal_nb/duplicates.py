@@ -305,7 +305,7 @@ def _identical(rows, keys, image):
 # %% ../nbs/05a_duplicates.ipynb #eaa6e0f3
 def find_duplicates(
     data, # SteelData
-    share:float=.08, # of the tiles with something to see, at least so many agree; 1.: whole copies only
+    share:float=.1, # of the tiles with something to see, at least so many agree; 1.: whole copies only
     min_tiles:int=2, # and at least so many tiles (one, where an image has only one)
     n_workers:int|None=None, # threads that decode; None: one per core
     moved:bool=True, # look for turned, mirrored and shifted copies too

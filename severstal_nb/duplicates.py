@@ -141,7 +141,7 @@ def _cell_correlation(a, b, visible=.05):
     return np.where(seen.any(1), r[np.arange(len(r)), middle], 0)
 
 # %% ../nbs/05a_duplicates.ipynb #58e5fecb
-def _common_tiles(a, b, radius=.75, relative=.35, correlation=.7, blur=0):
+def _common_tiles(a, b, radius=.75, relative=.35, correlation=.5, blur=0):
     "Tiles in which two images agree, in how many there is anything to see, rms difference of the grain where they agree."
     def look(x):
         x = _grey(x)
@@ -160,7 +160,7 @@ def _common_tiles(a, b, radius=.75, relative=.35, correlation=.7, blur=0):
 def compare_images(
     a, b, # uint8 images of one shape
     radius:float=.75, relative:float=.35, # largest difference of two patterns: grey levels, share of their strength
-    correlation:float=.7, # of the pixels inside the cells, at least
+    correlation:float=.5, # of the pixels inside most cells, at least
 )->tuple[int,float,float]: # tiles that agree, their share of the tiles with something to see, rms difference of their grain
     "How much of two images is the same photograph: tiles that agree in their pattern and in their grain."
     tiles, seen, rms = _common_tiles(a, b, radius, relative, correlation)

@@ -182,9 +182,9 @@ class Sites:
             writes = op != 'open' or a[1] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
             if not writes or not self.ours(a, k): return f(*a, **k)
             if self.hit(op, 'before'): self.die()
-            res = f(*a, **k)
-            if self.hit(op, 'after'): self.die()
-            return res
+            try: return f(*a, **k)
+            finally: # also where there was nothing to unlink
+                if self.hit(op, 'after'): self.die()
         return g
     def opened(self, real):
         def g(file, mode='r', *a, **k):

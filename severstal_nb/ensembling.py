@@ -92,7 +92,7 @@ def create(cls:OOFStore,
         raise FileExistsError(f'{path} exists and is no store of probabilities: choose another folder')
     part = path.with_name(f'.{path.name}.new.part')
     if part.exists(): shutil.rmtree(part)
-    root, sizes = zarr.open_group(part, mode='w', zarr_format=3), t[['height', 'width']].to_numpy()
+    root, sizes = zarr.open_group(part, mode='w-', zarr_format=3), t[['height', 'width']].to_numpy()
     codecs = [BloscCodec(cname='zstd', clevel=level, shuffle='noshuffle'), Crc32cCodec()]
     for (h,w),n in zip(*(o.tolist() for o in np.unique(sizes, axis=0, return_counts=True))):
         root.create_array(f'probs_{h}x{w}', shape=(n,K,h,w), chunks=(1,K,h,w), dtype='uint8', compressors=codecs, fill_value=0)

@@ -166,7 +166,7 @@ def train(
     log.info(f'{"continuing" if resume else "writing"} {path}: {data_line(data)}')
     for p in data.problems.head(5).itertuples(): log.warning(f'{p.file}: {p.reason}')
     for o in ('layout', 'split', 'duplicates', 'sizes'):
-        if o in data.info: log.info(data.info[o])
+        if o in data.info: (log.warning if o == 'sizes' else log.info)(data.info[o])
     if rank == 0: start_run(path, cfg, data, device)
     for k in folds_to_train(cfg):
         folder = path/f'fold_{k}'

@@ -355,6 +355,7 @@ def resume_target(
     path = Path(path)
     if not path.exists(): raise FileNotFoundError(f'resume={path}: no run folder and no checkpoint there')
     for o in (path, *path.absolute().parents[:3]):
+        if lost := missing_plugins(o): raise RunError(f'resume={path}: the run was begun with --plugin {" ".join(lost)}: give it again')
         if (o/'config.yaml').is_file(): return o, None if o == path else path
     raise FileNotFoundError(f'resume={path}: no config.yaml there or above, so it is not part of a run')
 

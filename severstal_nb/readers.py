@@ -619,6 +619,8 @@ def _evidence(tree, images):
     one,two = split_masks(list(images))
     got = match_names(one, two)
     for m,(i,*_) in list(got.items())[:1]: found['pairs'] = f'{m} is the mask of {i}', {}
+    if 0 < len(got)*4 < len(one) and not any(folder_kind(f)[0] == 'mask' for f in two[0].split('/')[:-1]):
+        found['images'] = f'only {len(got)} of {len(one)} images have a mask by name; data.reader=folders, if folders are classes', {}
     if not two and (end := _same_stem(images)):
         found['pairs'] = f'images and *{end} of few values have the same names', dict(suffix=end)
     return found

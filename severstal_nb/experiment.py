@@ -250,8 +250,8 @@ def train(
         held.callback(close_logger, log)
         log.info(f'{"continuing" if resume else "writing"} {path}: {data_line(data)}')
         for p in data.problems.head(5).itertuples(): log.warning(f'{p.file}: {p.reason}')
-        for o in ('layout', 'split', 'duplicates', 'sizes'):
-            if o in data.info: (log.warning if o == 'sizes' else log.info)(data.info[o])
+        for o in ('split', 'duplicates'):
+            if o in data.info: log.info(data.info[o])
         if said := rule_warning(cfg, data): log.warning(said)
         if not find_spec('tensorboard'): log.info("no TensorBoard events, history.csv has their numbers: pip install 'severstal_nb[tensorboard]'")
         for k in folds_to_train(cfg):

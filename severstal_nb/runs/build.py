@@ -43,13 +43,6 @@ def _split_seed(cfg:Config)->int:
 # %% ../../nbs/runs/10d_build.ipynb #c5d321de
 _READ = ('images', 'masks', 'csv', 'suffix', 'classes', 'leave_out', 'ignore', 'map', 'white_level')  # for `read_data`
 
-# %% ../../nbs/runs/10d_build.ipynb #66db91e9
-def _lost_masks(cfg, data)->str:
-    "What to say where predict.min_size or predict.min_area removes most of the true masks; else nothing."
-    smallest = np.maximum(cfg.predict.min_area, cfg.predict.min_size)
-    there, lost = (data.areas > 0).sum(), ((data.areas > 0) & (data.areas < smallest)).sum() if np.size(smallest) in (1, data.K) else 0
-    return f'predict.min_size and predict.min_area remove {lost} of the {there} true masks whole: lower them' if 2*lost > there else ''
-
 # %% ../../nbs/runs/10d_build.ipynb #905bc03e
 def open_data(
     cfg:Config,
@@ -71,7 +64,6 @@ def open_data(
     if d.limit and d.limit < len(data):
         data = data.subset(np.sort(np.random.default_rng(seed).permutation(len(data))[:d.limit]))
     if not len(data): raise ConfigError(f'data.root={d.root}: no images left after data.only_defective and data.limit')
-    if cfg.task == 'segmentation' and (lost := _lost_masks(cfg, data)): data.info['sizes'] = lost
     return data
 
 # %% ../../nbs/runs/10d_build.ipynb #4685c707

@@ -15,20 +15,20 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
-from .core.images import (EXTENSIONS, ImageError, Place, Problems, damaged, decoder_words, guess_color,
-                                      open_images, open_zip, plain_names, read_bytes, takes_white)
-from .data import SteelData
-from .formats.kaggle import ImageNames, class_number, find_columns, kaggle_classes, parse_row, read_table
-from .formats.masks import MaskSet, union_runs
-from .formats.pairs import SPLITS, folder_kind, match_names, name_split, numbered, pair_masks, split_masks
-from .formats.supervisely import annotation, class_titles, object_masks
-from .rle import RLEError, mask_runs, parse_runs
 from fastcore.basics import patch
 from functools import partial
-from .formats.coco import join_runs, parse_coco, polygon_runs
+from .core.images import (EXTENSIONS, ImageError, Place, Problems, damaged, decoder_words, guess_color,
+                                      open_images, open_pillow, open_zip, plain_names, read_bytes, takes_white)
+from .data import SteelData
+from .formats.coco import parse_coco, polygon_runs
+from .formats.kaggle import ImageNames, class_number, find_columns, kaggle_classes, parse_row, read_table
 from .formats.labelme import parse_labelme
+from .formats.masks import MaskSet
+from .formats.pairs import SPLITS, folder_kind, match_names, name_split, numbered, pair_masks, split_masks
+from .formats.supervisely import annotation, class_titles, object_masks
 from .formats.voc import parse_voc
 from .formats.yolo import parse_yolo, yolo_config
+from .rle import RLEError, join_runs, mask_runs, parse_runs
 
 # %% ../nbs/01a_readers.ipynb #48ffc2e0
 def _open_all(where, names, paths, problems, color):
@@ -73,7 +73,7 @@ def _row_runs(name, klass, rle, where, classes, sizes, seen, line):
     except RLEError as e: raise ValueError(f'class {k}: {e}') from None
     first,old = seen.get((name,k), (line,runs))
     if old is not runs and len(old[0]) and len(runs[0]):
-        both = tuple(a.astype(np.int32) for a in union_runs([old, runs]))
+        both = tuple(a.astype(np.int32) for a in join_runs([old, runs]))
         if both[1].sum() < old[1].sum()+runs[1].sum():
             raise ValueError(f'class {k} again, overlapping row {first}: skipped')
         runs = both
@@ -292,9 +292,8 @@ def _same_stem(images):
     twins = [v for v in by.values() if len(v) == 2]
     if len(twins)*3 < len(by): return None
     def few(path):
-        from PIL import Image
         try:
-            with Image.open(io.BytesIO(read_bytes(path))) as im: return len(np.unique(np.asarray(im.convert('L')))) <= 8
+            with open_pillow(io.BytesIO(read_bytes(path))) as im: return len(np.unique(np.asarray(im.convert('L')))) <= 8
         except Exception: return False
     votes = Counter(tuple(PurePosixPath(n).suffix for n in pair if few(images[n])) for pair in twins[::max(1, len(twins)//5)])
     return next(iter(votes))[0] if len(votes) == 1 and len(next(iter(votes))) == 1 else None

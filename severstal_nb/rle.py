@@ -6,7 +6,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/rle.html.md"""
 
 # %% auto #0
 __all__ = ['RLEError', 'parse_runs', 'rle_area', 'rle_validate', 'fill_between', 'box_runs', 'check_box', 'fill_runs',
-           'rle_decode', 'mask_runs', 'format_runs', 'rle_encode']
+           'rle_decode', 'mask_runs', 'join_runs', 'format_runs', 'rle_encode']
 
 # %% ../nbs/00_rle.ipynb #df77b44d
 import numpy as np
@@ -192,6 +192,19 @@ def mask_runs(
     "The runs of `mask` down its columns, as long as they can be: no two touch."
     edges = _edges(mask)
     return edges[::2], edges[1::2]-edges[::2]
+
+# %% ../nbs/00_rle.ipynb #0d6a2ce0
+def join_runs(
+    parts:list, # (starts, lengths) of each object: 0-based, column-major
+)->tuple[np.ndarray,np.ndarray]: # starts, lengths: sorted, no two touch
+    "The runs of a union of masks."
+    none = np.zeros(0, np.int64)
+    starts,lengths = (np.concatenate([none, *(p[j] for p in parts)]).astype(np.int64) for j in (0,1))
+    order = np.argsort(starts[lengths > 0], kind='stable')
+    starts,lengths = (a[lengths > 0][order] for a in (starts, lengths))
+    ends = np.maximum.accumulate(starts+lengths)
+    first = np.flatnonzero(np.r_[True, starts[1:] > ends[:-1]][:len(starts)])
+    return starts[first], ends[np.r_[first[1:], len(ends)][:len(first)]-1]-starts[first]
 
 # %% ../nbs/00_rle.ipynb #1ef92f1d
 _GROUPS = np.frombuffer(b''.join([str(k).encode().rjust(3, b'\0')+b' ' for k in range(1000)]     # at the front: '', '7'

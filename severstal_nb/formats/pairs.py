@@ -9,7 +9,6 @@ __all__ = ['SPLITS', 'MASK_WORDS', 'folder_kind', 'name_split', 'split_masks', '
 
 # %% ../../nbs/formats/01e_pairs.ipynb #4776e500
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import PurePosixPath

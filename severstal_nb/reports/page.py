@@ -8,7 +8,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/reports/page.html.md"""
 __all__ = ['report']
 
 # %% ../../nbs/reports/10k_page.ipynb #700b78ff
-import base64, contextlib, html, importlib.util, io, json, os, re, subprocess, sys, tempfile, textwrap
+import base64, html, importlib.util, io, json, os, re, subprocess, sys, tempfile, textwrap
 from pathlib import Path
 
 # %% ../../nbs/reports/10k_page.ipynb #a3a0e8a7

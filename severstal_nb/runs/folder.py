@@ -13,7 +13,7 @@ import importlib.metadata, logging, os, platform, re, shutil, subprocess, sys, t
 import pandas as pd
 from pathlib import Path
 from fastcore.basics import patch
-from ..core.files import (check_digest, check_links, check_target, printable, read_json, read_text, read_yaml, sync_file,
+from ..core.files import (check_digest, check_links, check_target, printable, read_json, read_yaml, sync_file,
                                      write_json, write_yaml)
 from .config import PLUGINS, missing_plugins
 

@@ -460,7 +460,7 @@ def make_loaders(
 # %% ../../nbs/learn/06b_dataset.ipynb #36a4047b
 def _mixed_sizes(ds):
     "Sizes [n,2] of what is read for the items of `ds`, before augmentation; None where they are all the same, or not known."
-    if ds.size or ds.crop: return None
+    if not isinstance(ds, SteelDataset) or ds.size or ds.crop: return None
     if ds.boxes is not None: sizes = np.column_stack([ds.boxes[:, 4] - ds.boxes[:, 2], ds.boxes[:, 3] - ds.boxes[:, 1]])
     elif {'height', 'width'} <= set(table := ds.data.images): sizes = table[['height', 'width']].to_numpy()
     else: return None

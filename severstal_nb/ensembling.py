@@ -8,27 +8,33 @@ Docs: https://severstal-nb.github.io/severstal_nb/ensembling.html.md"""
 __all__ = ['OOFStore', 'size_estimate', 'average_probs']
 
 # %% ../nbs/09_ensembling.ipynb #416d26de
-import re, shutil
+import json, re, shutil
 import numpy as np, zarr
 from pathlib import Path
+from zlib import crc32
 from fastcore.basics import patch
 from zarr.codecs import BloscCodec, Crc32cCodec
 from .core.files import replace_folder
 
 # %% ../nbs/09_ensembling.ipynb #c82bf0ec
 class _Journal:
-    "Records of one size, appended to a file one by one."
-    def __init__(self, path, dtype): self.path, self.dtype = Path(path), np.dtype(dtype)
+    "Records of one size, each with its checksum, appended to a file one by one."
+    def __init__(self, path, dtype, sums=True): # stores of before have no sums
+        self.path, self.sums, self.dtype = Path(path), sums, np.dtype([('row', dtype), ('crc', '<u4')][:1+sums])
     def _whole(self, n): return n//self.dtype.itemsize*self.dtype.itemsize
     def read(self)->np.ndarray:
-        "All whole records."
+        "All whole records. Raises `ValueError` where one is not as it was written."
         raw = self.path.read_bytes() if self.path.is_file() else b''
-        return np.frombuffer(raw[:self._whole(len(raw))], self.dtype)
+        rows = np.frombuffer(raw[:self._whole(len(raw))], self.dtype)
+        bad = [k for k,r in enumerate(rows) if crc32(r['row'].tobytes()) != r['crc']] if self.sums else []
+        if bad: raise ValueError(f'{self.path.name}: record {bad[0]} is not as it was written')
+        return rows['row']
     def append(self, record):
         "Write one record behind the last whole one."
         with open(self.path, 'ab') as f:
             f.truncate(self._whole(f.tell()))
-            f.write(np.array(record, self.dtype).tobytes())
+            row = np.array(record, self.dtype['row']).tobytes()
+            f.write(row + crc32(row).to_bytes(4, 'little')*self.sums)
 
 # %% ../nbs/09_ensembling.ipynb #a923f421
 def _places(sizes)->tuple:
@@ -38,6 +44,7 @@ def _places(sizes)->tuple:
     place = np.zeros(len(kind), int)
     for k in range(len(shapes)): place[kind == k] = np.arange((kind == k).sum())
     return shapes, kind, place
+def _crc(o): return crc32(json.dumps(o, sort_keys=True).encode())
 
 # %% ../nbs/09_ensembling.ipynb #ba0ecb59
 class OOFStore:
@@ -52,9 +59,14 @@ class OOFStore:
         except Exception as e: # zarr raises nearly anything
             raise ValueError(f'{self.path} is damaged, or no store of probabilities: {type(e).__name__} {" ".join(str(e).split())[:200]}') from e
     def _open(self, mode):
-        root = zarr.open_group(self.path, mode=mode)
+        root = zarr.open_group(self.path, mode=mode, use_consolidated=False)
         meta = dict(root.attrs)
-        self.ids, self.classes, self.whole = [str(o) for o in meta['ids']], [str(o) for o in meta['classes']], meta.get('format', 1) > 1
+        self.format = meta.get('format', 1)
+        if 'crc' in meta or self.format not in (1, 2): # stores of before have no checksums
+            if meta.pop('crc', None) != _crc(meta): raise ValueError('zarr.json is not as it was written')
+            if odd := [k for k,o in meta['arrays'].items() if crc32((self.path/k/'zarr.json').read_bytes()) != o]:
+                raise ValueError(f'{odd[0]}/zarr.json is not as it was written')
+        self.ids, self.classes = [str(o) for o in meta['ids']], [str(o) for o in meta['classes']]
         self.index = {n: i for i,n in enumerate(self.ids)}
         shapes, self.kind, self.place = _places(meta['sizes'])
         with zarr.config.set({'array.write_empty_chunks': True}): self.arrays = [root[f'probs_{h}x{w}'] for h,w in shapes]
@@ -63,19 +75,21 @@ class OOFStore:
                 raise ValueError(f'{a.basename} has {a.dtype} {a.shape}')
         if len(self.kind) != len(self.ids): raise ValueError('names and sizes differ in number')
         self._read_journal()
+        if mode == 'r' and self.format > 2 and (lost := [i for i in np.flatnonzero(self.fold < 0) if self._chunk(i).is_file()]):
+            raise ValueError(f"journal.bin has no record of {self.ids[lost[0]]}: it lost some, or writing was killed; open with mode='r+' and write on")
+    def _chunk(self, i): return self.path/self.arrays[self.kind[i]].basename/'c'/f'{self.place[i]}/0/0/0'
     def _read_journal(self):
         K, n = len(self.classes), len(self.ids)
-        self.journal = _Journal(self.path/'journal.bin', [('i', '<i4'), ('fold', '<i4'), ('labels', '<f4', (K,))])
+        self.journal = _Journal(self.path/'journal.bin', [('i', '<i4'), ('fold', '<i4'), ('labels', '<f4', (K,))], self.format > 2)
         self.fold, self.labels = np.full(n, -1, int), np.full((n, K), np.nan, np.float32)
         done = self.journal.read()
         if len(done) and not (0 <= done['i'].min() and done['i'].max() < n and done['fold'].min() >= 0): raise ValueError('journal.bin')
         self.fold[done['i']], self.labels[done['i']] = done['fold'], done['labels']
     def __len__(self): return len(self.ids)
     def __getitem__(self, i):
-        a, at = self.arrays[self.kind[i]], int(self.place[i])
-        if self.whole and not (self.path/a.basename/'c'/f'{at}/0/0/0').is_file():
+        if self.format > 1 and not self._chunk(i).is_file():
             raise ValueError(f'{self.path} has no probabilities of {self.ids[i]}: they were not written, or are lost')
-        try: return a[at]
+        try: return self.arrays[self.kind[i]][int(self.place[i])]
         except Exception as e: raise ValueError(f'{self.path}: the probabilities of {self.ids[i]} cannot be read: {e}') from e
     def __iter__(self): return ((i, self[i]) for i in range(len(self)))
 
@@ -96,7 +110,9 @@ def create(cls:OOFStore,
     codecs = [BloscCodec(cname='zstd', clevel=level, shuffle='noshuffle'), Crc32cCodec()]
     for (h,w),n in zip(*(o.tolist() for o in np.unique(sizes, axis=0, return_counts=True))):
         root.create_array(f'probs_{h}x{w}', shape=(n,K,h,w), chunks=(1,K,h,w), dtype='uint8', compressors=codecs, fill_value=0)
-    root.attrs.update(format=2, ids=t.image_id.tolist(), classes=list(data.classes), sizes=sizes.tolist())
+    meta = dict(format=3, ids=t.image_id.tolist(), classes=list(data.classes), sizes=sizes.tolist(),
+                arrays={p.parent.name: crc32(p.read_bytes()) for p in sorted(part.glob('probs_*/zarr.json'))})
+    root.attrs.update(meta, crc=_crc(meta))
     return cls(replace_folder(part, path), 'r+')
 
 # %% ../nbs/09_ensembling.ipynb #70d484d6
@@ -125,7 +141,7 @@ def write(self:OOFStore,
         raise ValueError(f'{self.ids[i]}: got {probs.dtype} {probs.shape}, the store wants uint8 {array.shape[1:]}')
     if labels is not None and not np.isfinite(labels).all(): raise ValueError(f'{self.ids[i]}: label probabilities {labels}')
     array[int(self.place[i])] = probs
-    row = np.array((i, fold, np.nan if labels is None else labels), self.journal.dtype)
+    row = np.array((i, fold, np.nan if labels is None else labels), self.journal.dtype['row'])
     self.journal.append(row)
     self.fold[i], self.labels[i] = fold, row['labels']
 

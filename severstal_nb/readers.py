@@ -160,8 +160,10 @@ def _split_places(place):
     inner = lambda p: next((Place(p.join(f)) for f in p.folders() if holds(p, f)), p)
     return [(s, inner(p)) for s,p in parts]
 def _enter(place):
-    "The place, or the only folder in it, where nothing else but notes is beside it; again and again."
-    while len(inner := place.folders()) == 1 and folder_kind(inner[0])[0] not in ('split','mask'):
+    "The place, or the only folder with files in it, where nothing else but notes is beside it; again and again."
+    parted = lambda f: any(folder_kind(o)[0] == 'split' for o in Place(place.join(f)).folders()) # train_set/train/CLASS
+    while len(inner := list({n.split('/')[0] for n in place.below() if '/' in n})) == 1:
+        if (kind := folder_kind(inner[0])[0]) == 'mask' or kind == 'split' and not parted(inner[0]): break
         if any(n.lower().endswith((*EXTENSIONS, *_NOTES)) for n in place.names()): break
         place = Place(place.join(inner[0]))
     return place

@@ -68,12 +68,16 @@ def _read(path):
     if not path.is_file(): raise FileNotFoundError(f'no weights file {path}')
     try:
         if path.suffix=='.safetensors': return load_file(path), ''
-        if zipfile.is_zipfile(path) and sum(o.file_size for o in zipfile.ZipFile(path).infolist()) > 4*path.stat().st_size + 2**20:
-            raise zipfile.BadZipFile('packed so that it would unpack to far more') # torch packs nothing
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as z:
+                if sum(o.file_size for o in z.infolist()) > 4*path.stat().st_size + 2**20:
+                    raise zipfile.BadZipFile('packed so that it would unpack to far more') # torch packs nothing
+                if any(o.CRC for o in z.infolist()) and (bad := z.testzip()): # torch can be told to write no checksums
+                    raise zipfile.BadZipFile(f'the checksum of its part {bad!r} differs: the file is damaged')
         with torch.serialization.safe_globals(_HARMLESS): state = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as e: # the unpickler raises nearly anything
         name = re.search(r'GLOBAL ([\w.]+)', str(e))
-        what = f'it holds {name[1]}, and opening that could run code' if name else type(e).__name__
+        what = f'it holds {name[1]}, and opening that could run code' if name else str(e) if isinstance(e, zipfile.BadZipFile) else type(e).__name__
         raise ValueError(f'{path} holds no tensors that can be read safely ({what}); wanted: .safetensors, or a .pt with the '
                          "tensors and plain values, such as torch.save(net.state_dict())") from None
     parts = []

@@ -789,7 +789,7 @@ def read_data(
     if 'split' not in data.images and reader != 'kaggle' and not alone: data = _listed_split(data, place)
     data.info['layout'] = f"{reader}: {why}{f'; {clean} rows say clean' if clean else ''}"
     if 'split' in data.images and data.labels.any() and not data.labels[(data.images['split'] != 'test').to_numpy()].any():
-        _noted(data, 'test', 'all defects are in the test part of the split that came with the data: nothing to learn them from')
+        _noted(data, 'test', 'all defects are in the test part that came with the data: training splits the images anew')
     return data
 
 # %% ../nbs/01a_readers.ipynb #3515ec02

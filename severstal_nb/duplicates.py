@@ -132,13 +132,13 @@ def _grain(image, tiles):
 
 # %% ../nbs/05a_duplicates.ipynb #6b051cc2
 def _cell_correlation(a, b, visible=.05):
-    "The median, over the cells of each tile, of the correlation of two grains [M,16,P]; cells without grain are left out."
+    "The median, over the cells of each tile, of the correlation of two grains [M,16,P]; cells without grain are left out, NaN where they are most."
     power = [(g ** 2).mean(2) for g in (a, b)]
     r = (a * b).mean(2) / np.maximum(np.sqrt(power[0] * power[1]), 1e-6)
     seen = np.maximum(*power) >= visible
     r = np.sort(np.where(seen, r, np.inf), 1)
     middle = np.maximum(seen.sum(1) - 1, 0) // 2
-    return np.where(seen.any(1), r[np.arange(len(r)), middle], 0)
+    return np.where(2 * seen.sum(1) >= seen.shape[1], r[np.arange(len(r)), middle], np.nan)
 
 # %% ../nbs/05a_duplicates.ipynb #58e5fecb
 def _common_tiles(a, b, radius=.75, relative=.35, correlation=.5, blur=0):
@@ -150,11 +150,12 @@ def _common_tiles(a, b, radius=.75, relative=.35, correlation=.5, blur=0):
         return p @ _off_plane(), _grain(cv2.GaussianBlur(x, (0, 0), blur), tiles) if blur else grain, (grain ** 2).mean((1, 2))
     (pa, ga, na), (pb, gb, nb) = look(a), look(b)
     power, strength = [(g ** 2).mean((1, 2)) for g in (ga, gb)], np.maximum((pa ** 2).mean(1), (pb ** 2).mean(1))
-    same = _cell_correlation(ga, gb) >= correlation
+    alike = _cell_correlation(ga, gb)
+    same = alike >= correlation
     weak = (strength < 1) & (np.minimum(*power) >= .25) & (np.sqrt(((pa - pb) ** 2).mean(1)) <= radius)
     same &= weak | _agree(pa, pb, radius, relative)
     rms = np.sqrt(((ga - gb)[same] ** 2).mean()) if same.any() else np.inf
-    return np.flatnonzero(same), int(((strength >= 1) | (np.minimum(na, nb) >= .5) | same).sum()), float(rms)
+    return np.flatnonzero(same), int((~np.isnan(alike) & ((strength >= 1) | (np.minimum(na, nb) >= .5)) | same).sum()), float(rms)
 
 # %% ../nbs/05a_duplicates.ipynb #83023dcb
 def compare_images(

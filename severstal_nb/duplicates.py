@@ -132,13 +132,13 @@ def _grain(image, tiles):
 
 # %% ../nbs/05a_duplicates.ipynb #6b051cc2
 def _cell_correlation(a, b, visible=.05):
-    "The median, over the cells of each tile, of the correlation of two grains [M,16,P]; cells without grain are left out."
+    "The median, over the cells of each tile, of the correlation of two grains [M,16,P]; cells without grain are left out, NaN where they are most."
     power = [(g ** 2).mean(2) for g in (a, b)]
     r = (a * b).mean(2) / np.maximum(np.sqrt(power[0] * power[1]), 1e-6)
     seen = np.maximum(*power) >= visible
     r = np.sort(np.where(seen, r, np.inf), 1)
     middle = np.maximum(seen.sum(1) - 1, 0) // 2
-    return np.where(seen.any(1), r[np.arange(len(r)), middle], 0)
+    return np.where(2 * seen.sum(1) >= seen.shape[1], r[np.arange(len(r)), middle], np.nan)
 
 # %% ../nbs/05a_duplicates.ipynb #58e5fecb
 def _common_tiles(a, b, radius=.75, relative=.35, correlation=.5, blur=0):
@@ -150,11 +150,12 @@ def _common_tiles(a, b, radius=.75, relative=.35, correlation=.5, blur=0):
         return p @ _off_plane(), _grain(cv2.GaussianBlur(x, (0, 0), blur), tiles) if blur else grain, (grain ** 2).mean((1, 2))
     (pa, ga, na), (pb, gb, nb) = look(a), look(b)
     power, strength = [(g ** 2).mean((1, 2)) for g in (ga, gb)], np.maximum((pa ** 2).mean(1), (pb ** 2).mean(1))
-    same = _cell_correlation(ga, gb) >= correlation
+    alike = _cell_correlation(ga, gb)
+    same = alike >= correlation
     weak = (strength < 1) & (np.minimum(*power) >= .25) & (np.sqrt(((pa - pb) ** 2).mean(1)) <= radius)
     same &= weak | _agree(pa, pb, radius, relative)
     rms = np.sqrt(((ga - gb)[same] ** 2).mean()) if same.any() else np.inf
-    return np.flatnonzero(same), int(((strength >= 1) | (np.minimum(na, nb) >= .5) | same).sum()), float(rms)
+    return np.flatnonzero(same), int((~np.isnan(alike) & ((strength >= 1) | (np.minimum(na, nb) >= .5)) | same).sum()), float(rms)
 
 # %% ../nbs/05a_duplicates.ipynb #83023dcb
 def compare_images(
@@ -219,7 +220,7 @@ def _describe(means, tie=.05):
     return waves, ((right >= down) & (down >= 0)).argmax(1), (down > -tie) & (right > down - tie), strength
 
 # %% ../nbs/05a_duplicates.ipynb #262bc4e2
-def _match_landmarks(own, means, near=3, limit=.2, weakest=2.):
+def _match_landmarks(own, means, near=3, limit=.2, weakest=1.):
     "Landmarks of two images that look alike, and the symmetry that takes the second to the first: (i, j, turn) of each match."
     waves, upright, nearly, strength = _describe(means)
     order = np.add.outer(np.arange(6), np.arange(6)) # coarse waves one by one, of fine ones the power
@@ -280,12 +281,12 @@ def _lay_over(a, b, turn, move, cover=.5):
 
 # %% ../nbs/05a_duplicates.ipynb #b30b50a2
 def _moved(a, b, turn, move, share):
-    "rms, share and `how` of two images when the second is turned and moved; None where they are not one photograph."
+    "rms, share of the image and `how` when the second is turned and moved; None where less than half is one photograph."
     laid = _lay_over(a, b, turn, move)
     if laid is None: return None
     tiles, seen, rms = _common_tiles(*laid[:2], radius=4., relative=.5, correlation=.5, blur=1.5)
-    part = len(tiles) / max(seen, 1)
-    if part < max(share, .65) or len(tiles) < 4: return None
+    part = len(tiles) / max(seen, 1) * laid[0].size / np.prod(a.shape[:2]) # of the image, not of the overlap
+    if part < max(share, .5) or len(tiles) < 4: return None
     y, x = laid[2]
     return rms, part, ' '.join([_TURNS[turn]] * (turn > 0) + [f'shift {x},{y}'] * bool(x or y)) or 'same'
 
@@ -305,7 +306,7 @@ def _identical(rows, keys, image):
 # %% ../nbs/05a_duplicates.ipynb #eaa6e0f3
 def find_duplicates(
     data, # SteelData
-    share:float=.1, # of the tiles with something to see, at least so many agree; 1.: whole copies only
+    share:float=.1, # of what there is to see, at least so much agrees (turned or shifted: at least half); 1.: whole copies only
     min_tiles:int=2, # and at least so many tiles (one, where an image has only one)
     n_workers:int|None=None, # threads that decode; None: one per core
     moved:bool=True, # look for turned, mirrored and shifted copies too

@@ -408,7 +408,7 @@ def _object_runs(shape, h, w, masks, note):
     if not callable(shape):
         x0,y0,x1,y1 = shape
         if min(x1,y1) <= 0 or x0 >= w or y0 >= h: raise ValueError('a box outside the image')
-        if masks is None: raise ValueError("only a box among masks: boxes='masks' takes it as a weak mask")
+        if masks is None: raise ValueError("only a box among masks: data.boxes=masks takes it as a weak mask")
         if not masks: return None
     runs = shape(h, w, note) if callable(shape) else polygon_runs([x0,y0, x1,y0, x1,y1, x0,y1], h, w, note)
     if not len(runs[0]): raise ValueError('covers no pixel')
@@ -450,7 +450,7 @@ def data(self:_Objects, reader, root, classes, boxes, leave_out, color)->SteelDa
     split = [of[p][3] for p in table['path']]
     if len(set(split)) > 1: table['split'] = split
     if weak := drawn.count(False) if masks is not None else 0:
-        what = 'weak masks, filled whole' if masks else "image labels (boxes='masks' makes weak masks of them)"
+        what = 'weak masks, filled whole' if masks else "image labels (data.boxes=masks makes weak masks of them)"
         self.problems.rows.append((os.path.basename(str(root)), None, f'{weak} boxes are taken as {what}'))   # no reason to stop, also when strict
     if masks is False: kw = dict(labels=[[(i,k) in found for k in range(len(classes))] for i in range(len(table))])
     else: kw = _pack(len(table), len(classes), {key:join_runs(parts) for key,parts in found.items()})

@@ -41,7 +41,7 @@ def _split_seed(cfg:Config)->int:
     return cfg.training.seed if cfg.data.split_seed is None else cfg.data.split_seed
 
 # %% ../../nbs/runs/10d_build.ipynb #c5d321de
-_READ = ('images', 'masks', 'csv', 'suffix', 'classes', 'leave_out', 'ignore', 'map', 'white_level')  # for `read_data`
+_READ = ('images', 'masks', 'csv', 'suffix', 'classes', 'leave_out', 'boxes', 'ignore', 'map', 'white_level')  # for `read_data`
 
 # %% ../../nbs/runs/10d_build.ipynb #905bc03e
 def open_data(

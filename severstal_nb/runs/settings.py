@@ -64,12 +64,14 @@ class _DataConfig:
     classes: list[str]|None = key(None, 'class names in order; null: as the data has them, of a Kaggle CSV at least the '
                                         'competition’s four; auto: as many as the CSV has')
     leave_out: list[str] = key([], 'classes that are not read: their defects count as clean surface')
+    boxes: str|None = key(None, 'annotations that are boxes only: labels of the image, or weak masks, filled whole; null: labels',
+                          choices=('labels', 'masks'))
     ignore: str|None = key(None, 'mask pixels of an ignore value (255): read as background, or their images dropped; '
                                  'null: refused', choices=('background', 'drop_image'))
     map: str|list[str]|None = key(None, 'colour or grey value of a mask → class: a file (labelmap.txt, .json, .yaml), '
                                         'or a list such as ["255,0,0=scratch","128=dent"]', path=True)
-    white_level: float|str|None = key(None, 'pixel value shown as 255 of 10- to 16-bit and float images; auto: the '
-                                            'largest of the data; null: as the file says', choices=('auto',), above=0)
+    white_level: float|str|None = key(None, 'pixel value shown as 255 of 10- to 16-bit and float images; null or '
+                                            'auto: the fewest bits that hold the largest value', choices=('auto',), above=0)
     color: str = key('auto', 'how images are decoded', choices=('auto', 'grey', 'rgb'))
     split_strategy: str = key('kfold', 'folds, a hold-out, the given split, or none: train and validate on all',
                               choices=('kfold', 'stratified_70_15_15', 'stratified_80_10_10', 'given', 'none'))

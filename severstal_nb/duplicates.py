@@ -322,7 +322,7 @@ def find_duplicates(
     with ThreadPoolExecutor(n_workers) as pool: seen = list(pool.map(look, range(len(data))))
     size = {i: (int(h), int(w)) for i, (h, w) in enumerate(zip(data.images['height'], data.images['width'])) if seen[i] is not None}
     copies, rest = _identical(list(size), [seen[i][0] for i in size], data.image)
-    found, pairs = [], {p[:2]: p[2:] for p in copies}
+    pairs = {p[:2]: p[2:] for p in copies}
     for hw in sorted({size[i] for i in rest}):
         rows = [i for i in rest if size[i] == hw]
         if len(rows) < 2: continue

@@ -327,7 +327,7 @@ def _read_head(head, tail, size, rest):
     if head[:4] == b'RIFF' and len(head) >= 8 and struct.unpack('<I', head[4:8])[0]+8 > size:
         _must_load(rest, 'truncated: shorter than its WebP header says')
     return _pillow_head(tail, size, rest)
-def _look(path):
+def _head_of(path):
     "The `_Head` of a file, of which no pixel is decoded."
     try:
         if split_member(path)[1] is not None:
@@ -347,7 +347,7 @@ def image_size(
     path, # a file, or 'archive.zip::member'
 )->tuple[int,int]: # height, width
     "Size from an image's header, with a look at the file's end. Raises `ImageError` with file and reason."
-    return _look(path)[:2]
+    return _head_of(path)[:2]
 
 
 # %% ../../nbs/core/00b_images.ipynb #62e5ea71
@@ -555,7 +555,7 @@ def open_images(
     "Look at head and end of every image file; of 8-bit images no pixel is decoded. `attrs['white_level']`: of the others."
     white_level = _GIVEN.get()
     def look(path):
-        try: return _look(path)
+        try: return _head_of(path)
         except ImageError as e: return str(e).removeprefix(f'{path}: ')
     parts = [paths[i:i+256] for i in range(0, len(paths), 256)]
     with ThreadPoolExecutor(n_threads) as pool: got = sum(pool.map(lambda part: [look(p) for p in part], parts), [])

@@ -21,7 +21,7 @@ from .core.images import (EXTENSIONS, ImageError, Place, Problems, damaged, deco
                                       open_images, open_pillow, open_zip, plain_names, read_bytes, takes_white)
 from .data import SteelData
 from .formats.coco import parse_coco, polygon_runs
-from .formats.kaggle import ImageNames, class_number, find_columns, kaggle_classes, parse_row, read_table
+from .formats.kaggle import ImageNames, class_number, find_columns, kaggle_classes, name_key, parse_row, read_table
 from .formats.labelme import parse_labelme
 from .formats.masks import MaskSet
 from .formats.pairs import SPLITS, folder_kind, match_names, name_split, numbered, pair_masks, split_masks
@@ -371,17 +371,13 @@ def _split_of(path):
     "The split that a folder or file name tells, the last one first; None without one: 'annotations/instances_val2017.json' is 'valid'."
     for part in reversed(PurePosixPath(path).parts):
         if told := [_SPLITS[w] for w in re.split('[^a-z]+', part.lower()) if w in _SPLITS]: return told[-1]
-def _key_of(name):
-    "What two names of one image have in common: no ending, small letters, one Unicode form."
-    stem,ext = os.path.splitext(normalize('NFC', name))
-    return (stem if ext.lower() in EXTENSIONS else stem+ext).casefold()
 
 # %% ../nbs/01a_readers.ipynb #8b18cee0
 class _Objects:
     "The images of a place with the objects that annotation files tell of them; `data` makes a `SteelData`."
     def __init__(self, place, problems):
         self.place,self.problems,self.items,self.by = place,problems,{},{}
-        for n in place.images(deep=True): self.by.setdefault(_key_of(n.split('/')[-1]), []).append(n)
+        for n in place.images(deep=True): self.by.setdefault(name_key(n.split('/')[-1]), []).append(n)
     def find(self, name, near):
         "The image that the file `near` calls `name`. Raises `ValueError` when none, or more than one, may be meant."
         parts,beside = PurePosixPath(normalize('NFC', name).replace('\\', '/')).parts, PurePosixPath(near).parent.parts
@@ -389,7 +385,7 @@ class _Objects:
             own = PurePosixPath(normalize('NFC', n)).parts
             same = lambda a,b: len(os.path.commonprefix([a,b]))
             return same(own[::-1], parts[::-1]), _split_of(PurePosixPath(n).parent) == _split_of(near), same(own[:-1], beside)
-        like = sorted(self.by.get(_key_of(parts[-1]), []) if parts else [], key=rank)
+        like = sorted(self.by.get(name_key(parts[-1]), []) if parts else [], key=rank)
         if not like: raise ValueError(f'no image called {name[:100]!r}')
         if len(like) > 1 and rank(like[-1]) == rank(like[-2]) and len({read_bytes(self.place.join(n)) for n in like[-2:]}) > 1:
             raise ValueError(f'{name!r} may be {like[-2]} or {like[-1]}')
@@ -505,7 +501,7 @@ def _yolo_splits(objects, files, paths, base):
             there = '/'.join(parts[j:])
             if there in files:                                                 # a text file of names
                 lines = read_bytes(objects.place.join(there)).decode('utf-8', 'replace').split('\n')
-                images = [objects.find(n, there) for l in lines if (n := l.strip()) and _key_of(PurePosixPath(n).name) in objects.by]
+                images = [objects.find(n, there) for l in lines if (n := l.strip()) and name_key(PurePosixPath(n).name) in objects.by]
             else: images = [n for n in every if n.startswith(f'{there}/')]
             for n in images: split.setdefault(n, s)
             if images: break
@@ -561,7 +557,7 @@ def read_voc(
         stem = PurePosixPath(file).stem
         try:
             name,size,found = parse_voc(read_bytes(place.join(file)))
-            image = objects.find(name if _key_of(PurePosixPath(name).name) == _key_of(stem) or _key_of(stem) not in objects.by else stem, file)
+            image = objects.find(name if name_key(PurePosixPath(name).name) == name_key(stem) or name_key(stem) not in objects.by else stem, file)
         except ValueError as e: problems.add(file, None, str(e)); continue
         objects.add(image, file, size, found, split.get(stem) or _split_of(PurePosixPath(image).parent))
     return objects.data('voc', root, classes, boxes, leave_out, color)
@@ -584,7 +580,7 @@ def read_labelme(
         try:
             name,size,found = parse_labelme(read_bytes(place.join(file)))
             last = PurePosixPath(name.replace('\\', '/')).name
-            image = objects.find(name if _key_of(last) in objects.by else PurePosixPath(file).stem, file)
+            image = objects.find(name if name_key(last) in objects.by else PurePosixPath(file).stem, file)
         except ValueError as e: problems.add(file, None, str(e)); continue
         if any(t == '__ignore__' for _,t,_ in found) and '__ignore__' not in leave_out:
             raise ValueError(f"{file}: a region to be ignored; leave_out=['__ignore__'] takes such regions as background")

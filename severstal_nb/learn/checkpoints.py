@@ -19,7 +19,7 @@ from torch import nn
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #01383e50
 from ..core.distributed import rank_world
-from ..core.files import atomic_path, check_digest, file_digest, kept_path
+from ..core.files import check_digest, file_digest, kept_path, write_table
 from .callbacks import Step, TrainingError, _Plateau
 from ..metrics.masks import silent_classes
 from ..models import SteelModel, save_model
@@ -66,7 +66,7 @@ time_columns = ['seconds', 'memory_mb'] # the columns in which two equal runs ma
 # %% ../../nbs/learn/06e_checkpoints.ipynb #c2919f8e
 def _write_history(folder, rows:list):
     "Write the history, whole or not at all; numbers are written so that reading gives the same bits."
-    with atomic_path(Path(folder)/'history.csv') as part: pd.DataFrame(rows).to_csv(part, index=False)
+    write_table(Path(folder)/'history.csv', pd.DataFrame(rows))
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #9abb05aa
 def _errno_of(e:BaseException)->int|None:

@@ -7,11 +7,11 @@ Docs: https://severstal-nb.github.io/severstal_nb/metrics/masks.html.md"""
 # %% auto #0
 __all__ = ['pair_counts', 'counts_dice', 'dice_per_pair', 'kaggle_dice', 'class_value', 'seg_metrics', 'per_class',
            'silent_classes', 'resamples', 'interval', 'bootstrap_ci', 'seg_ci', 'Paired', 'paired_bootstrap',
-           'pick_cases', 'recall_by_size', 'pixel_cut']
+           'pick_cases', 'recall_by_size', 'count_components', 'wilson', 'component_recall', 'pixel_cut']
 
 # %% ../../nbs/metrics/04a_masks.ipynb #f6adf814
 import re
-import numpy as np, pandas as pd
+import cv2, numpy as np, pandas as pd
 from scipy.special import ndtr, stdtrit
 from typing import Callable, Iterator, NamedTuple
 
@@ -261,6 +261,41 @@ def recall_by_size(
     g = t.groupby('bin')
     return pd.DataFrame({'from': g['size'].min().astype(int), 'to': g['size'].max().astype(int), 'defects': g.size(),
                          'found': g['found'].mean(), 'dice': g['dice'].mean()}).reset_index(drop=True)
+
+# %% ../../nbs/metrics/04a_masks.ipynb #53cad830
+def count_components(
+    pred, # bool [N,K,H,W], numpy or torch
+    targ, # bool, the same shape
+)->np.ndarray: # int64 [N,K,2]: components of targ that pred touches, and all of them
+    "Found and true defects of every pair; a defect is an 8-connected component. Errors as in `pair_counts`."
+    _checked(pred, targ)
+    pred, targ = (np.asarray(m.cpu() if hasattr(m, 'cpu') else m) for m in (pred, targ))
+    counts = np.zeros((*targ.shape[:2], 2), np.int64)
+    for i in np.argwhere(targ.any((2, 3))):
+        n, parts = cv2.connectedComponents(np.ascontiguousarray(targ[*i]).view(np.uint8), connectivity=8)
+        counts[*i] = len(np.unique(parts[pred[*i] & targ[*i]])), n - 1
+    return counts
+
+# %% ../../nbs/metrics/04a_masks.ipynb #2c3b9819
+def wilson(
+    found:int, # of `total`
+    total:int,
+    level:float=.95,
+)->tuple[float,float]: # (low, high); nan for none of none
+    "Wilson's score interval of a share, `found/total`."
+    from scipy.stats import binomtest # slow to import
+    if not total: return float('nan'), float('nan')
+    return tuple(binomtest(int(found), int(total)).proportion_ci(level, method='wilson'))
+
+# %% ../../nbs/metrics/04a_masks.ipynb #23bd111d
+def component_recall(
+    counts, # int [N,K,2] from `count_components`
+    classes:list[str], # names of the K classes
+)->pd.DataFrame: # a row per class: defects, found, recall, low, high
+    "The share of defects that were found, with Wilson's 95 % interval."
+    found, there = np.moveaxis(np.asarray(counts).reshape(-1, len(classes), 2).sum(0), -1, 0)
+    limits = np.array([wilson(*o) for o in zip(found, there)]).reshape(-1, 2)
+    return pd.DataFrame(dict(defects=there, found=found, recall=_ratio(found, there), low=limits[:, 0], high=limits[:, 1]), index=classes)
 
 # %% ../../nbs/metrics/04a_masks.ipynb #cfbc4bfd
 _LEVELS = np.arange(256, dtype=np.float32)/np.float32(255)

@@ -12,6 +12,7 @@ __all__ = ['SteelModel', 'param_groups', 'freeze_norms', 'freeze_encoder', 'coun
 import json, re, warnings
 import torch
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -19,7 +20,7 @@ from torch import nn, tensor, Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from .data import SteelData
 from .nets.inputs import IMAGENET, adapt_grey, normalise, pad_to
-from .nets.weights import check_finite, is_head, load_tensors, takes_grey, weights_file
+from .nets.weights import check_finite, is_head, load_packed, load_tensors, pip_weights, takes_grey, weights_file
 from .nets.zoo import READY, build_net, is_own, spell
 
 # %% ../nbs/03_models.ipynb #b6af6359
@@ -180,7 +181,7 @@ def create_model(
     name:str, # see `list_models`: 'unet-resnet34', 'convnext_tiny_cbam', 'fast', …
     n_classes:int=4, # K
     in_chans:int=1, # of the images: 1 grey, 3 colour
-    weights:str|None=None, # None = random; 'imagenet' or other weights of a hub; a file
+    weights:str|None=None, # None = random; 'imagenet' or other weights of a hub; a file; a package of `PIP_WEIGHTS`
     *,
     classes:list|None=None, # their names
     dropout:float=0., # before the last layer
@@ -200,14 +201,21 @@ def create_model(
     config = dict(name=name, n_classes=n_classes, in_chans=in_chans, dropout=dropout, two_head=two_head,
                   cbam_stages=cbam_stages and list(cbam_stages), grey=grey, **_check_options(kw))
     if norm is not None: config['norm'] = norm = [torch.as_tensor(o, dtype=torch.float32).expand(3).tolist() for o in norm]
-    file = weights_file(weights)
-    net,task,stride,own = build_net(READY.get(name, name), n_classes, None if file else weights, dropout, two_head, cbam_stages, kw)
+    own_name,file = READY.get(name, name),weights_file(weights)
+    packed = None if file else pip_weights(own_name, weights or '')
+    build = partial(build_net, own_name, n_classes, dropout=dropout, two_head=two_head, cbam_stages=cbam_stages, kw=kw)
+    try: net,task,stride,own = build(weights=None if file or packed else weights)
+    except FileNotFoundError: # of the hub
+        packed = pip_weights(own_name)
+        if weights!='imagenet' or not packed or not packed.version(): raise
+        net,task,stride,own = build()
+    if norm is None and is_own(name) is False: config['norm'] = [list(o) for o in own]
     least = 128 if name.startswith('pan-') else 1 # its pyramid halves the features at stride 16 three times
     model = SteelModel(net, task, config, classes, stride, least, *(norm or own))
     _check_shape(model, kw)
     adapt = grey=='adapt' and in_chans==1
     if adapt and file and takes_grey(net, file): model,adapt = _adapt(model),False
-    if file: model.weights_report = load_tensors(net, file)
+    if file or packed: model.weights_report = load_tensors(net, file) if file else load_packed(net, packed)
     return _adapt(model) if adapt else model
 def _adapt(model):
     "`model` with its first layer made grey and its normalisation to match"

@@ -167,9 +167,12 @@ def _named(name, n_classes, weights, dropout, two_head, cbam_stages, kw):
     net = classifier(name, n_classes, weights, dropout, cbam_stages, **kw)
     return net, 'classification', 1, (net.default_cfg['mean'], net.default_cfg['std'])
 def _seg_norm(name, weights):
-    "mean and std of a segmenter's encoder: timm's are known, smp's come with their weights, and are else ImageNet's"
+    "mean and std of a segmenter's encoder: smp's come with their weights, timm's are known, others are ImageNet's"
     encoder = name.partition('-')[2]
-    if not encoder.startswith('tu-') and not weights: return IMAGENET
-    with _hub_errors(name, weights): p = smp.encoders.get_preprocessing_params(encoder, weights) if weights else timm.get_pretrained_cfg(encoder[3:]).to_dict()
+    of_timm = encoder.removeprefix('tu-').removeprefix('timm-')
+    if weights:
+        with _hub_errors(name, weights): p = smp.encoders.get_preprocessing_params(encoder, weights)
+    elif of_timm!=encoder and timm.is_model(of_timm.split('.')[0]): p = timm.get_pretrained_cfg(of_timm).to_dict()
+    else: return IMAGENET
     top = p.get('input_range', [0,1])[1]
     return [o/top for o in p['mean']], [o/top for o in p['std']]

@@ -205,6 +205,7 @@ def build_model(
     m = cfg.model
     torch.manual_seed(seed)
     extra = {} if m.cbam_stages is None else dict(cbam_stages=tuple(m.cbam_stages))
+    if m.decoder_channels: extra['decoder_channels'] = m.decoder_channels if len(m.decoder_channels) > 1 else m.decoder_channels[0]
     model = create_model(model_name(cfg), data.n_classes, 1 if data.color == 'grey' else 3,
                          weights=m.weights or ('imagenet' if m.pretrained else None), classes=data.classes,
                          dropout=m.dropout, two_head=m.two_head, grey=m.grey, **extra)

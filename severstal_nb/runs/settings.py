@@ -139,8 +139,10 @@ class _ModelConfig:
     encoder: str|None = key(None, 'encoder of a segmentation net; null: resnet34')
     backbone: str|None = key(None, 'timm backbone of a classifier; null: resnet34')
     pretrained: bool = key(True, 'start from ImageNet weights')
-    weights: str|None = key(None, 'local weights file, imagenet, or a hub name; null: as model.pretrained says',
+    weights: str|None = key(None, 'local weights file, imagenet, a hub name, or a pip package of weights; null: as model.pretrained says',
                                   path=True)
+    decoder_channels: list[int]|None = key(None, 'channels of the decoder, from deep to fine: five for unet, unetplusplus, manet, '
+                                                 'one for deeplabv3(plus), pan, upernet; null: the net’s own', lo=1, hi=4096)
     cbam_stages: list[int]|None = key(None, 'put CBAM after these stages, from 1', lo=1, hi=5)
     dropout: float = key(0., 'dropout before the classifier', lo=0, hi=.99)
     freeze_backbone: bool = key(False, 'train the head only')

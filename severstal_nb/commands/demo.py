@@ -12,26 +12,39 @@ import numpy as np, pandas as pd
 from pathlib import Path
 
 # %% ../../nbs/commands/11a_demo.ipynb #a4d44750
+from ..core.files import write_table
 from ..core.plots import new_figure, save_figure
 from ..decide.submission import read_submission, score_submission, submitted_mask
 from ..experiment import predict, train
-from ..metrics.masks import bootstrap_ci, class_value, counts_dice, paired_bootstrap
+from ..metrics.masks import bootstrap_ci, component_recall, count_components, counts_dice, paired_bootstrap
 from ..readers import read_kaggle
 from ..reports.figures import plot_cases
 from ..runs.config import load_config
 from ..synthetic import make_kaggle
 
 # %% ../../nbs/commands/11a_demo.ipynb #27efd111
-def _demo_table(oof:dict, counts:np.ndarray, classes:list)->pd.DataFrame:
-    "Mean Dice with its interval, and per class, for nothing, out of fold, and unseen."
+def _demo_tables(oof:dict, counts:np.ndarray, parts:np.ndarray, classes:list)->tuple:
+    "Mean Dice for nothing, out of fold and unseen; and per class the gain over nothing, and the defects found."
     dice, nothing = counts_dice(counts), (counts[..., 2] == 0).astype(float)
-    rows = {}
-    for name, d in (('nothing (unseen)', nothing), ('ours (unseen)', dice)):
-        rows[name] = [d.mean(), *bootstrap_ci(d.mean(1)), *d.mean(0)]
-    rows['ours (out of fold)'] = [oof['dice'], oof['dice_low'], oof['dice_high'], *(oof[class_value('dice', c, classes)] for c in classes)]
+    rows = {n: [d.mean(), *bootstrap_ci(d.mean(1))] for n, d in (('nothing (unseen)', nothing), ('ours (unseen)', dice))}
+    rows['ours (out of fold)'] = [oof['dice'], oof['dice_low'], oof['dice_high']]
     gain = paired_bootstrap(dice.mean(1), nothing.mean(1))
-    table = pd.DataFrame(rows, index=['dice', 'low', 'high', *(f'class {c}' for c in classes)]).T
-    return table.assign(**{'minus nothing': [0, gain.diff, np.nan], 'from': [0, gain.lo, np.nan], 'to': [0, gain.hi, np.nan]})
+    table = pd.DataFrame(rows, index=['dice', 'low', 'high']).T
+    table = table.assign(**{'minus nothing': [0, gain.diff, np.nan], 'from': [0, gain.lo, np.nan], 'to': [0, gain.hi, np.nan]})
+    each = pd.DataFrame([paired_bootstrap(dice[:, k], nothing[:, k]) for k in range(len(classes))], classes)
+    each.columns = 'minus nothing', 'from', 'to'
+    return table.rename_axis('score'), pd.concat([pd.DataFrame(dict(dice=dice.mean(0), nothing=nothing.mean(0)), classes), each,
+                             component_recall(parts, classes)], axis=1).rename_axis('class')
+
+# %% ../../nbs/commands/11a_demo.ipynb #782107dc
+def _score_unseen(folder)->tuple: # data, function row → mask, counts [N,K,3], components [N,K,2]
+    "What the finished submission of a demo's folder is worth on its unseen strips."
+    folder = Path(folder)
+    unseen = read_kaggle(folder/'data', csv='test.csv', images='test_images')
+    rows = dict(tuple(read_submission(folder/'submission.csv').groupby('image_id')))
+    def mask(i): return submitted_mask(rows[unseen.images.image_id[i]], unseen.shape(i), unseen.n_classes) > 0
+    parts = [count_components(mask(i)[None], unseen.mask(i)[None] > 0) for i in range(len(unseen))]
+    return unseen, mask, score_submission(folder/'submission.csv', unseen), np.concatenate(parts)
 
 # %% ../../nbs/commands/11a_demo.ipynb #0a7e1e93
 def demo(
@@ -49,19 +62,16 @@ def demo(
         make_kaggle(folder/'data', d.n_train, d.n_test, height=d.height, width=d.width, seed=seed, balanced=d.balanced)
     run = train(cfg, verbose=verbose)
     out = predict(run, folder/'data'/'test_images', folder/'submission.csv', progress=verbose)
-    unseen = read_kaggle(folder/'data', csv='test.csv', images='test_images')
-    counts = score_submission(out, unseen)
-    table = _demo_table(run.results['metrics'], counts, unseen.classes).round(4)
-    table.to_csv(folder/'table.csv')
-    for p in _demo_pictures(folder, run, out, unseen): print(f'picture: {p}')
-    print(f'\n{table.to_string()}\n\nrun folder: {run.path}\nsubmission: {out} ({len(unseen)} images, valid)')
+    unseen, mask, counts, parts = _score_unseen(folder)
+    tables = [t.round(4) for t in _demo_tables(run.results['metrics'], counts, parts, unseen.classes)]
+    for t, name in zip(tables, ('table.csv', 'classes.csv')): write_table(folder/name, t.reset_index())
+    for p in _demo_pictures(folder, run, mask, unseen): print(f'picture: {p}')
+    print('', *(t.to_string() for t in tables), f'run folder: {run.path}\nsubmission: {out} ({len(unseen)} images, valid)', sep='\n\n')
     return out
 
 # %% ../../nbs/commands/11a_demo.ipynb #c0873a0e
-def _demo_pictures(folder, run, out, unseen)->list:
+def _demo_pictures(folder, run, mask, unseen)->list:
     "Overlays of some unseen strips, and the training curves of all folds."
-    rows = dict(tuple(read_submission(out).groupby('image_id')))
-    mask = lambda i: submitted_mask(rows[unseen.images.image_id[i]], unseen.shape(i), unseen.n_classes)
     picks = [int(np.flatnonzero(unseen.labels[:, k])[0]) for k in range(unseen.n_classes) if unseen.labels[:, k].any()]
     fig, axes = new_figure(1, 2, (4.5, 3))
     for k in run.folds:

@@ -181,7 +181,7 @@ def create_model(
     name:str, # see `list_models`: 'unet-resnet34', 'convnext_tiny_cbam', 'fast', …
     n_classes:int=4, # K
     in_chans:int=1, # of the images: 1 grey, 3 colour
-    weights:str|None=None, # None = random; 'imagenet' or other weights of a hub; a file; a package of `PIP_WEIGHTS`
+    weights:str|None=None, # None = random; 'imagenet' or other weights of a hub; a file; a package of `PIP_WEIGHTS`; see below
     *,
     classes:list|None=None, # their names
     dropout:float=0., # before the last layer
@@ -200,23 +200,27 @@ def create_model(
     name = spell(name)
     config = dict(name=name, n_classes=n_classes, in_chans=in_chans, dropout=dropout, two_head=two_head,
                   cbam_stages=cbam_stages and list(cbam_stages), grey=grey, **_check_options(kw))
-    if norm is not None: config['norm'] = norm = [torch.as_tensor(o, dtype=torch.float32).expand(3).tolist() for o in norm]
-    own_name,file = READY.get(name, name),weights_file(weights)
-    packed = None if file else pip_weights(own_name, weights or '')
-    build = partial(build_net, own_name, n_classes, dropout=dropout, two_head=two_head, cbam_stages=cbam_stages, kw=kw)
+    net_name,file = READY.get(name, name),weights_file(weights)
+    packed = None if file else pip_weights(net_name, weights or '')
+    build = partial(build_net, net_name, n_classes, dropout=dropout, two_head=two_head, cbam_stages=cbam_stages, kw=kw)
     try: net,task,stride,own = build(weights=None if file or packed else weights)
-    except FileNotFoundError: # of the hub
-        packed = pip_weights(own_name)
-        if weights!='imagenet' or not packed or not packed.version(): raise
+    except FileNotFoundError: # no hub
+        packed = pip_weights(net_name) if weights=='imagenet' else None
+        if not packed or not packed.version(): raise
         net,task,stride,own = build()
-    if norm is None and is_own(name) is False: config['norm'] = [list(o) for o in own]
+    if norm is None: norm = file and _norm_of(file) or own
+    config['norm'] = norm = [torch.as_tensor(o, dtype=torch.float64).expand(3).tolist() for o in norm]
     least = 128 if name.startswith('pan-') else 1 # its pyramid halves the features at stride 16 three times
-    model = SteelModel(net, task, config, classes, stride, least, *(norm or own))
+    model = SteelModel(net, task, config, classes, stride, least, *norm)
     _check_shape(model, kw)
     adapt = grey=='adapt' and in_chans==1
     if adapt and file and takes_grey(net, file): model,adapt = _adapt(model),False
     if file or packed: model.weights_report = load_tensors(net, file) if file else load_packed(net, packed)
     return _adapt(model) if adapt else model
+def _norm_of(file):
+    "the mean and std that a file of `save_model` keeps; None of any other file"
+    try: return read_info(file)['config'].get('norm')
+    except ValueError: return None
 def _adapt(model):
     "`model` with its first layer made grey and its normalisation to match"
     norm = [o.flatten().tolist() for o in (model.mean,model.std)]

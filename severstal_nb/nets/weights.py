@@ -9,7 +9,7 @@ __all__ = ['PIP_WEIGHTS', 'PipWeights', 'pip_weights', 'weights_file', 'is_head'
            'load_tensors', 'load_packed']
 
 # %% ../../nbs/nets/03b_weights.ipynb #d7429897
-import argparse, hashlib, re, zipfile
+import argparse, hashlib, re, time, zipfile
 import huggingface_hub, torch, numpy as np
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from pathlib import Path
 from fastcore.foundation import L
 from importlib import metadata
 from safetensors.torch import load_file
+from threading import Thread
 from torch import nn, Tensor
 from typing import NamedTuple
 from .inputs import GreyConv
@@ -25,25 +26,23 @@ from .inputs import GreyConv
 class PipWeights(NamedTuple):
     "ImageNet weights in a package of data. Only the file is read; no code of the package runs."
     package:str # as pip knows it
-    file:str # in the folder where packages are installed
+    file:str # where it lies among the installed packages
     sha256:str
     nets:tuple # timm's nets and smp's encoders that it fits
-    options:str = '' # of pip install
-    @property
-    def pip(self)->str: return f'pip install {self.options}{self.package}'
+    options:str='' # of pip install
+    def pip(self, more:str='')->str: return f'pip install {more}{self.options}{self.package}'
     def version(self)->str|None:
         "The installed version; None where the package is not installed."
         try: return metadata.version(self.package)
         except metadata.PackageNotFoundError: return None
     def path(self)->Path:
-        "The installed file, with its SHA-256 compared. Raises `FileNotFoundError` with pip's line, or `ValueError`."
-        if not self.version(): raise FileNotFoundError(f'{self.package} is not installed: {self.pip}')
-        path = Path(metadata.distribution(self.package).locate_file(self.file))
-        if not path.is_file(): raise FileNotFoundError(f'{self.package} has no {self.file}: {self.pip} --force-reinstall')
+        "The installed file, its SHA-256 compared. Raises `FileNotFoundError` or `ValueError` with pip's line."
+        if not self.version(): raise FileNotFoundError(f'{self.package} is not installed: {self.pip()}')
+        path, again = Path(metadata.distribution(self.package).locate_file(self.file)), self.pip('--force-reinstall ')
+        if not path.is_file(): raise FileNotFoundError(f'{self.package} has no {self.file}: {again}')
         with open(path, 'rb') as f: found = hashlib.file_digest(f, 'sha256').hexdigest()
-        if found!=self.sha256:
-            raise ValueError(f'{path.name} of {self.package} is not the file that was checked (sha256 {found[:8]}…, wanted {self.sha256[:8]}…): '
-                             f'{self.pip} --force-reinstall')
+        if found!=self.sha256: raise ValueError(f'{path.name} of {self.package} is not the file that was checked '
+                                                f'(sha256 {found[:8]}…, wanted {self.sha256[:8]}…): {again}')
         return path
 
 # %% ../../nbs/nets/03b_weights.ipynb #9ae74d66
@@ -70,15 +69,23 @@ def pip_weights(
     if package is None: return fits
     named = next((o for o in PIP_WEIGHTS if o.package==re.sub(r'[-_.]+', '-', str(package)).lower()), None)
     if named and named is not fits:
-        raise ValueError(f'{named.package} does not fit {name}: it fits {", ".join(named.nets)}' + (f'; for {net} there is {fits.package}' if fits else ''))
+        raise ValueError(f'{named.package} does not fit {name}: it fits {", ".join(named.nets)}' +
+                         (f'; for {net} there is {fits.package}' if fits else ''))
     return named
 
 # %% ../../nbs/nets/03b_weights.ipynb #4aed2dc5
-def _hub_answers(timeout:float=5.)->bool:
-    "Whether the model hub can be reached."
-    try: huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=timeout)
-    except Exception: return False # whatever the HTTP library of this version raises
-    return True
+_silent = {} # address of a hub that did not answer → when it may be asked again
+def _hub_answers(timeout:float=5., again:float=300.)->bool: # seconds
+    "Whether the model hub can be reached. The look-up of its name waits no longer than the connection: both in a thread."
+    address, said = huggingface_hub.constants.ENDPOINT, []
+    def _ask():
+        try: said.append(huggingface_hub.get_session().head(address, timeout=timeout))
+        except Exception: pass # whatever the HTTP library of this version raises
+    if time.monotonic() < _silent.get(address, 0): return False
+    thread = Thread(target=_ask, daemon=True)
+    thread.start(); thread.join(timeout)
+    if not said: _silent[address] = time.monotonic() + again
+    return bool(said)
 
 # %% ../../nbs/nets/03b_weights.ipynb #8380325c
 @contextmanager
@@ -94,7 +101,7 @@ def _hub_errors(name:str, weights:str|None):
     except OSError as e:
         packed = pip_weights(name) if weights=='imagenet' else None
         raise FileNotFoundError(f'weights {weights!r} of {name} could not be downloaded and are not in the cache '
-            f'({type(e).__name__}). Without a network ' + (f'{packed.pip} brings them; or ' if packed else '') +
+            f'({type(e).__name__}). Without a network ' + (f'{packed.pip()} brings them, or ' if packed else '') +
             'give a file, model.weights=FILE, or start at random, model.pretrained=False') from None
     except (KeyError, RuntimeError) as e: # smp's and timm's words for weights they do not have
         raise ValueError(f'no weights {weights!r} for {name}: {str(e.args[0]).splitlines()[0]}') from None
@@ -263,14 +270,13 @@ def load_tensors(
 
 # %% ../../nbs/nets/03b_weights.ipynb #ed4379fa
 def load_packed(net:nn.Module, packed:PipWeights)->WeightsReport:
-    "`load_tensors` for the file of a package: tensors in order, all of the encoder. Raises `FileNotFoundError`, `ValueError`."
+    "`load_tensors` for the file of a package, whose tensors are in the net's order. Raises `FileNotFoundError`, `ValueError`."
+    def counts(o): return o.endswith('num_batches_tracked')
     path = packed.path()
-    file = {k:v for k,v in _read_tensors(path).items() if not k.endswith('num_batches_tracked')}
-    names = [o for o in net.state_dict() if not o.endswith('num_batches_tracked')]
-    order = [o for o in names if not is_head(net, o)]
-    rest = [o for o in names if is_head(net, o) and 'cbam' not in o] if not hasattr(net, 'encoder') else []
-    keys = list(file)
-    new = dict(zip(order, keys)) | dict(zip(rest, keys[-len(rest):] if rest else []))
-    report = _fill(net, {k:file[v] for k,v in new.items()} | {k:v for k,v in file.items() if k not in new.values()}, '', path)
-    report.note = f'ImageNet weights from pip, {packed.package} {packed.version()}'
+    file,names = {k:v for k,v in _read_tensors(path).items() if not counts(k)}, [o for o in net.state_dict() if not counts(o)]
+    encoder = [o for o in names if not is_head(net, o)]
+    outputs = [] if hasattr(net, 'encoder') else [o for o in names if is_head(net, o) and 'cbam' not in o] # a classifier's
+    new = dict(zip(file, encoder)) | dict(zip(list(file)[-len(outputs):], outputs))
+    report = _fill(net, {new.get(k, k):v for k,v in file.items()}, '', path)
+    report.note = f'ImageNet weights by pip, {packed.package} {packed.version()}'
     return report

@@ -214,6 +214,24 @@ def _drop_options(cfg, layers):
             setattr(cfg.loss, k, usual)
     if gone: _LOG.warning(f'loss.type={cfg.loss.type}: left out what belongs to another loss, {", ".join(gone)}')
 
+# %% ../../nbs/runs/10b_config.ipynb #1cbd8f64
+def _n_decoder(name:str|None)->int:
+    "How many numbers `model.decoder_channels` has for a net; 0: it has no such option."
+    arch = (name or '').partition('-')[0]
+    return 5 if arch in ('unet', 'unetplusplus', 'manet') else 1 if arch in ('deeplabv3', 'deeplabv3plus', 'pan', 'upernet') else 0
+def _drop_net(cfg, layers):
+    "Take back what a layer below the one with `model.name` gave to another net, and say so."
+    at = next((i for i in reversed(range(len(layers))) if layers[i].get('model.name')), 0)
+    lower = {k for o in layers[:at] for k in o} - {k for o in layers[at:] for k in o}
+    m, gone, known = cfg.model, [], getattr(sys.modules.get('severstal_nb.nets.zoo'), '_models', {})
+    bare = m.name in ('tiny_seg', 'tiny_cls') or m.name in known
+    for k, wrong, usual in (('encoder', m.name not in ARCHS, None), ('decoder_channels', len(m.decoder_channels or ()) != _n_decoder(m.name), None),
+                            ('pretrained', bare, False)):
+        if f'model.{k}' in lower and wrong and (v := getattr(m, k)) != usual:
+            gone.append(f'model.{k}={show(v)}')
+            setattr(m, k, usual)
+    if gone: _LOG.warning(f'model.name={m.name}: left out what belongs to another net, {", ".join(gone)}')
+
 # %% ../../nbs/runs/10b_config.ipynb #9056a385
 def _model_rules(cfg):
     "(broken?, message) of keys about the model."
@@ -231,9 +249,8 @@ def _model_rules(cfg):
         yield not seg and getattr(p, k) != getattr(usual, k), f'predict.{k} is a rule for masks, and model.name={m.name} makes labels'
     yield (p.top == 0.) != (p.top_area == 0), 'predict.top and predict.top_area are one rule: give both'
     yield m.cbam_stages and seg, 'model.cbam_stages: CBAM is put into classifiers; set it to null'
-    arch, n = (m.name or '').partition('-')[0], len(m.decoder_channels or ())
-    takes = 5 if arch in ('unet', 'unetplusplus', 'manet') else 1 if arch in ('deeplabv3', 'deeplabv3plus', 'pan', 'upernet') else 0
-    yield n and n != takes, (f'model.decoder_channels={show(m.decoder_channels)}: ' +
+    arch, takes = (m.name or '').partition('-')[0], _n_decoder(m.name)
+    yield m.decoder_channels and len(m.decoder_channels) != takes, (f'model.decoder_channels={show(m.decoder_channels)}: ' +
            (f'{arch} takes {takes}' if takes else f'model.name={m.name} has no such option'))
     yield m.two_head and not seg, f'model.two_head: only segmentation nets have two heads, model.name is {m.name}'
     yield (cfg.loss.type and m.two_head != (cfg.loss.type == 'joint'), f'loss.type={cfg.loss.type} with '
@@ -354,6 +371,7 @@ def _compose(layers:list, check:bool=True)->Config:
     for k,v in (o for layer in layers for o in layer.items()):
         *section,leaf = k.split('.')
         setattr(getattr(cfg, section[0]) if section else cfg, leaf, v)
+    _drop_net(cfg, layers)
     _drop_options(_fill(cfg), layers)
     return check_config(cfg) if check else cfg
 

@@ -8,9 +8,10 @@ Docs: https://severstal-nb.github.io/severstal_nb/formats/supervisely.html.md"""
 __all__ = ['bitmap', 'outline', 'annotation', 'object_masks', 'class_titles']
 
 # %% ../../nbs/formats/01j_supervisely.ipynb #02c4646f
-import base64, io, json, re, zlib
+import base64, io, json, zlib
 import cv2, numpy as np
 from ..core.images import ImageError, Problems, read_bytes
+from .pairs import in_order
 
 # %% ../../nbs/formats/01j_supervisely.ipynb #962e7267
 def bitmap(
@@ -101,5 +102,4 @@ def class_titles(
     for path in metas:
         try: return [str(c['title']) for c in json.loads(read_bytes(path))['classes']]
         except (ImageError, ValueError, KeyError, TypeError, RecursionError): continue
-    titles = {str(o.get('classTitle')) for a in anns if a for o in a['objects']}
-    return sorted(titles, key=lambda t: [(0,int(p),'') if p.isdecimal() else (1,0,p) for p in re.split(r'(\d+)', t)])
+    return in_order({str(o.get('classTitle')) for a in anns if a for o in a['objects']})

@@ -8,19 +8,15 @@ Docs: https://severstal-nb.github.io/severstal_nb/learn/store.html.md"""
 __all__ = ['decode_ahead', 'DecodedStore', 'precrop', 'cache_folder', 'store_line', 'shared_store']
 
 # %% ../../nbs/learn/06c_store.ipynb #a3a50e7e
-import functools, hashlib, json, logging, operator, os, shutil, sys
+import hashlib, json, logging, os, shutil, sys
 import numpy as np, pandas as pd
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# %% ../../nbs/learn/06c_store.ipynb #23286c87
-try: import fcntl
-except ImportError: fcntl = None  # Windows
-
 # %% ../../nbs/learn/06c_store.ipynb #02d3f67e
-from ..core.files import sync_file, write_json
+from ..core.files import lock_file, sync_file, write_json
 from ..core.images import ImageError, open_zip, split_member
 from ..data import SteelData
 
@@ -67,22 +63,20 @@ def _plan(data):
 
 # %% ../../nbs/learn/06c_store.ipynb #01b21491
 @contextmanager
-def _locked(path, how='LOCK_EX'):
-    "Hold a lock on a file; without `fcntl`, or where the disk has no locks, nothing is held. Raises `BlockingIOError` with LOCK_NB."
+def _alone(path, wait=False):
+    "Hold the lock of a file that stays. Raises `BlockingIOError` where another process has it, unless told to wait."
     with open(path, 'a') as f:
-        try: fcntl.flock(f, functools.reduce(operator.or_, (getattr(fcntl, o) for o in how.split('|'))))
-        except BlockingIOError: raise
-        except (AttributeError, OSError): pass
-        yield f
+        lock_file(f.fileno(), wait=wait)
+        yield
 
 # %% ../../nbs/learn/06c_store.ipynb #f7d88961
 def _in_use(folder):
     "An open file with a shared lock, which says that the store is being read; None where that cannot be had."
     try:
         f = open(folder/'.use', 'a' if os.access(folder, os.W_OK) else 'r')
-        fcntl.flock(f, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        lock_file(f.fileno(), shared=True)
         return f
-    except (AttributeError, OSError): return None
+    except OSError: return None
 
 # %% ../../nbs/learn/06c_store.ipynb #56842c56
 class DecodedStore:
@@ -183,7 +177,7 @@ def _build(cls, data, folder, num_workers:int=2):
         return store
     try: return opened()
     except (OSError, ValueError): folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder/'.lock'):
+    with _alone(folder/'.lock', wait=True):
         try: return opened()  # made by another process meanwhile
         except (OSError, ValueError): _build_store(data, folder, num_workers)
         return cls(folder)
@@ -234,7 +228,7 @@ def _make_room(base, need:int, limit:float):
     used = sum(size for _,size in stores)
     for folder,size in stores:
         if used + need <= limit: break
-        with suppress(OSError), _locked(folder/'.use', 'LOCK_EX|LOCK_NB'), _locked(folder/'.lock', 'LOCK_EX|LOCK_NB'):  # not in use
+        with suppress(OSError), _alone(folder/'.use'), _alone(folder/'.lock'): # not in use
             shutil.rmtree(folder)
             used -= size
     if used + need > limit: raise OSError(f'no room for {need/2**30:.1f} GB beside the stores in use (SEVERSTAL_CACHE_GB)')

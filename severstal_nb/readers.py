@@ -41,7 +41,8 @@ def _open_all(where, names, paths, problems, color):
     if not len(table):
         why = problems.rows[-len(names)][2]
         raise ValueError(f'{where}: none of its {len(names)} image files can be opened, {names[0]}: {why}')
-    return table, guess_color(table['path'].tolist(), white_level=table.attrs['white_level']) if color == 'auto' else color
+    if color == 'auto': color = guess_color(table['path'].tolist(), white_level=table.attrs['white_level'])
+    return table, color
 def _short_ids(names):
     "File names, or relative paths when names repeat."
     short = [re.split(r'[/\\]', n)[-1] for n in names]
@@ -68,7 +69,7 @@ def read_images(
 
 # %% ../nbs/01a_readers.ipynb #007f3670
 def _row_runs(name, klass, rle, where, classes, sizes, seen, line):
-    "(image row or None, class, runs) of one row, joined with those of earlier rows. Raises `ValueError` with the reason."
+    "(image row or None, class, runs) of one row, joined with earlier rows. Raises `ValueError` with the reason."
     k = class_number(klass, len(classes), classes)
     i = where.get(name)
     try: runs = tuple(a.astype(np.int32) for a in parse_runs(rle, None if i is None else sizes[i]))
@@ -85,7 +86,7 @@ def _row_runs(name, klass, rle, where, classes, sizes, seen, line):
 
 # %% ../nbs/01a_readers.ipynb #ada431f9
 def _kaggle_runs(table, names, classes, rows, header, cols, file, problems):
-    "{(image row, class): runs} of all rows, (matched, named) images, rows that say clean; what is wrong becomes a problem."
+    "{(image row, class): runs} of all rows, (matched, named) images, rows that say clean; faults become problems."
     where,find = {n:i for i,n in enumerate(table['image_id'])}, ImageNames(names)
     sizes = (table['height'].to_numpy(np.int64)*table['width'].to_numpy(np.int64)).tolist()
     seen,found,used,lost,clean,good,bad = {},{},set(),{},0,0,None
@@ -130,7 +131,7 @@ def read_kaggle(
     root, # folder or zip with train_images/ + train.csv, or images/ + annotations/train.csv, each perhaps zipped
     csv=None, # the CSV when it has another name (below root or anywhere)
     images=None, # the folder or zip of images when it has another name
-    classes=None, # class names; None: the competition's four, and more if the CSV has them; 'auto': as many as the CSV has
+    classes=None, # class names; None: the competition's four, or more if the CSV has them; 'auto': those of the CSV
     color:str='auto', # 'grey' | 'rgb' | 'auto': grey when the channels are equal
     strict:bool=False, # raise at the first problem
 )->SteelData:
@@ -188,7 +189,8 @@ def read_folders(
                          f"data.classes=[{','.join(folders)}] names the folders that are classes")
     classes = [normalize('NFC', str(c)) for c in (folders if classes is None else classes)]
     if len(classes) < 2:
-        some = f"only the class folder {classes[0]}: one class cannot be told apart" if classes else 'no class folders with images'
+        some = (f"only the class folder {classes[0]}: one class cannot be told apart" if classes
+                else 'no class folders with images')
         raise ValueError(f'{root}: {some} (CLASS/image, or train/CLASS/image)')
     files = [(split,*f) for split,where in parts for f in _class_files(split, where, classes, problems, leave_out)]
     if not files: raise ValueError(f"{root}: no images in folders of the classes {', '.join(classes)}")
@@ -203,16 +205,21 @@ def read_folders(
 # %% ../nbs/01a_readers.ipynb #383b3513
 def _read_masked(reader, root, where, images, masks, pairs, classes, color, strict, ignore, map):
     "Data from {name: path} of images and of masks, and what belongs together."
-    problems,short = Problems(strict), lambda n: n.removeprefix('images/').removeprefix('masks/') if reader == 'masks' else n
+    problems = Problems(strict)
+    def short(n): return n.removeprefix('images/').removeprefix('masks/') if reader == 'masks' else n
     name_of = {p:n for n,p in images.items()}
     table,color = _open_all(root, [short(n) for n in images], list(images.values()), problems, color)
     seen = MaskSet(where, problems, classes, map, ignore)
     for i,(path,h,w) in enumerate(zip(table['path'], table['height'].tolist(), table['width'].tolist())):
         mine = pairs.masks.get(name_of[path])
-        if mine is None: problems.add(short(name_of[path]), None, 'no mask file of this name: image skipped'); seen.drop.add(i)
+        if mine is None:
+            problems.add(short(name_of[path]), None, 'no mask file of this name: image skipped')
+            seen.drop.add(i)
         for m,k in mine or ():
             try: seen.add(i, short(m), masks[m], h, w, k)
-            except ImageError as e: problems.add(short(m), None, f'{e}: image skipped'); seen.drop.add(i)
+            except ImageError as e:
+                problems.add(short(m), None, str(e).removeprefix(f'{masks[m]}: ') + ': image skipped')
+                seen.drop.add(i)
     for m,why in sorted(pairs.spare): problems.add(short(m), None, why)
     seen.masks = [m for m in seen.masks if m[0] not in seen.drop]
     if not seen.masks:
@@ -230,8 +237,8 @@ def _read_masked(reader, root, where, images, masks, pairs, classes, color, stri
     at,split = {i:j for j,i in enumerate(keep)}, [name_split(name_of[p]) for p in table['path']]
     if len(set(split)) > 1: table['split'] = [s or 'train' for s in split]
     found = {(at[i],k):runs for (i,k),runs in found.items()}
-    return SteelData(table.iloc[keep], names, **_pack(len(keep), len(names), found), problems=problems.table(), color=color,
-                     root=root, info=dict(reader=reader, matched=(len(keep), len(table))))
+    return SteelData(table.iloc[keep], names, **_pack(len(keep), len(names), found), problems=problems.table(),
+                     color=color, root=root, info=dict(reader=reader, matched=(len(keep), len(table))))
 
 # %% ../nbs/01a_readers.ipynb #74470742
 @as_reader
@@ -246,7 +253,8 @@ def read_masks(
     map=None, # colour or grey value → class, as `read_map` takes it
 )->SteelData:
     "Images and masks of the same name. Without its index mask an image is skipped; without a file a class is absent."
-    img,msk = ({f'{kind}/{n}':p for n,p in Place(o).image_tree().items()} for kind,o in (('images',images), ('masks',masks)))
+    img = {f'images/{n}':p for n,p in Place(images).image_tree().items()}
+    msk = {f'masks/{n}':p for n,p in Place(masks).image_tree().items()}
     try: pairs = pair_masks(list(img), list(msk), suffix, classes)
     except ValueError as e: raise ValueError(f'{masks}: {e}') from None
     return _read_masked('masks', images, masks, img, msk, pairs, classes, color, strict, ignore, map)
@@ -263,7 +271,7 @@ def read_pairs(
     ignore=None, # what 255 beside class numbers is: 'background' | 'drop_image'
     map=None, # colour or grey value → class, as `read_map` takes it
 )->SteelData:
-    "Images and masks that belong together by name: MVTec AD, VisA, KolektorSDD, DAGM, RSDDs and the like. Raises `ValueError`."
+    "Images and masks that belong together by name: MVTec AD, VisA, KolektorSDD, DAGM, RSDDs … Raises `ValueError`."
     img = Place(images).image_tree()
     if masks is None:
         one,two = split_masks(list(img), suffix)
@@ -286,7 +294,7 @@ def read_supervisely(
     color:str='auto', # 'grey' | 'rgb' | 'auto': grey when the channels are equal
     strict:bool=False, # raise at the first problem
 )->SteelData:
-    "Supervisely's bitmaps, polygons and rectangles, the objects of a class as one mask. Raises `OSError` or `ValueError`."
+    "Supervisely's bitmaps, polygons and rectangles, those of a class as one mask. Raises `OSError` or `ValueError`."
     place,problems = Place(root), Problems(strict)
     tree,odd = place.tree(), {'mask','other'}
     images = {n:p for n,p in place.image_tree().items() if not odd & {folder_kind(f)[0] for f in n.split('/')[:-1]}}
@@ -295,7 +303,8 @@ def read_supervisely(
     if not images or not jsons: raise FileNotFoundError(f'{root}: no images with JSON files, as in img/ and ann/')
     got = {i:a for a,(i,tail,folder) in match_names(list(images), jsons).items() if not tail and not folder}
     if not got:
-        raise ValueError(f'{root}: none of the {len(jsons)} JSON files is of one of the {len(images)} images, such as {jsons[0]}')
+        raise ValueError(f'{root}: none of the {len(jsons)} JSON files is of one of the {len(images)} images, '
+                         f'such as {jsons[0]}')
     name_of,anns = {p:n for n,p in images.items()}, []
     table,color = _open_all(root, list(images), list(images.values()), problems, color)
     names = [name_of[p] for p in table['path']]
@@ -306,10 +315,12 @@ def read_supervisely(
     classes = class_titles([tree[m] for m in metas], anns) if classes is None else [str(c) for c in classes]
     if not classes: raise ValueError(f'{root}: no object in any of its annotations, so there is no class; '
                                      'data.classes=[…] names them all the same')
-    found = {(i,k):mask_runs(m) for i,(n,a,h,w) in enumerate(zip(names, anns, table['height'].tolist(), table['width'].tolist()))
+    rows = zip(names, anns, table['height'].tolist(), table['width'].tolist())
+    found = {(i,k):mask_runs(m) for i,(n,a,h,w) in enumerate(rows)
              for k,m in (object_masks(a, got[n], h, w, classes, problems) if a else {}).items() if m.any()}
     if not found and (problems.rows and any(a and a['objects'] for a in anns) or not any(anns)):
-        raise ValueError('{}: none of its annotations can be used, such as in {}: {}'.format(root, *problems.rows[-1][::2]))
+        raise ValueError(f'{root}: none of its annotations can be used, such as in '
+                         '{0}: {2}'.format(*problems.rows[-1]))
     split = [name_split(n) for n in names]
     if len(set(split)) > 1: table['split'] = [s or 'train' for s in split]
     for a in sorted(set(jsons) - set(got.values())): problems.add(a, None, 'annotation without an image')
@@ -368,44 +379,54 @@ def data(self:_Objects, reader, root, classes, boxes, leave_out, color)->SteelDa
     "Everything noted, as data: masks, or labels when all objects are boxes."
     if boxes not in ('labels','masks'): raise ValueError(f"boxes is 'labels' or 'masks', found {boxes!r}")
     leave_out = [leave_out] if isinstance(leave_out, str) else leave_out
-    if not self.items: raise ValueError(f"{root}: no annotation fits an image{', {0}: {2}'.format(*self.problems.rows[-1]) if self.problems.rows else ''}")
+    if not self.items:
+        why = ', {0}: {2}'.format(*self.problems.rows[-1]) if self.problems.rows else ''
+        raise ValueError(f'{root}: no annotation fits an image{why}')
     if spare := [n for v in self.by.values() for n in v if n not in self.items]:
-        self.problems.add(spare[0], None, f'not annotated, left out, as {len(spare)-1} more images' if spare[1:] else 'not annotated: image left out')
-    table,color = _open_all(self.place, list(self.items), [self.place.join(n) for n in self.items], self.problems, color)
+        more = f'not annotated, left out, as {len(spare)-1} more images'
+        self.problems.add(spare[0], None, more if spare[1:] else 'not annotated: image left out')
+    paths = [self.place.join(n) for n in self.items]
+    table,color = _open_all(self.place, list(self.items), paths, self.problems, color)
     of = {self.place.join(n):o for n,o in self.items.items()}
     rows = [(of[p][0], of[p][1], (o(h, w) if callable(o := of[p][2]) else o), h, w)
             for p,h,w in zip(table['path'], table['height'].tolist(), table['width'].tolist())]
     every = [o for r in rows for o in r[2] if o[1] not in leave_out]
     drawn = [callable(s) for _,_,s in every if not isinstance(s, ValueError)]
     masks = boxes == 'masks' or (None if any(drawn) or not drawn else False)   # None: masks, but none from a box
-    classes = [str(c) for c in (in_order({t for _,t,s in every if not isinstance(s, ValueError)}) if classes is None else classes) if str(c) not in leave_out]
+    if classes is None: classes = in_order({t for _,t,s in every if not isinstance(s, ValueError)})
+    classes = [str(c) for c in classes if str(c) not in leave_out]
     found,keep,lost = {},[],[]
     for at,(file,size,objects,h,w) in enumerate(rows):
         if size and tuple(size) != (h,w):
             made = '×'.join(f'{s:g}' if isinstance(s, (int,float)) else repr(s)[:20] for s in size)
-            self.problems.add(file, None, f"made for {made}, its image {table['image_id'].iat[at]} is {h}×{w}: image left out")
+            image = table['image_id'].iat[at]
+            self.problems.add(file, None, f'made for {made}, its image {image} is {h}×{w}: image left out')
             lost += objects
             continue
         keep.append(at)
         for row,title,shape in objects:
             if title in leave_out: continue
             try:
-                if not isinstance(shape, ValueError) and title not in classes: raise ValueError(f"unknown class {title[:60]!r} (known are {', '.join(classes)[:200]})")
+                if not isinstance(shape, ValueError) and title not in classes:
+                    raise ValueError(f"unknown class {title[:60]!r} (known are {', '.join(classes)[:200]})")
                 runs = _object_runs(shape, h, w, masks, lambda text: self.problems.add(file, row, f'{title}: {text}'))
             except ValueError as e: self.problems.add(file, row, f'{e}: object skipped'); lost.append(row); continue
             found.setdefault((len(keep)-1, classes.index(title)), []).append(runs)
     if not keep or lost and not found:
-        raise ValueError(f"{root}: none of its {len(lost)} annotations can be used, such as in {{0}}: {{2}}".format(*self.problems.rows[-1]))
+        raise ValueError(f'{root}: none of its {len(lost)} annotations can be used, such as in '
+                         '{0}: {2}'.format(*self.problems.rows[-1]))
     table = table.iloc[keep].reset_index(drop=True)
     split = [of[p][3] for p in table['path']]
     if len(set(split)) > 1: table['split'] = split
     if weak := drawn.count(False) if masks is not None else 0:
         what = 'weak masks, filled whole' if masks else "image labels (data.boxes=masks makes weak masks of them)"
-        self.problems.rows.append((os.path.basename(str(root)), None, f'{weak} boxes are taken as {what}'))   # no reason to stop, also when strict
+        # no reason to stop, also when strict
+        self.problems.rows.append((os.path.basename(str(root)), None, f'{weak} boxes are taken as {what}'))
     if masks is False: kw = dict(labels=[[(i,k) in found for k in range(len(classes))] for i in range(len(table))])
     else: kw = _pack(len(table), len(classes), {key:join_runs(parts) for key,parts in found.items()})
     return SteelData(table, classes, **kw, problems=self.problems.table(), color=color, root=root,
-                     info=dict(reader=reader, matched=(len(table), len(self.items)+len(spare)), **(dict(boxes=boxes) if weak else {})))
+                     info=dict(reader=reader, matched=(len(table), len(self.items)+len(spare)))
+                     | (dict(boxes=boxes) if weak else {}))
 
 # %% ../nbs/01a_readers.ipynb #88bb8a0e
 @as_reader
@@ -437,7 +458,7 @@ def read_coco(
 
 # %% ../nbs/01a_readers.ipynb #b717b3e4
 def _yolo_names(place, files, problems):
-    "Class names, {split: paths}, and the folder they are relative to: from data.yaml, or classes.txt or NAME.names, or nothing."
+    "Class names, {split: paths}, and their folder: from data.yaml, or classes.txt or NAME.names, or nothing."
     near = lambda f: (f.count('/'), f)
     for f in sorted((f for f in files if f.lower().endswith(('.yaml','.yml'))), key=near):
         try: return *yolo_config(_read(place, f)), PurePosixPath(f).parent
@@ -455,7 +476,8 @@ def _yolo_splits(objects, files, paths, base):
             there = '/'.join(parts[j:])
             if there in files:                                                 # a text file of names
                 lines = read_bytes(objects.place.join(there)).decode('utf-8', 'replace').split('\n')
-                images = [objects.find(n, there) for l in lines if (n := l.strip()) and name_key(PurePosixPath(n).name) in objects.by]
+                named = [n for l in lines if (n := l.strip())]
+                images = [objects.find(n, there) for n in named if name_key(PurePosixPath(n).name) in objects.by]
             else: images = [n for n in every if n.startswith(f'{there}/')]
             for n in images: split.setdefault(n, s)
             if images: break
@@ -485,9 +507,13 @@ def read_yolo(
         try: raw = b'' if file is None else _read(place, file)
         except ValueError as e: problems.add(file, None, str(e)); continue
         objects.add(image, file or image, None, partial(parse_yolo, raw, names), split)
-    if not used-{None}: raise FileNotFoundError(f'{root}: no label file labels/NAME.txt, or NAME.txt beside NAME.jpg, for any of its images')
-    if bare: problems.add(bare[0], None, f'no label file: taken as clean, as {len(bare)-1} more images' if bare[1:] else 'no label file: taken as clean')
-    for f in sorted(f for f in files-used if re.search(r'(^|/)labels/.*\.txt$', f)): problems.add(f, None, 'labels without an image')
+    if not used-{None}:
+        raise FileNotFoundError(f'{root}: no label file labels/NAME.txt, or NAME.txt beside NAME.jpg, '
+                                'for any of its images')
+    more = f', as {len(bare)-1} more images'*(len(bare) > 1)
+    if bare: problems.add(bare[0], None, f'no label file: taken as clean{more}')
+    for f in sorted(files-used):
+        if re.search(r'(^|/)labels/.*\.txt$', f): problems.add(f, None, 'labels without an image')
     return objects.data('yolo', root, names or None, boxes, leave_out, color)
 
 # %% ../nbs/01a_readers.ipynb #e7174442
@@ -500,11 +526,12 @@ def read_voc(
     leave_out=(), # classes that are not read
     boxes:str='labels', # what becomes of the boxes: 'labels' of the image | weak 'masks'
 )->SteelData:
-    "Boxes of Pascal VOC, as NEU-DET and GC10-DET have them. Raises `FileNotFoundError` or `ValueError` when nothing can be read."
+    "Boxes of Pascal VOC (NEU-DET, GC10-DET). Raises `FileNotFoundError` or `ValueError` when nothing can be read."
     place,problems = Place(root), Problems(strict)
     files = [f for f in place.below() if f.lower().endswith('.xml')]
     if not files: raise FileNotFoundError(f'{root}: no XML file in it')
-    lists = [f for f in place.below() if PurePosixPath(f).parts[-3:-1] == ('ImageSets','Main') and PurePosixPath(f).stem in SPLITS]
+    lists = [f for f in place.below() if PurePosixPath(f).parts[-3:-1] == ('ImageSets','Main')]
+    lists = [f for f in lists if PurePosixPath(f).stem in SPLITS]
     split = {l.split()[0]:SPLITS[PurePosixPath(f).stem] for f in lists
              for l in read_bytes(place.join(f)).decode('utf-8', 'replace').splitlines() if l.strip()}
     objects = _Objects(place, problems)
@@ -512,7 +539,8 @@ def read_voc(
         stem = PurePosixPath(file).stem
         try:
             name,size,found = parse_voc(_read(place, file))
-            image = objects.find(name if name_key(PurePosixPath(name).name) == name_key(stem) or name_key(stem) not in objects.by else stem, file)
+            own = name_key(PurePosixPath(name).name) == name_key(stem) or name_key(stem) not in objects.by
+            image = objects.find(name if own else stem, file)
         except ValueError as e: problems.add(file, None, str(e)); continue
         objects.add(image, file, size, found, split.get(stem) or _split_of(image))
     return objects.data('voc', root, classes, boxes, leave_out, color)
@@ -538,7 +566,8 @@ def read_labelme(
             image = objects.find(name if name_key(last) in objects.by else PurePosixPath(file).stem, file)
         except ValueError as e: problems.add(file, None, str(e)); continue
         if any(t == '__ignore__' for _,t,_ in found) and '__ignore__' not in leave_out:
-            raise ValueError(f"{file}: a region to be ignored; leave_out=['__ignore__'] takes such regions as background")
+            raise ValueError(f"{file}: a region to be ignored; leave_out=['__ignore__'] takes such regions "
+                             'as background')
         objects.add(image, file, size, found, _split_of(image))
     return objects.data('labelme', root, classes, 'masks', {*leave_out, '_background_'}, color)
 
@@ -570,7 +599,8 @@ def _listed_split(data, place):
     of,stem = {}, lambda n: re.sub(ending, '', normalize('NFC', re.split(r'[/\\]', n.strip())[-1]), flags=re.I)
     for n in place.below():
         if n.lower().endswith('.txt') and (split := SPLITS.get(PurePosixPath(n).stem.lower())):
-            for l in read_bytes(place.join(n)).decode('utf-8-sig', 'replace').splitlines(): of.setdefault(stem(l), split)
+            text = read_bytes(place.join(n)).decode('utf-8-sig', 'replace')
+            for l in text.splitlines(): of.setdefault(stem(l), split)
     ids = [stem(i) for i in data.images['image_id']]
     part = [of.get(i) for i in ids]
     if len(set(ids)) < len(ids) or len(set(part)-{None}) < 2 or part.count(None)*10 > len(part): return data
@@ -583,7 +613,8 @@ def _arguments(reader, place, images, masks, csv):
     "Positional and named arguments that say where a reader finds its files."
     def part(name, usual, what):
         return place.given(name, what) if name else place.find(usual, f'{what} (data.{what.split()[-1]}=… names it)')
-    if reader == 'masks': return [part(images, USUAL['images'], 'folder of images'), part(masks, USUAL['masks'], 'folder of masks')], {}
+    if reader == 'masks':
+        return [part(o, USUAL[k], f'folder of {k}') for k,o in dict(images=images, masks=masks).items()], {}
     if reader == 'pairs':
         args = [part(images, [], 'folder of images') if images else place.path]
         return args, dict(masks=part(masks, [], 'folder of masks') if masks else None)
@@ -595,10 +626,11 @@ def read_data(
     images=None, masks=None, csv=None, # folders, zips and CSV below root, for the readers that have them
     **kw, # classes, color, strict, and what else the reader takes: suffix, ignore, map, leave_out
 )->SteelData: # its `info['layout']` says what `root` was taken for, and why
-    "Read `root` with the reader its layout asks for. Raises `ValueError` where that is in doubt, with the options that decide."
+    "Read `root` with the reader its layout asks for. Raises `ValueError` with the options that decide where in doubt."
     if reader not in ('auto',*_READERS):
         raise ValueError(f"reader {reader!r}: choose from {', '.join(_READERS)} or auto")
-    kw,why = {k:v for k,v in kw.items() if v is not None and not (isinstance(v, (list,tuple)) and not v)}, 'as data.reader says'
+    def given(v): return v is not None and not (isinstance(v, (list,tuple)) and not v)
+    why,kw = 'as data.reader says', {k:v for k,v in kw.items() if given(v)}
     if kw.get('classes') in ('auto',['auto'],('auto',)): kw['classes'] = 'auto'
     leave_out = [str(n) for n in kw.pop('leave_out', ())]
     alone = reader in ('auto','coco') and str(root).lower().endswith('.json') and os.path.isfile(root)
@@ -609,9 +641,9 @@ def read_data(
         own = images or not kw.get('suffix') and have & set(USUAL['images'])
         reader,why = 'kaggle' if csv else 'masks' if own and masks else 'pairs', 'by the options'
     elif reader == 'auto':
-        reader,place,why,given = find_layout(place)
-        images = images or given.pop('images', None); masks,csv = given.pop('masks', None), given.pop('csv', None)
-        kw = given | kw
+        reader,place,why,found = find_layout(place)
+        images = images or found.pop('images', None); masks,csv = found.pop('masks', None), found.pop('csv', None)
+        kw = found | kw
     read = globals()[f'read_{reader}']
     if isinstance(kw.get('map'), (str,Path)): kw['map'] = place.given(kw['map'], 'map of colours (data.map)')
     args,where = _arguments(reader, place, images, masks, csv)
@@ -627,8 +659,10 @@ def read_data(
     data.root,clean = str(root), data.info.get('clean_rows')
     if 'split' not in data.images and reader != 'kaggle' and not alone: data = _listed_split(data, place)
     data.info['layout'] = f"{reader}: {why}{f'; {clean} rows say clean' if clean else ''}"
-    if 'split' in data.images and data.labels.any() and not data.labels[(data.images['split'] != 'test').to_numpy()].any():
-        _noted(data, 'test', 'all defects are in the test part that came with the data: training splits the images anew')
+    test = data.images['split'].eq('test').to_numpy() if 'split' in data.images else np.zeros(len(data), bool)
+    if data.labels.any() and not data.labels[~test].any():
+        _noted(data, 'test', 'all defects are in the test part that came with the data: '
+                             'training splits the images anew')
     return data
 
 # %% ../nbs/01a_readers.ipynb #3515ec02
@@ -637,18 +671,18 @@ def with_unopened(
 )->SteelData:
     "`data` with a row, too, for each image that could not be opened, sorted by name; decoding one of these raises."
     have = set(data.images.image_id)
-    lost = [f for f in dict.fromkeys(data.problems.file) if f not in have and not f.endswith('/')] # folders are no images
+    lost = [f for f in dict.fromkeys(data.problems.file) if f not in have and f[-1:] != '/'] # folders are no images
     if not lost: return data
     table = pd.concat([data.images, pd.DataFrame(dict(image_id=lost, path=lost, height=0, width=0))])
-    return SteelData(table.sort_values('image_id'), data.classes, task=data.task, problems=data.problems, color=data.color,
-                     root=data.root, info=data.info, white_level=data.white_level)
+    return SteelData(table.sort_values('image_id'), data.classes, task=data.task, problems=data.problems,
+                     color=data.color, root=data.root, info=data.info, white_level=data.white_level)
 
 # %% ../nbs/01a_readers.ipynb #f02ea51e
 def check_images(
     data:SteelData, # what to look at
     n_threads:int=2, # decoders
 )->pd.DataFrame: # file, row, reason; empty when all is well
-    "Decode every image in full; list those that fail, have another size than their header said, or are damaged as decoders say."
+    "Decode every image in full; list those that fail, have another size than their header said, or are damaged."
     def look(i):
         try: data.image(i)
         except ImageError as e: return str(e).removeprefix(f"{data.images['path'].iat[i]}: ")
@@ -656,7 +690,8 @@ def check_images(
     with decoder_words() as said, ThreadPoolExecutor(n_threads) as pool:
         for i,why in enumerate(pool.map(look, range(len(data)))):
             if why: problems.add(data.images['image_id'].iat[i], None, why)
-    for i,why in (damaged(data.image, len(data)) if said else {}).items(): problems.add(data.images['image_id'].iat[i], None, why)
+    more = damaged(data.image, len(data)) if said else {}
+    for i,why in more.items(): problems.add(data.images['image_id'].iat[i], None, why)
     return problems.table()
 
 # %% ../nbs/01a_readers.ipynb #de49fe23

@@ -61,7 +61,8 @@ def atomic_path(
         sync_file(path.parent)
     except OSError as e:
         kept = 'the earlier file is untouched' if path.exists() else 'nothing was left behind'
-        why = f'could not write {path}: {e.strerror or e}; {kept}. Free space or choose a writable folder, then start again'
+        why = (f'could not write {path}: {e.strerror or e}; {kept}. '
+               'Free space or choose a writable folder, then start again')
         raise OSError(*[e.errno]*(e.errno is not None), why) from e
     finally: part.unlink(missing_ok=True) if path.parent.is_dir() else None
 
@@ -69,7 +70,7 @@ def atomic_path(
 def check_links(
     folder, # may itself be a link
 ):
-    "Raise `OSError` when anything inside `folder` is a link that leads out of it, so that nothing is written through one."
+    "Raise `OSError` when anything inside `folder` is a link that leads out, so that nothing is written through one."
     home = os.path.realpath(folder)
     for where,folders,files in os.walk(home):
         for p in (os.path.join(where, o) for o in (*folders, *files)):
@@ -252,8 +253,9 @@ class _PlainLoader(yaml.SafeLoader):
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key,_ in node.value:
-            if not isinstance(key.value, str): raise yaml.YAMLError(f'line {key.start_mark.line+1}: a list or table as a key')
-            if key.value in seen: raise yaml.YAMLError(f'line {key.start_mark.line+1}: {key.value} stands here again')
+            line = f'line {key.start_mark.line+1}'
+            if not isinstance(key.value, str): raise yaml.YAMLError(f'{line}: a list or table as a key')
+            if key.value in seen: raise yaml.YAMLError(f'{line}: {key.value} stands here again')
             seen.add(key.value)
         return super().construct_mapping(node, deep)
     def compose_node(self, parent, index):
@@ -265,7 +267,8 @@ class _PlainLoader(yaml.SafeLoader):
 def _check_plain(o):
     "Raise `ValueError` unless `o` is made of lists, words, numbers, and tables whose keys are words or whole numbers."
     if isinstance(o, dict):
-        if bad := [k for k in o if type(k) not in (str, int)]: raise ValueError(f'{bad[0]!r} as a key, where a word stands')
+        if bad := [k for k in o if type(k) not in (str, int)]:
+            raise ValueError(f'{bad[0]!r} as a key, where a word stands')
         o = list(o.values())
     if isinstance(o, list):
         for v in o: _check_plain(v)
@@ -322,16 +325,17 @@ def check_digest(
     path = Path(path)
     noted = _noted(path.parent).get(path.name)
     if not noted or file_digest(path) in noted: return path
-    raise ValueError(f'{path} is not the file that was written: its sha256 is not the one in digests.json. It was damaged or '
-                     'exchanged; take it from a copy. If it was changed on purpose, remove its entry there')
+    raise ValueError(f'{path} is not the file that was written: its sha256 is not the one in digests.json. It was '
+                     'damaged or exchanged; take it from a copy. If it was changed on purpose, remove its entry there')
 
 # %% ../../nbs/core/00a_files.ipynb #2bb3cc0e
 def seal_digests(
     folder, # in which nothing will be written for now
 ):
     "Keep one digest for each file that is there."
-    noted = _noted(folder)
-    if noted: write_json(Path(folder)/'digests.json', {k: v[:1] for k,v in sorted(noted.items()) if (Path(folder)/k).is_file()})
+    folder = Path(folder)
+    if noted := _noted(folder):
+        write_json(folder/'digests.json', {k: v[:1] for k,v in sorted(noted.items()) if (folder/k).is_file()})
 
 # %% ../../nbs/core/00a_files.ipynb #57b729f7
 def markdown_table(

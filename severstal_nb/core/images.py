@@ -50,16 +50,18 @@ def open_zip(archive)->zipfile.ZipFile:
 # %% ../../nbs/core/00b_images.ipynb #5e25a83c
 MAX_BYTES = 1<<32 # of one file
 def _file_size(path):
-    "Bytes of a plain file. Raises `ImageError` with the reason for a pipe, a device, a folder, or a file of more than `MAX_BYTES`."
+    "Bytes of a plain file. Raises `ImageError` for a pipe, a device, a folder, or more than `MAX_BYTES`."
     s = os.stat(path)
-    if not stat.S_ISREG(s.st_mode): raise ImageError(f'{path}: not a plain file (a named pipe, a socket, a device or a folder)')
+    if not stat.S_ISREG(s.st_mode):
+        raise ImageError(f'{path}: not a plain file (a named pipe, a socket, a device or a folder)')
     if s.st_size > MAX_BYTES: raise ImageError(f'{path}: {s.st_size:,} bytes, more than {MAX_BYTES:,} are not read')
     return s.st_size
 def _read_member(archive, member):
     z = open_zip(archive)
     m = z.getinfo(member)
     if m.file_size > min(MAX_BYTES, max(1<<26, 200*m.compress_size)):
-        raise ImageError(f'{archive}::{member}: {m.compress_size:,} bytes in the archive would unpack to {m.file_size:,}: not read')
+        raise ImageError(f'{archive}::{member}: {m.compress_size:,} bytes in the archive would unpack to '
+                         f'{m.file_size:,}: not read')
     return z.read(m)
 
 
@@ -80,10 +82,12 @@ def read_bytes(
 
 
 # %% ../../nbs/core/00b_images.ipynb #f26c920c
-EXTENSIONS = tuple('.apng .avif .bmp .dib .gif .j2k .jfif .jp2 .jpe .jpeg .jpg .pbm .pfm .pgm .png .pnm .ppm .ras .tif .tiff .webp'.split())
-_NOT_READ = tuple('''.arw .avifs .blp .bw .cr2 .cr3 .cur .czi .dcm .dcx .dds .dng .emf .eps .exr .fit .fits .flc .fli .ftc .ftu .gbr .hdr
-    .heic .heif .icb .icns .ico .im .j2c .jls .jpc .jpf .jpx .jxl .lif .msp .nd2 .nef .orf .pcd .pcx .ps .psd .pxr .qoi .raw .rgb .rgba
-    .sgi .sr .svs .tga .vda .vst .wmf .xbm .xcf .xpm'''.split()) # images of other kinds: listed
+EXTENSIONS = tuple('''.apng .avif .bmp .dib .gif .j2k .jfif .jp2 .jpe .jpeg .jpg .pbm .pfm .pgm .png .pnm .ppm .ras
+    .tif .tiff .webp'''.split())
+_NOT_READ = tuple('''
+    .arw .avifs .blp .bw .cr2 .cr3 .cur .czi .dcm .dcx .dds .dng .emf .eps .exr .fit .fits .flc .fli .ftc .ftu .gbr
+    .hdr .heic .heif .icb .icns .ico .im .j2c .jls .jpc .jpf .jpx .jxl .lif .msp .nd2 .nef .orf .pcd .pcx .ps .psd
+    .pxr .qoi .raw .rgb .rgba .sgi .sr .svs .tga .vda .vst .wmf .xbm .xcf .xpm'''.split()) # other images: listed
 def _is_image(name): return name.lower().endswith(EXTENSIONS)
 def _hidden(name): return any(p.startswith('.') or p == '__MACOSX' for p in name.split('/'))
 
@@ -204,9 +208,10 @@ class _Head(NamedTuple):
 # %% ../../nbs/core/00b_images.ipynb #ae77cdef
 MAX_PIXELS = 1<<29 # of one image
 def _check_claim(h, w, size, most=200_000):
-    "Raise `ImageError` with the reason unless `size` bytes, of at `most` so many pixels each, can hold an image of h×w."
+    "Raise `ImageError` unless `size` bytes, of at `most` so many pixels each, can hold an image of h×w."
     if h < 1 or w < 1: raise ImageError(f'unreadable: its size is {h}×{w}')
-    if h*w > MAX_PIXELS: raise ImageError(f'its head says {h}×{w} pixels: more than {MAX_PIXELS>>20} megapixels are not read')
+    if h*w > MAX_PIXELS:
+        raise ImageError(f'its head says {h}×{w} pixels: more than {MAX_PIXELS>>20} megapixels are not read')
     if h*w > most*size: raise ImageError(f'damaged: its head says {h}×{w} pixels, which {size:,} bytes cannot hold')
 
 
@@ -249,7 +254,8 @@ def _jpeg_head(head, tail, size, rest):
     h,w,at = found
     _check_claim(h, w, size, 2_000)
     exif = head.find(b'Exif\0\0', 0, at)
-    if at+4 < len(head) and head[at+4] != 8: raise ImageError(f'a JPEG of {head[at+4]} bits: only those of 8 bits are read')
+    if at+4 < len(head) and head[at+4] != 8:
+        raise ImageError(f'a JPEG of {head[at+4]} bits: only those of 8 bits are read')
     return _Head(h, w, '', _turned(head[exif+6:]) if exif > 0 else '')
 
 
@@ -306,7 +312,8 @@ def _pillow_head(tail, size, rest):
     except Exception: raise ImageError('unreadable: not an image of a known format') from None
     ends = {'WEBP':b'', 'AVIF':b'', 'JPEG2000':b'\xff\xd9'}
     if form not in ends or ends[form] not in tail: _must_load(rest, f'truncated {form} data')
-    return _Head(h, w, deep, '; '.join(filter(None, (f'{pages} frames: the first is read' if pages > 1 else '', turned))))
+    note = f'{pages} frames: the first is read' if pages > 1 else ''
+    return _Head(h, w, deep, '; '.join(filter(None, (note, turned))))
 
 
 # %% ../../nbs/core/00b_images.ipynb #cd380e77
@@ -369,19 +376,23 @@ def _by_pillow(raw):
     with open_pillow(io.BytesIO(raw)) as im:
         if im.mode == 'F' or im.mode[0] == 'I':
             a = np.asarray(im)
-            return (a.astype(np.float64)*(255/65535)).round().astype(np.uint8) if im.format == 'PPM' and im.mode != 'F' else a
+            if im.format != 'PPM' or im.mode == 'F': return a
+            return (a.astype(np.float64)*(255/65535)).round().astype(np.uint8)
         if im.mode in ('1','L','LA'): return np.asarray(im.convert('L'))
         return np.asarray(im.convert('RGB'))[...,::-1]
 def _decode(raw, flag):
     "Pixels, uint8 or more; None when no decoder reads them."
     own = raw[:3] == b'GIF' or raw[:1] == b'P' and raw[1:2] in b'123456fF'
-    tiff,full = raw[:4] in _TIFF, raw[:4] in _TIFF or raw[:4] == b'\x89PNG' and raw[24:25] == b'\x10' or raw[:8] == b'\0\0\0\x0cjP  '
+    tiff = raw[:4] in _TIFF
+    full = tiff or raw[:4] == b'\x89PNG' and raw[24:25] == b'\x10' or raw[:8] == b'\0\0\0\x0cjP  '
     image = None
     try:
         if not own:
-            image = cv2.imdecode(np.frombuffer(raw, np.uint8), (cv2.IMREAD_UNCHANGED if full else flag) | cv2.IMREAD_IGNORE_ORIENTATION)
+            flag = cv2.IMREAD_UNCHANGED if full else flag
+            image = cv2.imdecode(np.frombuffer(raw, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error: pass
-    if image is not None and not (tiff and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 4): return image
+    alpha = image is not None and tiff and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 4
+    if image is not None and not alpha: return image
     try: return _by_pillow(raw)
     except Exception: return image
 
@@ -399,7 +410,8 @@ def to_uint8(
     if not np.isfinite([low, high]).all(): raise ValueError('pixels that are not finite (NaN or infinite)')
     white = white_level or (1. if image.dtype.kind == 'f' else 65535.)
     if white_level is None and (low < 0 or high > white):
-        raise ValueError(f'pixel values from {low:g} to {high:g}: which is white? Give data.white_level=VALUE (in Python white_level=)')
+        raise ValueError(f'pixel values from {low:g} to {high:g}: which is white? '
+                         'Give data.white_level=VALUE (in Python white_level=)')
     return np.rint(image*(255/white)).clip(0, 255).astype(np.uint8)
 
 
@@ -420,7 +432,7 @@ def read_image(
     color:str='grey', # 'grey' | 'rgb'
     white_level:float|None=None, # of images of more than 8 bits: the value shown as 255
 )->np.ndarray: # uint8 [h,w] or [h,w,3]
-    "Decode an image. Raises `ImageError` naming the file when it is missing, empty, cut off, too large or not an image."
+    "Decode an image. Raises `ImageError` naming the file that is missing, empty, cut off, too large or not an image."
     if color not in ('grey','rgb'): raise ValueError(f"color is 'grey' or 'rgb', found {color!r}")
     raw = read_bytes(path)
     try:
@@ -431,11 +443,13 @@ def read_image(
     except (ImageError, ValueError) as e: raise ImageError(f'{path}: {e}') from None
     if image.ndim == 2: return image if color == 'grey' else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
     image = np.ascontiguousarray(image[...,:3])
-    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if color == 'grey' else cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+    if color == 'grey': return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 
 # %% ../../nbs/core/00b_images.ipynb #f5f671fb
-_DAMAGE = re.compile('JPEG data|JPEG file|Premature end|libpng (error|warning)|TIFF_(Error|Warning)|Decode(r)?:|imdecode_', re.I)
+_DAMAGE = re.compile('JPEG data|JPEG file|Premature end|libpng (error|warning)|TIFF_(Error|Warning)|Decode(r)?:|'
+                     'imdecode_', re.I)
 @contextmanager
 def decoder_words(): # a list, filled at the end
     "Collect the lines about damage that decoders print inside, in any thread; other lines are printed at the end."
@@ -500,7 +514,7 @@ def _escape(m): return f'\\x{ord(m[0])&255:02x}' if '\udc80' <= m[0] <= '\udcff'
 def plain_names(
     names:list, # of files
 )->list: # the same names where they are plain
-    "Names that any file can hold: control characters and bytes that are not UTF-8 are escaped. All differ if `names` do."
+    "Names that any file can hold: control characters and bytes that are not UTF-8 escaped. All differ if `names` do."
     out,taken = [_ODD.sub(_escape, n) for n in names],set(names)
     for i,(new,old) in enumerate(zip(out, names)):
         if new == old: continue
@@ -524,22 +538,25 @@ def _find_white(names, paths, kinds, problems, n_threads, given):
     for n,o in bad.items(): problems.add(n, None, o)
     good = [(n,k,*o) for n,k,o in zip(names, kinds, got) if n not in bad]
     if given or not good: return given, bad
-    kinds,(low,least),(high,most) = {k for _,k,*_ in good}, min((o[2],o[0]) for o in good), max((o[3],o[0]) for o in good)
+    (low,least),(high,most) = min((o[2],o[0]) for o in good), max((o[3],o[0]) for o in good)
+    kinds = {k for _,k,*_ in good}
     which = 'give data.white_level=VALUE, the pixel value that is white (in Python white_level=)'
     if len(kinds) > 1: raise ValueError(f'{least} and {most}: floats and integers in one data set; {which}')
     white = next((w for w in ((1,) if kinds == {'f'} else (255,1023,4095,16383,65535)) if high <= w), None)
-    if low < 0 or white is None: raise ValueError(f'{least if low < 0 else most}: pixel values from {low:g} to {high:g}; {which}')
+    if low < 0 or white is None:
+        raise ValueError(f'{least if low < 0 else most}: pixel values from {low:g} to {high:g}; {which}')
     kind = 'pixels are floats' if kinds == {'f'} else 'more than 8 bits'
-    problems.add(most, None, f'{kind} in {len(good)} images, the largest value is {high:g}: {white} is shown as white (255); '
-                             'data.white_level sets another')
+    problems.add(most, None, f'{kind} in {len(good)} images, the largest value is {high:g}: '
+                             f'{white} is shown as white (255); data.white_level sets another')
     return white, bad
 
 
 # %% ../../nbs/core/00b_images.ipynb #549f5e9a
 def _not_read(paths):
     "Names of files beside the images whose endings say that they are images of a kind that is not read."
-    folders,found = sorted({p[:(max(p.rfind('/'), p.find('::')+1) if '::' in p else p.rfind(os.sep))+1] for p in map(str, paths)}),[]
-    for f in folders:
+    def folder(p): return p[:(max(p.rfind('/'), p.find('::')+1) if '::' in p else p.rfind(os.sep))+1]
+    found = []
+    for f in sorted({folder(str(p)) for p in paths}):
         if '::' in f: found += Place(f.rstrip('/').removesuffix('::')).names()
         else:
             try: found += os.listdir(f or '.')
@@ -556,7 +573,7 @@ def _say(lost, root):
 def as_reader(
     read, # makes data of the folder that its first argument names
 ):
-    "The reader with `white_level`, the pixel value shown as 255 (a number, None or 'auto'), and with no folder lost in silence."
+    "The reader with `white_level`, the pixel value shown as 255 (a number or 'auto'); no folder is lost in silence."
     def inside(white_level, args, kw):
         given = inspect.signature(read).bind(*args, **kw).arguments
         root,strict = next(iter(given.values())), (given | given.get('kw', {})).get('strict', False)
@@ -585,7 +602,7 @@ def open_images(
     problems:Problems, # gets a line for each that cannot be opened, or is not what it seems
     n_threads:int=4, # reading at the same time; most of it is waiting for the disk
 )->pd.DataFrame: # image_id, path, height, width
-    "Look at head and end of every image file; of 8-bit images no pixel is decoded. `attrs['white_level']`: of the others."
+    "Look at head and end of every image file; 8-bit images are not decoded. `attrs['white_level']` is of the others."
     white_level = _GIVEN.get()
     def look(path):
         try: return _head_of(path)
@@ -596,11 +613,15 @@ def open_images(
     for name,path,o in zip(names, map(str, paths), got):
         if isinstance(o, str): problems.add(name, None, o)
         elif o.note: problems.add(name, None, o.note)
-        if _ODD.search(path, max(path.rfind('/'), 0)): problems.add(name, None, 'the name of the file has other characters here, escaped')
-    for name in _not_read(paths): problems.add(name, None, f'{os.path.splitext(name)[1]} is not read: convert it to PNG or TIFF')
+        if _ODD.search(path, max(path.rfind('/'), 0)):
+            problems.add(name, None, 'the name of the file has other characters here, escaped')
+    for name in _not_read(paths):
+        problems.add(name, None, f'{os.path.splitext(name)[1]} is not read: convert it to PNG or TIFF')
     good = [(name,path,*o) for name,path,o in zip(names, paths, got) if not isinstance(o, str)]
     deep,bad = [o for o in good if o[4] and (white_level is None or o[4] == 'f')], ()
-    if deep: white_level,bad = _find_white(*zip(*((o[0], o[1], o[4]) for o in deep[::-(-len(deep)//4096)])), problems, n_threads, white_level)
+    if deep:
+        some = zip(*((o[0], o[1], o[4]) for o in deep[::-(-len(deep)//4096)]))
+        white_level,bad = _find_white(*some, problems, n_threads, white_level)
     good = [o[:4] for o in good if o[0] not in bad]
     table = pd.DataFrame(good, columns=['image_id','path','height','width']).astype({'height':'int32','width':'int32'})
     table.attrs['white_level'] = white_level

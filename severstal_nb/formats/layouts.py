@@ -222,5 +222,5 @@ def find_layout(
 def guess_reader(
     root, # folder or zip
 )->str: # 'kaggle' | 'supervisely' | 'masks' | 'pairs' | 'coco' | 'yolo' | 'voc' | 'labelme' | 'folders' | 'images'
-    "Name of the reader that the layout of a folder or zip fits. Raises `ValueError` with the candidates where in doubt."
+    "Name of the reader that a folder or zip needs. Raises `ValueError` with the candidates where in doubt."
     return find_layout(root if isinstance(root, Place) else Place(root))[0]

@@ -38,10 +38,13 @@ def outline(
 )->tuple[np.ndarray,bool]: # bool [h,w]; whether it lies in the image
     "The pixels of a polygon or rectangle, cut at the edge. Raises `ValueError`."
     try:
-        rings = [np.array(r, float).reshape(-1, 2) for r in (obj['points']['exterior'], *(obj['points'].get('interior') or []))]
+        points = obj['points']
+        rings = [np.array(r, float).reshape(-1, 2) for r in (points['exterior'], *(points.get('interior') or []))]
         if not all(np.isfinite(r).all() and (abs(r) < 1e6).all() for r in rings): raise ValueError
         rings = [np.round(r).astype(np.int32) for r in rings]
-        if obj['geometryType'] == 'rectangle': (a,b),(c,d) = rings[0]; rings[0] = np.array([[a,b],[c,b],[c,d],[a,d]], np.int32)
+        if obj['geometryType'] == 'rectangle':
+            (a,b),(c,d) = rings[0]
+            rings[0] = np.array([[a,b],[c,b],[c,d],[a,d]], np.int32)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise ValueError(f"{obj.get('geometryType')} without points") from None
     if len(rings[0]) < 3: raise ValueError(f'polygon of {len(rings[0])} points')

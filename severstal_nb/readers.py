@@ -6,25 +6,27 @@ Docs: https://severstal-nb.github.io/severstal_nb/readers.html.md"""
 
 # %% auto #0
 __all__ = ['read_images', 'read_kaggle', 'read_folders', 'read_masks', 'read_pairs', 'read_supervisely', 'read_coco', 'read_yolo',
-           'read_voc', 'read_labelme', 'guess_reader', 'read_data', 'with_unopened', 'check_images', 'shared_data']
+           'read_voc', 'read_labelme', 'read_data', 'with_unopened', 'check_images', 'shared_data', 'guess_reader']
 
 # %% ../nbs/01a_readers.ipynb #ae4a137a
-import inspect, io, json, os, re
+import inspect, os, re
 import numpy as np, pandas as pd
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 from fastcore.basics import patch
 from functools import partial
-from .core.images import (EXTENSIONS, ImageError, Place, Problems, damaged, decoder_words, guess_color,
-                                      open_images, open_pillow, open_zip, plain_names, read_bytes, takes_white)
+from .core.images import (EXTENSIONS, ImageError, Place, Problems, as_reader, damaged, decoder_words,
+                                      guess_color, open_images, plain_names, read_bytes)
 from .data import SteelData
 from .formats.coco import parse_coco, polygon_runs
-from .formats.kaggle import ImageNames, class_number, find_columns, kaggle_classes, name_key, parse_row, read_table
+from .formats.kaggle import (ImageNames, class_number, find_columns, kaggle_classes, name_key, parse_row,
+                                         read_table)
 from .formats.labelme import parse_labelme
+from .formats.layouts import USUAL, few_values, find_layout, guess_reader
 from .formats.masks import MaskSet
-from .formats.pairs import SPLITS, folder_kind, match_names, name_split, numbered, pair_masks, split_masks
+from .formats.pairs import (SPLITS, folder_kind, in_order, match_names, name_split, numbered, pair_masks,
+                                        split_masks)
 from .formats.supervisely import annotation, class_titles, object_masks
 from .formats.voc import parse_voc
 from .formats.yolo import parse_yolo, yolo_config
@@ -39,14 +41,15 @@ def _open_all(where, names, paths, problems, color):
     if not len(table):
         why = problems.rows[-len(names)][2]
         raise ValueError(f'{where}: none of its {len(names)} image files can be opened, {names[0]}: {why}')
-    return table, guess_color(table['path'].tolist(), white_level=table.attrs['white_level']) if color == 'auto' else color
+    if color == 'auto': color = guess_color(table['path'].tolist(), white_level=table.attrs['white_level'])
+    return table, color
 def _short_ids(names):
     "File names, or relative paths when names repeat."
     short = [re.split(r'[/\\]', n)[-1] for n in names]
     return plain_names(short if len(set(short)) == len(short) else list(names))
 
 # %% ../nbs/01a_readers.ipynb #1dc1684c
-@takes_white
+@as_reader
 def read_images(
     root, # folder or zip of images (or of folders of them); or a list of files
     classes=(), # class names, if they are known
@@ -66,7 +69,7 @@ def read_images(
 
 # %% ../nbs/01a_readers.ipynb #007f3670
 def _row_runs(name, klass, rle, where, classes, sizes, seen, line):
-    "(image row or None, class, runs) of one row, joined with those of earlier rows. Raises `ValueError` with the reason."
+    "(image row or None, class, runs) of one row, joined with earlier rows. Raises `ValueError` with the reason."
     k = class_number(klass, len(classes), classes)
     i = where.get(name)
     try: runs = tuple(a.astype(np.int32) for a in parse_runs(rle, None if i is None else sizes[i]))
@@ -83,7 +86,7 @@ def _row_runs(name, klass, rle, where, classes, sizes, seen, line):
 
 # %% ../nbs/01a_readers.ipynb #ada431f9
 def _kaggle_runs(table, names, classes, rows, header, cols, file, problems):
-    "{(image row, class): runs} of all rows, (matched, named) images, rows that say clean; what is wrong becomes a problem."
+    "{(image row, class): runs} of all rows, (matched, named) images, rows that say clean; faults become problems."
     where,find = {n:i for i,n in enumerate(table['image_id'])}, ImageNames(names)
     sizes = (table['height'].to_numpy(np.int64)*table['width'].to_numpy(np.int64)).tolist()
     seen,found,used,lost,clean,good,bad = {},{},set(),{},0,0,None
@@ -123,13 +126,12 @@ def _pack(n, k, found):
     return dict(starts=cat(0), lengths=cat(1), offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
 # %% ../nbs/01a_readers.ipynb #91ad4dfb
-_KAGGLE_IMAGES = ['train_images','images']
-@takes_white
+@as_reader
 def read_kaggle(
     root, # folder or zip with train_images/ + train.csv, or images/ + annotations/train.csv, each perhaps zipped
     csv=None, # the CSV when it has another name (below root or anywhere)
     images=None, # the folder or zip of images when it has another name
-    classes=None, # class names; None: the competition's four, and more if the CSV has them; 'auto': as many as the CSV has
+    classes=None, # class names; None: the competition's four, or more if the CSV has them; 'auto': those of the CSV
     color:str='auto', # 'grey' | 'rgb' | 'auto': grey when the channels are equal
     strict:bool=False, # raise at the first problem
 )->SteelData:
@@ -141,33 +143,13 @@ def read_kaggle(
     try: classes = kaggle_classes(classes, rows, header, cols)
     except ValueError as e: raise ValueError(f'{path}: {e}') from None
     folder = Place(place.given(images, 'folder of images') if images else
-                   place.find(_KAGGLE_IMAGES, 'folder with the images of its CSV (data.images=FOLDER names it)'))
+                   place.find(USUAL['kaggle'], 'folder with the images of its CSV (data.images=FOLDER names it)'))
     names = folder.images(deep=bool(folder.folders()))
     table,color = _open_all(folder, names, [folder.join(n) for n in names], problems, color)
     file = re.split(r'[/\\:]', str(path))[-1]
     found,matched,clean = _kaggle_runs(table, _short_ids(names), classes, rows, header, cols, file, problems)
     return SteelData(table, classes, **_pack(len(table), len(classes), found), problems=problems.table(), color=color,
                      root=root, info=dict(reader='kaggle', matched=matched, clean_rows=clean))
-
-# %% ../nbs/01a_readers.ipynb #3e849851
-_SPLITS = SPLITS
-def _split_places(place):
-    "[(split or None, Place)] of the folders of a data set, training first; `train/images/` is entered."
-    parts = [(folder_kind(f)[1], Place(place.join(f))) for f in place.folders() if folder_kind(f) == ('split',folder_kind(f)[1])]
-    if 'train' not in [s for s,_ in parts] and len(parts) < len(place.folders()): parts = []
-    parts = sorted(parts, key=lambda p: list(_SPLITS.values()).index(p[0])) or [(None, place)]
-    holds = lambda p,f: folder_kind(f)[0] == 'image' and Place(p.join(f)).folders()
-    inner = lambda p: next((Place(p.join(f)) for f in p.folders() if holds(p, f)), p)
-    return [(s, inner(p)) for s,p in parts]
-def _enter(place):
-    "The place, or the only folder with files in it, where nothing else but notes is beside it; again and again."
-    parted = lambda f: any(folder_kind(o)[0] == 'split' for o in Place(place.join(f)).folders()) # train_set/train/CLASS
-    while len(inner := list({n.split('/')[0] for n in place.below() if '/' in n})) == 1:
-        if (kind := folder_kind(inner[0])[0]) == 'mask' or kind == 'split' and not parted(inner[0]): break
-        if any(n.lower().endswith((*EXTENSIONS, *_NOTES)) for n in place.names()): break
-        place = Place(place.join(inner[0]))
-    return place
-_NOTES = ('.json','.xml','.csv','.txt','.yaml','.yml','.zip')
 
 # %% ../nbs/01a_readers.ipynb #d51972fc
 def _class_files(split, place, classes, problems, leave_out):
@@ -189,7 +171,7 @@ def _class_files(split, place, classes, problems, leave_out):
     return found
 
 # %% ../nbs/01a_readers.ipynb #9bfa9a71
-@takes_white
+@as_reader
 def read_folders(
     root, # folder or zip: CLASS/image, or train/CLASS/image and test/CLASS/image
     classes=None, # class names, in order; None: the folders with images, of the training part if there is one
@@ -198,8 +180,8 @@ def read_folders(
     leave_out=(), # folders that are not read
 )->SteelData:
     "One class per image, named by its folder; a given split is kept. Raises `ValueError` for fewer than two classes."
-    place,problems = _enter(Place(root)), Problems(strict)
-    parts = _split_places(place)
+    place,problems = Place(root).entered(), Problems(strict)
+    parts = place.split_parts()
     folders = [f for f in parts[0][1].folders() if f not in leave_out and Place(parts[0][1].join(f)).images(deep=True)]
     if classes is None and (odd := [f for f in folders if folder_kind(f)[0] in ('image','mask','split','other')]):
         raise ValueError(f"{root}: {', '.join(odd)} is no class among {', '.join(folders)}: "
@@ -207,7 +189,8 @@ def read_folders(
                          f"data.classes=[{','.join(folders)}] names the folders that are classes")
     classes = [normalize('NFC', str(c)) for c in (folders if classes is None else classes)]
     if len(classes) < 2:
-        some = f"only the class folder {classes[0]}: one class cannot be told apart" if classes else 'no class folders with images'
+        some = (f"only the class folder {classes[0]}: one class cannot be told apart" if classes
+                else 'no class folders with images')
         raise ValueError(f'{root}: {some} (CLASS/image, or train/CLASS/image)')
     files = [(split,*f) for split,where in parts for f in _class_files(split, where, classes, problems, leave_out)]
     if not files: raise ValueError(f"{root}: no images in folders of the classes {', '.join(classes)}")
@@ -219,35 +202,24 @@ def read_folders(
     return SteelData(table, classes, labels=hot, task='singlelabel', problems=problems.table(), color=color, root=root,
                      info=dict(reader='folders'))
 
-# %% ../nbs/01a_readers.ipynb #9f8b227e
-def _tree(place):
-    "{name: path} of all files below; a zip beside them counts as the folder of its name, without what is there unpacked."
-    found = {n:place.join(n) for n in place.below()}
-    if place.is_zip: return found
-    zips = [n for n in found if n.lower().endswith('.zip')]
-    paths = {z:found.pop(z) for z in zips}
-    there = {(PurePosixPath(n).name, os.path.getsize(p)) for n,p in found.items()} if zips else ()
-    for z,path in paths.items():
-        sizes = {i.filename:i.file_size for i in open_zip(path).infolist()}
-        for n in Place(path).below():
-            if (PurePosixPath(n).name, sizes[n]) in there: continue
-            found[f"{z[:-4]}/{n.removeprefix(PurePosixPath(z).stem + '/')}"] = Place(path).join(n)
-    return dict(sorted(found.items()))
-def _images(tree): return {n:p for n,p in tree.items() if n.lower().endswith(EXTENSIONS)}
-
 # %% ../nbs/01a_readers.ipynb #383b3513
 def _read_masked(reader, root, where, images, masks, pairs, classes, color, strict, ignore, map):
     "Data from {name: path} of images and of masks, and what belongs together."
-    problems,short = Problems(strict), lambda n: n.removeprefix('images/').removeprefix('masks/') if reader == 'masks' else n
+    problems = Problems(strict)
+    def short(n): return n.removeprefix('images/').removeprefix('masks/') if reader == 'masks' else n
     name_of = {p:n for n,p in images.items()}
     table,color = _open_all(root, [short(n) for n in images], list(images.values()), problems, color)
     seen = MaskSet(where, problems, classes, map, ignore)
     for i,(path,h,w) in enumerate(zip(table['path'], table['height'].tolist(), table['width'].tolist())):
         mine = pairs.masks.get(name_of[path])
-        if mine is None: problems.add(short(name_of[path]), None, 'no mask file of this name: image skipped'); seen.drop.add(i)
+        if mine is None:
+            problems.add(short(name_of[path]), None, 'no mask file of this name: image skipped')
+            seen.drop.add(i)
         for m,k in mine or ():
             try: seen.add(i, short(m), masks[m], h, w, k)
-            except ImageError as e: problems.add(short(m), None, f'{e}: image skipped'); seen.drop.add(i)
+            except ImageError as e:
+                problems.add(short(m), None, str(e).removeprefix(f'{masks[m]}: ') + ': image skipped')
+                seen.drop.add(i)
     for m,why in sorted(pairs.spare): problems.add(short(m), None, why)
     seen.masks = [m for m in seen.masks if m[0] not in seen.drop]
     if not seen.masks:
@@ -265,11 +237,11 @@ def _read_masked(reader, root, where, images, masks, pairs, classes, color, stri
     at,split = {i:j for j,i in enumerate(keep)}, [name_split(name_of[p]) for p in table['path']]
     if len(set(split)) > 1: table['split'] = [s or 'train' for s in split]
     found = {(at[i],k):runs for (i,k),runs in found.items()}
-    return SteelData(table.iloc[keep], names, **_pack(len(keep), len(names), found), problems=problems.table(), color=color,
-                     root=root, info=dict(reader=reader, matched=(len(keep), len(table))))
+    return SteelData(table.iloc[keep], names, **_pack(len(keep), len(names), found), problems=problems.table(),
+                     color=color, root=root, info=dict(reader=reader, matched=(len(keep), len(table))))
 
 # %% ../nbs/01a_readers.ipynb #74470742
-@takes_white
+@as_reader
 def read_masks(
     images, # folder or zip of images
     masks, # folder or zip: NAME.png of class numbers; or black and white CLASS/NAME.png or NAME_CLASS.png
@@ -281,25 +253,14 @@ def read_masks(
     map=None, # colour or grey value → class, as `read_map` takes it
 )->SteelData:
     "Images and masks of the same name. Without its index mask an image is skipped; without a file a class is absent."
-    img,msk = ({f'{kind}/{n}':p for n,p in _images(_tree(Place(o))).items()} for kind,o in (('images',images), ('masks',masks)))
+    img = {f'images/{n}':p for n,p in Place(images).image_tree().items()}
+    msk = {f'masks/{n}':p for n,p in Place(masks).image_tree().items()}
     try: pairs = pair_masks(list(img), list(msk), suffix, classes)
     except ValueError as e: raise ValueError(f'{masks}: {e}') from None
     return _read_masked('masks', images, masks, img, msk, pairs, classes, color, strict, ignore, map)
 
 # %% ../nbs/01a_readers.ipynb #0afda6d9
-def _same_stem(images):
-    "The ending ('.png') of the masks where images and masks differ in nothing else, judged by the values in some; or None."
-    by = {}
-    for n in images: by.setdefault(str(PurePosixPath(n).with_suffix('')), []).append(n)
-    twins = [v for v in by.values() if len(v) == 2]
-    if len(twins)*3 < len(by): return None
-    def few(path):
-        try:
-            with open_pillow(io.BytesIO(read_bytes(path))) as im: return len(np.unique(np.asarray(im.convert('L')))) <= 8
-        except Exception: return False
-    votes = Counter(tuple(PurePosixPath(n).suffix for n in pair if few(images[n])) for pair in twins[::max(1, len(twins)//5)])
-    return next(iter(votes))[0] if len(votes) == 1 and len(next(iter(votes))) == 1 else None
-@takes_white
+@as_reader
 def read_pairs(
     images, # folder or zip of images, and of the masks if these have no place of their own
     masks=None, # folder or zip of masks
@@ -310,38 +271,40 @@ def read_pairs(
     ignore=None, # what 255 beside class numbers is: 'background' | 'drop_image'
     map=None, # colour or grey value → class, as `read_map` takes it
 )->SteelData:
-    "Images and masks that belong together by name: MVTec AD, VisA, KolektorSDD, DAGM, RSDDs and the like. Raises `ValueError`."
-    img = _images(_tree(Place(images)))
+    "Images and masks that belong together by name: MVTec AD, VisA, KolektorSDD, DAGM, RSDDs … Raises `ValueError`."
+    img = Place(images).image_tree()
     if masks is None:
         one,two = split_masks(list(img), suffix)
-        if not two and suffix is None and (suffix := _same_stem(img)): one,two = split_masks(list(img), suffix)
+        if not two and suffix is None and (suffix := few_values(img)): one,two = split_masks(list(img), suffix)
         if not two: raise ValueError(f"{images}: no masks among the images by name: data.suffix=_mask says how "
                                      'their names end, data.masks=FOLDER where they are')
         msk,img = {n:img[n] for n in two}, {n:img[n] for n in one}
     else:
-        msk = {f'masks/{n}':p for n,p in _images(_tree(Place(masks))).items()}
+        msk = {f'masks/{n}':p for n,p in Place(masks).image_tree().items()}
         img = {n:p for n,p in img.items() if p not in set(msk.values())}
     try: pairs = pair_masks(list(img), list(msk), suffix, classes)
     except ValueError as e: raise ValueError(f'{images}: {e}') from None
     return _read_masked('pairs', images, masks or images, img, msk, pairs, classes, color, strict, ignore, map)
 
 # %% ../nbs/01a_readers.ipynb #cfac3f22
-@takes_white
+@as_reader
 def read_supervisely(
     root, # folder or zip with images and JSON files, in img/ and ann/ or the like, or several folders that have them
     classes=None, # class names, in order; None: those of meta.json, or of the annotations
     color:str='auto', # 'grey' | 'rgb' | 'auto': grey when the channels are equal
     strict:bool=False, # raise at the first problem
 )->SteelData:
-    "Supervisely's bitmaps, polygons and rectangles, the objects of a class as one mask. Raises `OSError` or `ValueError`."
-    tree,problems = _tree(Place(root)), Problems(strict)
-    images = {n:p for n,p in _images(tree).items() if not {'mask','other'} & {folder_kind(f)[0] for f in n.split('/')[:-1]}}
+    "Supervisely's bitmaps, polygons and rectangles, those of a class as one mask. Raises `OSError` or `ValueError`."
+    place,problems = Place(root), Problems(strict)
+    tree,odd = place.tree(), {'mask','other'}
+    images = {n:p for n,p in place.image_tree().items() if not odd & {folder_kind(f)[0] for f in n.split('/')[:-1]}}
     metas = [n for n in tree if PurePosixPath(n).name.startswith(('meta.json','obj_class_to'))]
     jsons = [n for n in tree if n.lower().endswith('.json') and n not in metas]
     if not images or not jsons: raise FileNotFoundError(f'{root}: no images with JSON files, as in img/ and ann/')
     got = {i:a for a,(i,tail,folder) in match_names(list(images), jsons).items() if not tail and not folder}
     if not got:
-        raise ValueError(f'{root}: none of the {len(jsons)} JSON files is of one of the {len(images)} images, such as {jsons[0]}')
+        raise ValueError(f'{root}: none of the {len(jsons)} JSON files is of one of the {len(images)} images, '
+                         f'such as {jsons[0]}')
     name_of,anns = {p:n for n,p in images.items()}, []
     table,color = _open_all(root, list(images), list(images.values()), problems, color)
     names = [name_of[p] for p in table['path']]
@@ -352,10 +315,12 @@ def read_supervisely(
     classes = class_titles([tree[m] for m in metas], anns) if classes is None else [str(c) for c in classes]
     if not classes: raise ValueError(f'{root}: no object in any of its annotations, so there is no class; '
                                      'data.classes=[…] names them all the same')
-    found = {(i,k):mask_runs(m) for i,(n,a,h,w) in enumerate(zip(names, anns, table['height'].tolist(), table['width'].tolist()))
+    rows = zip(names, anns, table['height'].tolist(), table['width'].tolist())
+    found = {(i,k):mask_runs(m) for i,(n,a,h,w) in enumerate(rows)
              for k,m in (object_masks(a, got[n], h, w, classes, problems) if a else {}).items() if m.any()}
     if not found and (problems.rows and any(a and a['objects'] for a in anns) or not any(anns)):
-        raise ValueError('{}: none of its annotations can be used, such as in {}: {}'.format(root, *problems.rows[-1][::2]))
+        raise ValueError(f'{root}: none of its annotations can be used, such as in '
+                         '{0}: {2}'.format(*problems.rows[-1]))
     split = [name_split(n) for n in names]
     if len(set(split)) > 1: table['split'] = [s or 'train' for s in split]
     for a in sorted(set(jsons) - set(got.values())): problems.add(a, None, 'annotation without an image')
@@ -364,15 +329,14 @@ def read_supervisely(
                      root=root, info=dict(reader='supervisely', matched=matched))
 
 # %% ../nbs/01a_readers.ipynb #1307b141
-def _in_order(titles):
-    "Sorted, numbers in them by size."
-    return sorted(titles, key=lambda t: [int(p) if j%2 else p for j,p in enumerate(re.split(r'(\d{1,18})', t))])
-def _split_of(path):
-    "The split that a folder or file name tells, the last one first; None without one: 'annotations/instances_val2017.json' is 'valid'."
-    for part in reversed(PurePosixPath(path).parts):
-        if told := [_SPLITS[w] for w in re.split('[^a-z]+', part.lower()) if w in _SPLITS]: return told[-1]
+def _read(place, file):
+    "Bytes of an annotation file in `place`. Raises `ValueError` with the reason."
+    path = place.join(file)
+    try: return read_bytes(path)
+    except ImageError as e: raise ValueError(str(e).removeprefix(f'{path}: ')) from None
 
 # %% ../nbs/01a_readers.ipynb #8b18cee0
+def _split_of(image): return name_split(image.rpartition('/')[0], words=True)
 class _Objects:
     "The images of a place with the objects that annotation files tell of them; `data` makes a `SteelData`."
     def __init__(self, place, problems):
@@ -384,10 +348,11 @@ class _Objects:
         def rank(n):
             own = PurePosixPath(normalize('NFC', n)).parts
             same = lambda a,b: len(os.path.commonprefix([a,b]))
-            return same(own[::-1], parts[::-1]), _split_of(PurePosixPath(n).parent) == _split_of(near), same(own[:-1], beside)
+            part = _split_of(n) == name_split(near, words=True)
+            return same(own[::-1], parts[::-1]), part, same(own[:-1], beside)
         like = sorted(self.by.get(name_key(parts[-1]), []) if parts else [], key=rank)
         if not like: raise ValueError(f'no image called {name[:100]!r}')
-        if len(like) > 1 and rank(like[-1]) == rank(like[-2]) and len({read_bytes(self.place.join(n)) for n in like[-2:]}) > 1:
+        if len(like) > 1 and rank(like[-1]) == rank(like[-2]) and len({_read(self.place, n) for n in like[-2:]}) > 1:
             raise ValueError(f'{name!r} may be {like[-2]} or {like[-1]}')
         return like[-1]
     def add(self, image, file, size, objects, split):
@@ -414,47 +379,57 @@ def data(self:_Objects, reader, root, classes, boxes, leave_out, color)->SteelDa
     "Everything noted, as data: masks, or labels when all objects are boxes."
     if boxes not in ('labels','masks'): raise ValueError(f"boxes is 'labels' or 'masks', found {boxes!r}")
     leave_out = [leave_out] if isinstance(leave_out, str) else leave_out
-    if not self.items: raise ValueError(f"{root}: no annotation fits an image{', {0}: {2}'.format(*self.problems.rows[-1]) if self.problems.rows else ''}")
+    if not self.items:
+        why = ', {0}: {2}'.format(*self.problems.rows[-1]) if self.problems.rows else ''
+        raise ValueError(f'{root}: no annotation fits an image{why}')
     if spare := [n for v in self.by.values() for n in v if n not in self.items]:
-        self.problems.add(spare[0], None, f'not annotated, left out, as {len(spare)-1} more images' if spare[1:] else 'not annotated: image left out')
-    table,color = _open_all(self.place, list(self.items), [self.place.join(n) for n in self.items], self.problems, color)
+        more = f'not annotated, left out, as {len(spare)-1} more images'
+        self.problems.add(spare[0], None, more if spare[1:] else 'not annotated: image left out')
+    paths = [self.place.join(n) for n in self.items]
+    table,color = _open_all(self.place, list(self.items), paths, self.problems, color)
     of = {self.place.join(n):o for n,o in self.items.items()}
     rows = [(of[p][0], of[p][1], (o(h, w) if callable(o := of[p][2]) else o), h, w)
             for p,h,w in zip(table['path'], table['height'].tolist(), table['width'].tolist())]
     every = [o for r in rows for o in r[2] if o[1] not in leave_out]
     drawn = [callable(s) for _,_,s in every if not isinstance(s, ValueError)]
     masks = boxes == 'masks' or (None if any(drawn) or not drawn else False)   # None: masks, but none from a box
-    classes = [str(c) for c in (_in_order({t for _,t,s in every if not isinstance(s, ValueError)}) if classes is None else classes) if str(c) not in leave_out]
+    if classes is None: classes = in_order({t for _,t,s in every if not isinstance(s, ValueError)})
+    classes = [str(c) for c in classes if str(c) not in leave_out]
     found,keep,lost = {},[],[]
     for at,(file,size,objects,h,w) in enumerate(rows):
         if size and tuple(size) != (h,w):
             made = '×'.join(f'{s:g}' if isinstance(s, (int,float)) else repr(s)[:20] for s in size)
-            self.problems.add(file, None, f"made for {made}, its image {table['image_id'].iat[at]} is {h}×{w}: image left out")
+            image = table['image_id'].iat[at]
+            self.problems.add(file, None, f'made for {made}, its image {image} is {h}×{w}: image left out')
             lost += objects
             continue
         keep.append(at)
         for row,title,shape in objects:
             if title in leave_out: continue
             try:
-                if not isinstance(shape, ValueError) and title not in classes: raise ValueError(f"unknown class {title[:60]!r} (known are {', '.join(classes)[:200]})")
+                if not isinstance(shape, ValueError) and title not in classes:
+                    raise ValueError(f"unknown class {title[:60]!r} (known are {', '.join(classes)[:200]})")
                 runs = _object_runs(shape, h, w, masks, lambda text: self.problems.add(file, row, f'{title}: {text}'))
             except ValueError as e: self.problems.add(file, row, f'{e}: object skipped'); lost.append(row); continue
             found.setdefault((len(keep)-1, classes.index(title)), []).append(runs)
     if not keep or lost and not found:
-        raise ValueError(f"{root}: none of its {len(lost)} annotations can be used, such as in {{0}}: {{2}}".format(*self.problems.rows[-1]))
+        raise ValueError(f'{root}: none of its {len(lost)} annotations can be used, such as in '
+                         '{0}: {2}'.format(*self.problems.rows[-1]))
     table = table.iloc[keep].reset_index(drop=True)
     split = [of[p][3] for p in table['path']]
     if len(set(split)) > 1: table['split'] = split
     if weak := drawn.count(False) if masks is not None else 0:
         what = 'weak masks, filled whole' if masks else "image labels (data.boxes=masks makes weak masks of them)"
-        self.problems.rows.append((os.path.basename(str(root)), None, f'{weak} boxes are taken as {what}'))   # no reason to stop, also when strict
+        # no reason to stop, also when strict
+        self.problems.rows.append((os.path.basename(str(root)), None, f'{weak} boxes are taken as {what}'))
     if masks is False: kw = dict(labels=[[(i,k) in found for k in range(len(classes))] for i in range(len(table))])
     else: kw = _pack(len(table), len(classes), {key:join_runs(parts) for key,parts in found.items()})
     return SteelData(table, classes, **kw, problems=self.problems.table(), color=color, root=root,
-                     info=dict(reader=reader, matched=(len(table), len(self.items)+len(spare)), **(dict(boxes=boxes) if weak else {})))
+                     info=dict(reader=reader, matched=(len(table), len(self.items)+len(spare)))
+                     | (dict(boxes=boxes) if weak else {}))
 
 # %% ../nbs/01a_readers.ipynb #88bb8a0e
-@takes_white
+@as_reader
 def read_coco(
     root, # folder or zip with images and COCO files; or one such file
     classes=None, # class names, in order; None: the categories by id
@@ -472,21 +447,21 @@ def read_coco(
     if not files: raise FileNotFoundError(f'{root}: no JSON file in it')
     objects,names = _Objects(Place(place.given(images, 'folder of images')) if images else place, problems), []
     for file in files:
-        try: titles,listed = parse_coco(read_bytes(place.join(file)), problems, file)
+        try: titles,listed = parse_coco(_read(place, file), problems, file)
         except ValueError as e: problems.add(file, None, str(e)); continue
         names += [t for t in titles if t not in names]
         for name,(size,found) in listed.items():
             try: image = objects.find(name, file)
             except ValueError as e: problems.add(file, None, f'{e}, of {len(found)} annotations'); continue
-            objects.add(image, file, size, found, _split_of(file) or _split_of(PurePosixPath(image).parent))
+            objects.add(image, file, size, found, name_split(file, words=True) or _split_of(image))
     return objects.data('coco', root, names if classes is None else classes, boxes, leave_out, color)
 
 # %% ../nbs/01a_readers.ipynb #b717b3e4
 def _yolo_names(place, files, problems):
-    "Class names, {split: paths}, and the folder they are relative to: from data.yaml, or classes.txt or NAME.names, or nothing."
+    "Class names, {split: paths}, and their folder: from data.yaml, or classes.txt or NAME.names, or nothing."
     near = lambda f: (f.count('/'), f)
     for f in sorted((f for f in files if f.lower().endswith(('.yaml','.yml'))), key=near):
-        try: return *yolo_config(read_bytes(place.join(f))), PurePosixPath(f).parent
+        try: return *yolo_config(_read(place, f)), PurePosixPath(f).parent
         except ValueError as e: problems.add(f, None, str(e))
     for f in sorted((f for f in files if f.endswith('.names') or f.endswith('classes.txt')), key=near):
         names = [n.strip() for n in read_bytes(place.join(f)).decode('utf-8-sig', 'replace').splitlines() if n.strip()]
@@ -495,20 +470,21 @@ def _yolo_names(place, files, problems):
 def _yolo_splits(objects, files, paths, base):
     "{image: split} by the paths of data.yaml, which often begin one folder too high."
     split,every = {}, [n for v in objects.by.values() for n in v]
-    for s,p in ((_SPLITS[s], p) for s,ps in paths.items() for p in ps):
+    for s,p in ((SPLITS[s], p) for s,ps in paths.items() for p in ps):
         parts = [o for o in (base/p.replace('\\', '/')).parts if o not in ('..','.','/')]
         for j in range(len(parts)):
             there = '/'.join(parts[j:])
             if there in files:                                                 # a text file of names
                 lines = read_bytes(objects.place.join(there)).decode('utf-8', 'replace').split('\n')
-                images = [objects.find(n, there) for l in lines if (n := l.strip()) and name_key(PurePosixPath(n).name) in objects.by]
+                named = [n for l in lines if (n := l.strip())]
+                images = [objects.find(n, there) for n in named if name_key(PurePosixPath(n).name) in objects.by]
             else: images = [n for n in every if n.startswith(f'{there}/')]
             for n in images: split.setdefault(n, s)
             if images: break
-    return split or {n:_split_of(PurePosixPath(n).parent) for n in every}
+    return split or {n:_split_of(n) for n in every}
 
 # %% ../nbs/01a_readers.ipynb #16da0467
-@takes_white
+@as_reader
 def read_yolo(
     root, # folder or zip with images/ and labels/, in either order with train and val; data.yaml or classes.txt
     classes=None, # class names, number 0 first; None: those of data.yaml or classes.txt, else the numbers
@@ -528,15 +504,20 @@ def read_yolo(
         label = re.sub(r'(^|.*/)(?:images|JPEGImages)/(?=.)', r'\1labels/', stem)+'.txt'
         file = next((f for f in (label, f'{stem}.txt') if f in files), None)
         used.add(file); bare += [image]*(file is None)
-        raw = b'' if file is None else read_bytes(place.join(file))
+        try: raw = b'' if file is None else _read(place, file)
+        except ValueError as e: problems.add(file, None, str(e)); continue
         objects.add(image, file or image, None, partial(parse_yolo, raw, names), split)
-    if not used-{None}: raise FileNotFoundError(f'{root}: no label file labels/NAME.txt, or NAME.txt beside NAME.jpg, for any of its images')
-    if bare: problems.add(bare[0], None, f'no label file: taken as clean, as {len(bare)-1} more images' if bare[1:] else 'no label file: taken as clean')
-    for f in sorted(f for f in files-used if re.search(r'(^|/)labels/.*\.txt$', f)): problems.add(f, None, 'labels without an image')
+    if not used-{None}:
+        raise FileNotFoundError(f'{root}: no label file labels/NAME.txt, or NAME.txt beside NAME.jpg, '
+                                'for any of its images')
+    more = f', as {len(bare)-1} more images'*(len(bare) > 1)
+    if bare: problems.add(bare[0], None, f'no label file: taken as clean{more}')
+    for f in sorted(files-used):
+        if re.search(r'(^|/)labels/.*\.txt$', f): problems.add(f, None, 'labels without an image')
     return objects.data('yolo', root, names or None, boxes, leave_out, color)
 
 # %% ../nbs/01a_readers.ipynb #e7174442
-@takes_white
+@as_reader
 def read_voc(
     root, # folder or zip with images and XML files anywhere in it
     classes=None, # class names, in order; None: those of the objects, numbers in them by size
@@ -545,25 +526,27 @@ def read_voc(
     leave_out=(), # classes that are not read
     boxes:str='labels', # what becomes of the boxes: 'labels' of the image | weak 'masks'
 )->SteelData:
-    "Boxes of Pascal VOC, as NEU-DET and GC10-DET have them. Raises `FileNotFoundError` or `ValueError` when nothing can be read."
+    "Boxes of Pascal VOC (NEU-DET, GC10-DET). Raises `FileNotFoundError` or `ValueError` when nothing can be read."
     place,problems = Place(root), Problems(strict)
     files = [f for f in place.below() if f.lower().endswith('.xml')]
     if not files: raise FileNotFoundError(f'{root}: no XML file in it')
-    lists = [f for f in place.below() if PurePosixPath(f).parts[-3:-1] == ('ImageSets','Main') and PurePosixPath(f).stem in _SPLITS]
-    split = {l.split()[0]:_SPLITS[PurePosixPath(f).stem] for f in lists
+    lists = [f for f in place.below() if PurePosixPath(f).parts[-3:-1] == ('ImageSets','Main')]
+    lists = [f for f in lists if PurePosixPath(f).stem in SPLITS]
+    split = {l.split()[0]:SPLITS[PurePosixPath(f).stem] for f in lists
              for l in read_bytes(place.join(f)).decode('utf-8', 'replace').splitlines() if l.strip()}
     objects = _Objects(place, problems)
     for file in files:
         stem = PurePosixPath(file).stem
         try:
-            name,size,found = parse_voc(read_bytes(place.join(file)))
-            image = objects.find(name if name_key(PurePosixPath(name).name) == name_key(stem) or name_key(stem) not in objects.by else stem, file)
+            name,size,found = parse_voc(_read(place, file))
+            own = name_key(PurePosixPath(name).name) == name_key(stem) or name_key(stem) not in objects.by
+            image = objects.find(name if own else stem, file)
         except ValueError as e: problems.add(file, None, str(e)); continue
-        objects.add(image, file, size, found, split.get(stem) or _split_of(PurePosixPath(image).parent))
+        objects.add(image, file, size, found, split.get(stem) or _split_of(image))
     return objects.data('voc', root, classes, boxes, leave_out, color)
 
 # %% ../nbs/01a_readers.ipynb #2799abea
-@takes_white
+@as_reader
 def read_labelme(
     root, # folder or zip with images and labelme's JSON files
     classes=None, # class names, in order; None: those of the shapes, numbers in them by size
@@ -578,129 +561,18 @@ def read_labelme(
     objects = _Objects(place, problems)
     for file in files:
         try:
-            name,size,found = parse_labelme(read_bytes(place.join(file)))
+            name,size,found = parse_labelme(_read(place, file))
             last = PurePosixPath(name.replace('\\', '/')).name
             image = objects.find(name if name_key(last) in objects.by else PurePosixPath(file).stem, file)
         except ValueError as e: problems.add(file, None, str(e)); continue
         if any(t == '__ignore__' for _,t,_ in found) and '__ignore__' not in leave_out:
-            raise ValueError(f"{file}: a region to be ignored; leave_out=['__ignore__'] takes such regions as background")
-        objects.add(image, file, size, found, _split_of(PurePosixPath(image).parent))
+            raise ValueError(f"{file}: a region to be ignored; leave_out=['__ignore__'] takes such regions "
+                             'as background')
+        objects.add(image, file, size, found, _split_of(image))
     return objects.data('labelme', root, classes, 'masks', {*leave_out, '_background_'}, color)
 
-# %% ../nbs/01a_readers.ipynb #76d58fdd
-def _some(names, n=5): return names[::max(1, -(-len(names)//n))]
-def _json_kind(raw):
-    "'coco' | 'labelme' | 'supervisely' | None, by the keys of a JSON file, of a large one by those near its ends."
-    ends = raw[:1<<16]+raw[-(1<<16):]
-    try: keys = set(json.loads(raw)) if len(raw) < 1<<18 else {k for k in _JSON_KEYS if f'"{k}"'.encode() in ends}
-    except (ValueError, RecursionError, TypeError): return None
-    if 'shapes' in keys: return 'labelme'
-    if 'objects' in keys: return 'supervisely'
-    return 'coco' if 'images' in keys and keys & {'annotations','categories','image_id'} else None
-_JSON_KEYS = ('shapes','objects','images','annotations','categories','image_id')
-def _evidence(tree, images):
-    "{reader: (why, options)} that files speak for."
-    found,stems = {}, {str(PurePosixPath(n).with_suffix('').name) for n in images}
-    of = lambda *ends: [n for n in tree if n.lower().endswith(ends)]
-    for n in _some([n for n in of('.json') if not PurePosixPath(n).name.startswith(('meta.json','obj_class_to'))]):
-        if kind := _json_kind(read_bytes(tree[n])): found.setdefault(kind, (f'{n} has its keys', {}))
-    for n in _some(of('.xml')):
-        if b'<annotation' in read_bytes(tree[n])[:4096]: found.setdefault('voc', (f'{n} is a VOC annotation', {}))
-    for n in _some([n for n in of('.txt') if PurePosixPath(n).stem in stems], 20):
-        if re.match(rb'\s*\d+([ \t]+-?[\d.eE+-]+){4,}\s*(\n|$)', read_bytes(tree[n])[:1<<16]):
-            found.setdefault('yolo', (f'{n} has rows of class and coordinates', {}))
-    for n in [n for n in of('.csv') if not re.search('submission|test', n.lower())][:8]:
-        try: find_columns(read_table(tree[n])[0], n)
-        except (ValueError, OSError): continue
-        found.setdefault('kaggle', (f'{n} has run lengths', {}))[1].setdefault('csv', []).append(tree[n])
-    one,two = split_masks(list(images))
-    got = match_names(one, two)
-    for m,(i,*_) in list(got.items())[:1]: found['pairs'] = f'{m} is the mask of {i}', {}
-    if 0 < len(got)*4 < len(one) and not any(folder_kind(f)[0] == 'mask' for f in two[0].split('/')[:-1]):
-        found['images'] = f'only {len(got)} of {len(one)} images have a mask by name; data.reader=folders, if folders are classes', {}
-    if not two and (end := _same_stem(images)):
-        found['pairs'] = f'images and *{end} of few values have the same names', dict(suffix=end)
-    return found
-
-# %% ../nbs/01a_readers.ipynb #91ea4427
-def _kaggle_parts(place, tree, images, csvs):
-    "The options csv and images for a table of another name, or in a zip. Raises `ValueError` where several could be meant."
-    if len(csvs) > 1: raise ValueError(f"{place}: {' and '.join(csvs[:3])} have run lengths: data.csv=… says which")
-    try: return dict(csv=csvs[0], images=place.find(_KAGGLE_IMAGES, ''))
-    except FileNotFoundError: pass
-    home = lambda n: place.join(n.split('/')[0]) if '/' in n else place.path
-    homes = {p.split('::')[0] if '::' in p and not place.is_zip else home(n) for n,p in images.items()}
-    homes = [h for h in homes if 'train' in h.lower().rpartition('/')[2]] or sorted(homes)
-    if len(homes) > 1:
-        raise ValueError(f"{place}: {' or '.join(homes[:3])} may hold the images of {csvs[0]}: data.images=… says which")
-    return dict(csv=csvs[0], images=homes[0])
-def _doubt(place, what, **choices):
-    return ValueError(f'{place}: {what}. ' + ', '.join(f'data.reader={r}: {why}' for r,why in choices.items()))
-def _by_folders(place, tree, images):
-    "(reader, why) of images without annotations that are understood."
-    if holds := [n for n in images if 'mask' in [folder_kind(f)[0] for f in n.split('/')[:-1]]]:
-        raise _doubt(place, f'{holds[0]} may be a mask, but its name leads to no image (data.masks=FOLDER, data.suffix=_mask)',
-                     folders='a class each, with data.leave_out=[…]', images='all of them as images, without labels')
-    ends = '.json','.xml','.csv','.mat','.npy','.npz','.parquet','.h5','.tfrecord'
-    tables = [n for n in tree if n.lower().endswith(ends) and 'submission' not in n.lower()]
-    parts = _split_places(place)
-    where,split = parts[0][1], parts[0][0]
-    inside = {f:len(Place(where.join(f)).images(deep=True)) for f in where.folders()}
-    kinds = {f:folder_kind(f)[0] for f,n in inside.items() if n}
-    named,loose = [f for f,k in kinds.items() if k in ('name','clean','bad')], where.images()
-    odd = [f for f in kinds if f not in named]
-    if named and odd:
-        raise _doubt(place, f"{', '.join(odd[:6])} beside {', '.join(named[:6])} is no class",
-                     folders=f"with data.leave_out=[{','.join(odd)}] or data.classes=[…]", images='all images, without labels')
-    if len(named) > 1 and not odd:
-        if numbered(named) or len(loose)*10 > sum(inside.values()):
-            raise _doubt(place, f"{', '.join(named[:4])} may be classes or just folders",
-                         folders='a class each', images='all images, without labels')
-        more = ', …'*(len(named) > 4) + ''.join(f'; {n} is not read' for n in tables[:1])
-        return 'folders', f"folders of images: {', '.join(named[:4])}{more}"
-    if len(named) == 1 and (split or kinds[named[0]] != 'name'):
-        raise _doubt(place, f'the only class folder is {named[0]}: one class cannot be told apart',
-                     images='all images, without labels')
-    stems = {PurePosixPath(n).stem for n in images}
-    odd = tables + [n for n in tree if n.lower().endswith('.txt') and PurePosixPath(n).stem in stems]
-    odd += [f'{f}/' for f in place.folders() if folder_kind(f)[0] == 'mask' and f not in kinds]
-    more = f' and {len(odd)-1} more' if odd[1:] else ''
-    if odd:
-        raise _doubt(place, f'{odd[0]}{more}: no annotation of a kind that is known', images='the images without it')
-    ends = Counter(m[0][len(m[1]):] for s in stems if (m := re.fullmatch(r'(.+)[_-][^\W\d_]+', s)) and m[1] in stems)
-    if ends and (end := ends.most_common(1)[0])[1]*3 >= len(images):
-        raise _doubt(place, f'names with and without {end[0]} may be images and masks',
-                     pairs=f'with data.suffix={end[0]}', images='all of them as images')
-    return 'images', 'images without annotations'
-def _layout(place):
-    "(reader, place, why, options) for a folder or zip. Raises `ValueError` where it can be read in two ways."
-    outer,place = place, _enter(place)
-    try:
-        csv,home = place.find(['train.csv','annotations/train.csv'], ''), place.find(_KAGGLE_IMAGES, '')
-        return 'kaggle', place, f"{' beside '.join(re.split(r'[/:]+', p)[-1] for p in (csv,home))}", dict(csv=csv, images=home)
-    except FileNotFoundError: pass
-    tree = _tree(place)
-    images = _images(tree)
-    if not images and any(n.lower().endswith('.zip') for n in tree):
-        raise ValueError(f'{place}: an archive inside an archive; unpack the outer one')
-    if not images: return 'images', place, 'nothing else', {}
-    found = _evidence(tree, images)
-    if len(found) > 1: raise _doubt(place, 'more than one kind of annotation', **{r:why for r,(why,_) in found.items()})
-    if not found: reader,why = _by_folders(place, tree, images); return reader, place, why, {}
-    reader,(why,options) = next(iter(found.items()))
-    if reader == 'kaggle': options = _kaggle_parts(place, tree, images, options['csv'])
-    if reader == 'pairs' and not options:
-        table = [n for n in tree if PurePosixPath(n).name == 'labelmap.txt']
-        try: reader,options = 'masks', dict(images=place.find(_IMAGES, ''), masks=place.find(_MASKS, ''))
-        except FileNotFoundError: pass
-        if table: why,options['map'] = f'{why}, colours by {table[0]}', tree[table[0]]
-    return reader, outer if reader == 'pairs' else place, why, options          # VisA's object may be the only folder
-_IMAGES,_MASKS = ['images','train_images','img','imgs','JPEGImages'], ['masks','labels','mask','SegmentationClass','annotations']
-def guess_reader(
-    root, # folder or zip
-)->str: # 'kaggle' | 'supervisely' | 'masks' | 'pairs' | 'coco' | 'yolo' | 'voc' | 'labelme' | 'folders' | 'images'
-    "Name of the reader that fits the layout of a folder or zip. Raises `ValueError` with the candidates where it is in doubt."
-    return _layout(root if isinstance(root, Place) else Place(root))[0]
+# %% ../nbs/01a_readers.ipynb #18bb59f9
+_all_ = ['guess_reader'] # beside read_data, as before
 
 # %% ../nbs/01a_readers.ipynb #eae63055
 def _noted(data, file, reason):
@@ -726,8 +598,9 @@ def _listed_split(data, place):
     ending = f"({'|'.join(map(re.escape, EXTENSIONS))})$"
     of,stem = {}, lambda n: re.sub(ending, '', normalize('NFC', re.split(r'[/\\]', n.strip())[-1]), flags=re.I)
     for n in place.below():
-        if n.lower().endswith('.txt') and (split := _SPLITS.get(PurePosixPath(n).stem.lower())):
-            for l in read_bytes(place.join(n)).decode('utf-8-sig', 'replace').splitlines(): of.setdefault(stem(l), split)
+        if n.lower().endswith('.txt') and (split := SPLITS.get(PurePosixPath(n).stem.lower())):
+            text = read_bytes(place.join(n)).decode('utf-8-sig', 'replace')
+            for l in text.splitlines(): of.setdefault(stem(l), split)
     ids = [stem(i) for i in data.images['image_id']]
     part = [of.get(i) for i in ids]
     if len(set(ids)) < len(ids) or len(set(part)-{None}) < 2 or part.count(None)*10 > len(part): return data
@@ -740,35 +613,37 @@ def _arguments(reader, place, images, masks, csv):
     "Positional and named arguments that say where a reader finds its files."
     def part(name, usual, what):
         return place.given(name, what) if name else place.find(usual, f'{what} (data.{what.split()[-1]}=… names it)')
-    if reader == 'masks': return [part(images, _IMAGES, 'folder of images'), part(masks, _MASKS, 'folder of masks')], {}
+    if reader == 'masks':
+        return [part(o, USUAL[k], f'folder of {k}') for k,o in dict(images=images, masks=masks).items()], {}
     if reader == 'pairs':
         args = [part(images, [], 'folder of images') if images else place.path]
         return args, dict(masks=part(masks, [], 'folder of masks') if masks else None)
     return [place.path], dict(images=images, masks=masks, csv=csv)
-@takes_white
+@as_reader
 def read_data(
     root, # folder or zip
     reader:str='auto', # the name of a reader without read_, or 'auto': by evidence
     images=None, masks=None, csv=None, # folders, zips and CSV below root, for the readers that have them
     **kw, # classes, color, strict, and what else the reader takes: suffix, ignore, map, leave_out
 )->SteelData: # its `info['layout']` says what `root` was taken for, and why
-    "Read `root` with the reader its layout asks for. Raises `ValueError` where that is in doubt, with the options that decide."
+    "Read `root` with the reader its layout asks for. Raises `ValueError` with the options that decide where in doubt."
     if reader not in ('auto',*_READERS):
         raise ValueError(f"reader {reader!r}: choose from {', '.join(_READERS)} or auto")
-    kw,why = {k:v for k,v in kw.items() if v is not None and not (isinstance(v, (list,tuple)) and not v)}, 'as data.reader says'
+    def given(v): return v is not None and not (isinstance(v, (list,tuple)) and not v)
+    why,kw = 'as data.reader says', {k:v for k,v in kw.items() if given(v)}
     if kw.get('classes') in ('auto',['auto'],('auto',)): kw['classes'] = 'auto'
     leave_out = [str(n) for n in kw.pop('leave_out', ())]
     alone = reader in ('auto','coco') and str(root).lower().endswith('.json') and os.path.isfile(root)
     place = Place(os.path.dirname(root) or '.' if alone else root)
     if alone: reader,why = 'coco', 'a JSON file'
     elif reader == 'auto' and (masks or csv or kw.get('suffix')):
-        have = {n.removesuffix('/').removesuffix('.zip') for n in _enter(place).names()}
-        own = images or not kw.get('suffix') and have & set(_IMAGES)
+        have = {n.removesuffix('/').removesuffix('.zip') for n in place.entered().names()}
+        own = images or not kw.get('suffix') and have & set(USUAL['images'])
         reader,why = 'kaggle' if csv else 'masks' if own and masks else 'pairs', 'by the options'
     elif reader == 'auto':
-        reader,place,why,given = _layout(place)
-        images = images or given.pop('images', None); masks,csv = given.pop('masks', None), given.pop('csv', None)
-        kw = given | kw
+        reader,place,why,found = find_layout(place)
+        images = images or found.pop('images', None); masks,csv = found.pop('masks', None), found.pop('csv', None)
+        kw = found | kw
     read = globals()[f'read_{reader}']
     if isinstance(kw.get('map'), (str,Path)): kw['map'] = place.given(kw['map'], 'map of colours (data.map)')
     args,where = _arguments(reader, place, images, masks, csv)
@@ -784,8 +659,10 @@ def read_data(
     data.root,clean = str(root), data.info.get('clean_rows')
     if 'split' not in data.images and reader != 'kaggle' and not alone: data = _listed_split(data, place)
     data.info['layout'] = f"{reader}: {why}{f'; {clean} rows say clean' if clean else ''}"
-    if 'split' in data.images and data.labels.any() and not data.labels[(data.images['split'] != 'test').to_numpy()].any():
-        _noted(data, 'test', 'all defects are in the test part that came with the data: training splits the images anew')
+    test = data.images['split'].eq('test').to_numpy() if 'split' in data.images else np.zeros(len(data), bool)
+    if data.labels.any() and not data.labels[~test].any():
+        _noted(data, 'test', 'all defects are in the test part that came with the data: '
+                             'training splits the images anew')
     return data
 
 # %% ../nbs/01a_readers.ipynb #3515ec02
@@ -793,18 +670,19 @@ def with_unopened(
     data:SteelData, # from `read_images`
 )->SteelData:
     "`data` with a row, too, for each image that could not be opened, sorted by name; decoding one of these raises."
-    lost = [f for f in dict.fromkeys(data.problems.file) if f not in set(data.images.image_id)]
+    have = set(data.images.image_id)
+    lost = [f for f in dict.fromkeys(data.problems.file) if f not in have and f[-1:] != '/'] # folders are no images
     if not lost: return data
     table = pd.concat([data.images, pd.DataFrame(dict(image_id=lost, path=lost, height=0, width=0))])
-    return SteelData(table.sort_values('image_id'), data.classes, task=data.task, problems=data.problems, color=data.color,
-                     root=data.root, info=data.info, white_level=data.white_level)
+    return SteelData(table.sort_values('image_id'), data.classes, task=data.task, problems=data.problems,
+                     color=data.color, root=data.root, info=data.info, white_level=data.white_level)
 
 # %% ../nbs/01a_readers.ipynb #f02ea51e
 def check_images(
     data:SteelData, # what to look at
     n_threads:int=2, # decoders
 )->pd.DataFrame: # file, row, reason; empty when all is well
-    "Decode every image in full; list those that fail, have another size than their header said, or are damaged as decoders say."
+    "Decode every image in full; list those that fail, have another size than their header said, or are damaged."
     def look(i):
         try: data.image(i)
         except ImageError as e: return str(e).removeprefix(f"{data.images['path'].iat[i]}: ")
@@ -812,7 +690,8 @@ def check_images(
     with decoder_words() as said, ThreadPoolExecutor(n_threads) as pool:
         for i,why in enumerate(pool.map(look, range(len(data)))):
             if why: problems.add(data.images['image_id'].iat[i], None, why)
-    for i,why in (damaged(data.image, len(data)) if said else {}).items(): problems.add(data.images['image_id'].iat[i], None, why)
+    more = damaged(data.image, len(data)) if said else {}
+    for i,why in more.items(): problems.add(data.images['image_id'].iat[i], None, why)
     return problems.table()
 
 # %% ../nbs/01a_readers.ipynb #de49fe23

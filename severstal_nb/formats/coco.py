@@ -44,10 +44,12 @@ def polygon_runs(
 )->tuple[np.ndarray,np.ndarray]: # starts (0-based, column-major), lengths
     "The pixels inside a polygon, exactly as pycocotools has them. Raises `ValueError` when there is no polygon."
     try: xy = np.asarray(points, float).reshape(-1,2)
-    except (TypeError, ValueError, OverflowError): raise ValueError('coordinates that are not pairs of numbers') from None
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError('coordinates that are not pairs of numbers') from None
     if len(xy) < 3: raise ValueError(f"a polygon of {len(xy)} point{'s'*(len(xy) != 1)}")
     if not np.isfinite(xy).all(): raise ValueError('coordinates that are not finite')
-    if np.abs(xy).max() > 16*max(h,w): raise ValueError(f'coordinates far outside an image of {h}×{w}: {np.abs(xy).max():g}')
+    if (far := np.abs(xy).max()) > 16*max(h,w):
+        raise ValueError(f'coordinates far outside an image of {h}×{w}: {far:g}')
     u,v = _outline(np.trunc(5*xy+.5).astype(np.int64))
     x,y = np.minimum(u[1:], u[:-1]), np.minimum(v[1:], v[:-1])
     at = (u[1:] != u[:-1]) & (x%5 == 2) & (x >= 0) & (x < 5*w)                 # where a column's centre is crossed
@@ -88,10 +90,12 @@ def _counts_runs(
 )->tuple[np.ndarray,np.ndarray]: # starts (0-based, column-major), lengths
     "The runs of COCO's counts. Raises `ValueError` unless they fill the mask exactly."
     if isinstance(counts, (str,bytes)): c = _unpack_counts(counts)
-    elif isinstance(counts, list) and all(type(v) is int and 0 <= v <= h*w for v in counts): c = np.array(counts, np.int64)
+    elif isinstance(counts, list) and all(type(v) is int and 0 <= v <= h*w for v in counts):
+        c = np.array(counts, np.int64)
     else: raise ValueError('counts that are neither whole numbers in a list nor a string')
     if (c < 0).any() or (total := int(c.sum())) != h*w:
-        raise ValueError('a negative count' if (c < 0).any() else f'counts of {total} pixels for a mask of {h}×{w} = {h*w}')
+        raise ValueError('a negative count' if (c < 0).any() else
+                         f'counts of {total} pixels for a mask of {h}×{w} = {h*w}')
     ends = np.cumsum(c)
     starts,lengths = ends[:-1:2], c[1::2]
     return starts[lengths > 0], lengths[lengths > 0]
@@ -159,14 +163,18 @@ def parse_coco(
     for j,c in cats:
         k,name = key(c.get('id')), str(c.get('name'))
         if k is None: problems.add(file, j, f'category {name!r:.60} has no id')
-        elif k in names: problems.add(file, None, f'category id {k} stands for {names[k]!r} and {name!r}: the first is taken')
+        elif k in names:
+            problems.add(file, None, f'category id {k} stands for {names[k]!r} and {name!r}: the first is taken')
         elif k in used or name not in above or c.get('supercategory') == name: names[k] = name
     order = sorted(names, key=lambda k: (isinstance(k, str), k if isinstance(k, int) else 0, str(k)))
     images = _coco_images(listed, key, problems, file)
     for j,a in anns:
         i,k = key(a.get('image_id')), key(a.get('category_id'))
-        if i not in images: problems.add(file, j, f'annotation of an image that is not listed ({str(i)[:40]})'); continue
-        try: shape = _shape(a) if k in names else ValueError(f"category {a.get('category_id')!r:.40} is not in the list")
+        if i not in images:
+            problems.add(file, j, f'annotation of an image that is not listed ({str(i)[:40]})')
+            continue
+        unknown = ValueError(f"category {a.get('category_id')!r:.40} is not in the list")
+        try: shape = _shape(a) if k in names else unknown
         except ValueError as e: shape = e
         images[i][2].append((j, names.get(k, ''), shape))
     return [names[k] for k in order], {name:(size,objects) for name,size,objects in images.values()}
@@ -175,10 +183,12 @@ def _coco_images(listed, key, problems, file):
     images,twice,names = {},set(),{}
     for j,o in listed:
         i,name,size = key(o.get('id')), o.get('file_name'), (o.get('height'), o.get('width'))
-        if i is None or not isinstance(name, str) or not name: problems.add(file, None, f'image {j} has no id or no file_name')
+        if i is None or not isinstance(name, str) or not name:
+            problems.add(file, None, f'image {j} has no id or no file_name')
         elif i in images:
             if images[i][0] != name: twice.add(i)
-            elif images[i][1] != (size if any(size) else None): problems.add(file, j, f'{name} has two sizes: the first is taken')
+            elif images[i][1] != (size if any(size) else None):
+                problems.add(file, j, f'{name} has two sizes: the first is taken')
         elif name in names and names[name] != i:
             problems.add(file, None, f'{name} has two ids, {names[name]} and {i}: their annotations are joined')
             images[i] = images[names[name]]

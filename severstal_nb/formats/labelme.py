@@ -49,15 +49,18 @@ def _draw(kind, xy, png, h, w, note):
     return mask_runs(np.asarray(im))
 
 # %% ../../nbs/formats/01i_labelme.ipynb #4a1599e8
-_POINTS = dict(polygon=(3,10**5), rectangle=(2,2), circle=(2,2), line=(2,2), linestrip=(2,10**5), point=(1,1), mask=(2,2))
+_POINTS = dict(polygon=(3,10**5), rectangle=(2,2), circle=(2,2), line=(2,2), linestrip=(2,10**5), point=(1,1),
+               mask=(2,2))
 def _shape(
     shape:dict, # an entry of the list
 ): # a function (h, w, note) → runs
     "How to draw a shape. Raises `ValueError`."
     kind = shape.get('shape_type') or 'polygon'
-    if not isinstance(kind, str) or kind not in _POINTS: raise ValueError(f'a shape of type {str(kind)[:40]!r} (known are {", ".join(_POINTS)})')
+    if not isinstance(kind, str) or kind not in _POINTS:
+        raise ValueError(f'a shape of type {str(kind)[:40]!r} (known are {", ".join(_POINTS)})')
     try: xy = [(float(x), float(y)) for x,y in shape['points']]
-    except (KeyError, TypeError, ValueError, OverflowError): raise ValueError('points that are not pairs of numbers') from None
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise ValueError('points that are not pairs of numbers') from None
     if not all(map(math.isfinite, sum(xy, ()))): raise ValueError('coordinates that are not finite')
     low,high = _POINTS[kind]
     if not low <= len(xy) <= high: raise ValueError(f"a {kind} of {len(xy)} point{'s'*(len(xy) != 1)}")

@@ -38,8 +38,8 @@ def read_mask(
         shape = mode[-1] in 'Aa' and (a[...,:-1] == a[:1,:1,:-1]).all() and (a[...,-1] != a[0,0,-1]).any()
         a = a[...,-1:] if shape else a[...,:-1] if mode[-1] in 'Aa' else a
         if (a != a[...,:1]).any():
-            raise ImageError('a mask in colours: data.map says which colour is which class (or give class numbers, or a '
-                             'black and white file per class)')
+            raise ImageError('a mask in colours: data.map says which colour is which class (or give class numbers, or '
+                             'a black and white file per class)')
         a = a[...,0]
     if a.dtype.kind == 'f' and not (np.isfinite(a).all() and (a % 1 == 0).all()): raise ImageError('not whole numbers')
     if a.size and a.min() < 0: raise ImageError('numbers below 0')
@@ -75,8 +75,10 @@ def read_map(
     for p in pairs:
         at = [(c,n) for v,n in (p, p[::-1]) if (c := _color(v))] if len(p) == 2 else []
         if not at:
-            raise ValueError(f'{file}: {"=".join(f"{o}" for o in p)!r} is not COLOUR=CLASS, such as 255,0,0=scratch or 128=dent')
-        found[at[0][0]] = None if str(at[0][1]).strip('_ ').lower() in ('background','bg','none','') else str(at[0][1]).strip()
+            raise ValueError(f'{file}: {"=".join(f"{o}" for o in p)!r} is not COLOUR=CLASS, '
+                             'such as 255,0,0=scratch or 128=dent')
+        name = str(at[0][1])
+        found[at[0][0]] = None if name.strip('_ ').lower() in ('background','bg','none','') else name.strip()
     if len(found) < len(pairs) or not any(found.values()): raise ValueError(f'{file}: no classes, or a colour twice')
     rgb = any(c for _,c in found)
     return {(v if c or not rgb else v*0x010101):n for (v,c),n in found.items()}, rgb
@@ -138,7 +140,9 @@ class _Settled:
         for row,name,klass,exact,n,values,runs in sorted(masks, key=lambda m: bool(m[5]) and m[5][-1] <= 64):
             if not values: continue
             k = names.index(klass) if klass is not None else 0
-            if bright and values[-1] <= 64: o.note(name, 'not quite black, among black and white masks: taken as empty'); continue
+            if bright and values[-1] <= 64:
+                o.note(name, 'not quite black, among black and white masks: taken as empty')
+                continue
             if values[-1] <= 64 and len(values) > 1 and klass is not None:
                 o.note(name, f'holds the numbers {_list(values)}: all taken as {klass}')
             cut = values[-1]/2 if values[-1] > 64 else 0
@@ -150,7 +154,8 @@ class _Settled:
         exact,tops = [m for m in o.masks if m[3]], [m[5][-1] for m in o.masks if m[5]]
         V,n,top = {v for m in exact for v in m[5]}, len(o.classes or ()), max(tops, default=0)
         if not tops and o.classes is None:
-            raise ValueError(f'{o.where}: no mask has a pixel, so there is no class; data.classes=[…] names them all the same')
+            raise ValueError(f'{o.where}: no mask has a pixel, so there is no class; '
+                             'data.classes=[…] names them all the same')
         if n < 2 or top > n:                                                  # else they are just class numbers
             low = {v for v in V if v <= 64}
             both = any(255 in m[5] and m[5][0] <= 64 and all(v <= 64 or v == 255 for v in m[5]) for m in exact)
@@ -178,8 +183,8 @@ class _Settled:
         "255 beside class numbers: left out, or its images dropped, as `ignore` says."
         o = self.of
         if o.ignore is None:
-            raise ValueError(f'{o.where}: the masks hold the class numbers {_list(sorted(low))} and 255, which usually marks '
-                             'pixels to leave out: data.ignore=background (they become background) or '
+            raise ValueError(f'{o.where}: the masks hold the class numbers {_list(sorted(low))} and 255, which usually '
+                             'marks pixels to leave out: data.ignore=background (they become background) or '
                              'data.ignore=drop_image (their images are not read)')
         for row,name,_,_,_,values,runs in masks:
             if 255 not in values: continue
@@ -197,7 +202,7 @@ def _lossy(where):
 # %% ../../nbs/formats/01d_masks.ipynb #21127b59
 @patch
 def settle(self:MaskSet)->tuple[list,dict]: # class names; {(row, class): (starts, lengths)}
-    "What the masks hold; rows to leave out are in `drop`. Raises `ValueError` where the values can be read in two ways."
+    "What the masks hold; rows to leave out are in `drop`. Raises `ValueError` where values can be read in two ways."
     s = _Settled(self)
     whole = [m for m in self.masks if m[2] is None]
     if whole and len(whole) < len(self.masks):
@@ -223,7 +228,8 @@ def write_masks(
     from PIL import Image
     if data.task != 'segmentation': raise ValueError(f'this data is {data.task}: there are no masks to write')
     names = [PurePosixPath(n).with_suffix('.png') for n in data.images['image_id']]
-    if len(set(names)) < len(names): raise ValueError(f'two images are called {max(names, key=names.count).stem} but for their endings')
+    if len(set(names)) < len(names):
+        raise ValueError(f'two images are called {max(names, key=names.count).stem} but for their endings')
     every = [[data.runs(i, k) for k in range(data.K)] for i in range(len(data))]
     alone = all(join_runs(r)[1].sum() == sum(n.sum() for _,n in r) for r in every)
     if bad := [] if alone else [c for c in data.classes if c in ('','.','..') or set('/\\') & set(c)]:
@@ -232,7 +238,8 @@ def write_masks(
         numbered = enumerate(data.mask(i), 1)
         index = np.zeros(data.shape(i), np.uint8 if data.K < 256 else np.uint16)
         for k,m in numbered: index[m > 0] = k
-        files = {name:index} if alone else {PurePosixPath(data.classes[k], name):m*np.uint8(255) for k,m in enumerate(data.mask(i)) if m.any()}
+        if alone: files = {name:index}
+        else: files = {PurePosixPath(c, name):m*np.uint8(255) for c,m in zip(data.classes, data.mask(i)) if m.any()}
         for file,a in files.items():
             with atomic_path(Path(folder)/file) as part: Image.fromarray(np.ascontiguousarray(a)).save(part, 'PNG')
     return Problems().table()

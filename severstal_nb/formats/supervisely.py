@@ -8,9 +8,10 @@ Docs: https://severstal-nb.github.io/severstal_nb/formats/supervisely.html.md"""
 __all__ = ['bitmap', 'outline', 'annotation', 'object_masks', 'class_titles']
 
 # %% ../../nbs/formats/01j_supervisely.ipynb #02c4646f
-import base64, io, json, re, zlib
+import base64, io, json, zlib
 import cv2, numpy as np
 from ..core.images import ImageError, Problems, read_bytes
+from .pairs import in_order
 
 # %% ../../nbs/formats/01j_supervisely.ipynb #962e7267
 def bitmap(
@@ -37,10 +38,13 @@ def outline(
 )->tuple[np.ndarray,bool]: # bool [h,w]; whether it lies in the image
     "The pixels of a polygon or rectangle, cut at the edge. Raises `ValueError`."
     try:
-        rings = [np.array(r, float).reshape(-1, 2) for r in (obj['points']['exterior'], *(obj['points'].get('interior') or []))]
+        points = obj['points']
+        rings = [np.array(r, float).reshape(-1, 2) for r in (points['exterior'], *(points.get('interior') or []))]
         if not all(np.isfinite(r).all() and (abs(r) < 1e6).all() for r in rings): raise ValueError
         rings = [np.round(r).astype(np.int32) for r in rings]
-        if obj['geometryType'] == 'rectangle': (a,b),(c,d) = rings[0]; rings[0] = np.array([[a,b],[c,b],[c,d],[a,d]], np.int32)
+        if obj['geometryType'] == 'rectangle':
+            (a,b),(c,d) = rings[0]
+            rings[0] = np.array([[a,b],[c,b],[c,d],[a,d]], np.int32)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise ValueError(f"{obj.get('geometryType')} without points") from None
     if len(rings[0]) < 3: raise ValueError(f'polygon of {len(rings[0])} points')
@@ -101,5 +105,4 @@ def class_titles(
     for path in metas:
         try: return [str(c['title']) for c in json.loads(read_bytes(path))['classes']]
         except (ImageError, ValueError, KeyError, TypeError, RecursionError): continue
-    titles = {str(o.get('classTitle')) for a in anns if a for o in a['objects']}
-    return sorted(titles, key=lambda t: [(0,int(p),'') if p.isdecimal() else (1,0,p) for p in re.split(r'(\d+)', t)])
+    return in_order({str(o.get('classTitle')) for a in anns if a for o in a['objects']})

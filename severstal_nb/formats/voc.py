@@ -22,7 +22,8 @@ def parse_voc(
 )->tuple[str,tuple|None,list]: # file name of the image; its (height, width); (number, class name, box or the error)
     "The objects of an image. Raises `ValueError` when it is another kind of file."
     try: root = ElementTree.fromstring(raw) if not re.search(rb'<!(DOCTYPE|ENTITY)', raw.replace(b'\0', b'')) else None
-    except (ElementTree.ParseError, ValueError, LookupError) as e: raise ValueError(f'not readable as XML ({e})') from None
+    except (ElementTree.ParseError, ValueError, LookupError) as e:
+        raise ValueError(f'not readable as XML ({e})') from None
     if root is None: raise ValueError('XML with definitions of its own is not read')
     if root.tag != 'annotation': raise ValueError(f'XML of {root.tag!r}, expected an annotation')
     size,found = (_number(root, 'size/height'), _number(root, 'size/width')), []

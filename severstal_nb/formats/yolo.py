@@ -24,7 +24,8 @@ def yolo_config(
 )->tuple[list[str],dict]: # class names; {'train' | 'val' | 'test': [paths]}
     "Names and paths of a YOLO data set. Raises `ValueError` when it is another kind of YAML."
     try:
-        if b'*' in raw and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(raw)): raise ValueError('aliases are not read')
+        if b'*' in raw and any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(raw)):
+            raise ValueError('aliases are not read')
         got = yaml.safe_load(raw)
     except (yaml.YAMLError, RecursionError, ValueError, AttributeError, TypeError) as e:
         raise ValueError(f"not readable as YAML ({' '.join(str(e).split())[:80]})") from None
@@ -35,7 +36,8 @@ def yolo_config(
         raise ValueError(f'names are numbered {str(list(names))[:60]}, expected 0 to {len(names)-1}')
     if 'kpt_shape' in got: raise ValueError('a set of key points: boxes or polygons are expected')
     names = [str(n) for _,n in sorted((int(k), n) for k,n in names.items())]
-    if (nc := got.get('nc', len(names))) != len(names): raise ValueError(f'nc says {nc} classes, names has {len(names)}')
+    if (nc := got.get('nc', len(names))) != len(names):
+        raise ValueError(f'nc says {nc} classes, names has {len(names)}')
     many = lambda v: [str(p) for p in (v if isinstance(v, list) else [v] if v else [])]
     base = '' if str(got.get('path') or '.').startswith(('/','.')) else f"{got['path']}/"
     return names, {s:[base+p for p in many(got[s])] for s in ('train','val','test') if many(got.get(s))}
@@ -62,7 +64,8 @@ def _shape(
     if len(xy) != 4 and (len(xy) < 6 or len(xy)%2):
         raise ValueError(f'{len(xy)} coordinates: a box has 4, a polygon an even number from 6 on')
     if not np.isfinite(xy).all(): raise ValueError('coordinates that are not finite')
-    if xy.min() < -.001 or xy.max() > 1.001: raise ValueError(f'coordinate {xy[np.abs(xy-.5).argmax()]:g} is no share of the image (0 to 1)')
+    if xy.min() < -.001 or xy.max() > 1.001:
+        raise ValueError(f'coordinate {xy[np.abs(xy-.5).argmax()]:g} is no share of the image (0 to 1)')
     xy = xy.reshape(-1,2)
     if len(xy) > 2: return partial(_fill, xy)
     if xy[1].min() <= 0: raise ValueError('a box without size')
@@ -79,7 +82,8 @@ def parse_yolo(
         k,name = fields[0], ''
         try:
             if not (k.isascii() and k.isdigit() and len(k) < 10): raise ValueError(f'{k[:40]!r} is no class number')
-            if names and int(k) >= len(names): raise ValueError(f'class number {k}, but there are names for 0 to {len(names)-1}')
+            if names and int(k) >= len(names):
+                raise ValueError(f'class number {k}, but there are names for 0 to {len(names)-1}')
             name = names[int(k)] if names else str(int(k))
             found.append((j, name, _shape(fields[1:], h, w)))
         except ValueError as e: found.append((j, name, e))
@@ -104,7 +108,7 @@ def write_yolo(
     data:SteelData, # with masks: labels or predictions
     folder, # to make: images/[SPLIT/], labels/[SPLIT/] and data.yaml
 )->pd.DataFrame: # file, row, reason: each mask with holes, which YOLO cannot hold
-    "Write polygons with every contour pixel. Raises `ValueError` for data without masks, or for names that fall together."
+    "Write polygons with every contour pixel. Raises `ValueError` for data without masks, or names that fall together."
     lost,split = Problems(), data.images['split'].fillna('') if 'split' in data.images else [''] * len(data)
     names = [f'{s}/{PurePosixPath(n).with_suffix("")}'.strip('/') for s,n in zip(split, data.images['image_id'])]
     if twice := [n for n in set(names) if names.count(n) > 1] if len(set(names)) < len(names) else []:
@@ -114,9 +118,12 @@ def write_yolo(
             lines = []
             for k,m in enumerate(data.mask(i)):
                 lines += (new := _lines(m, k))
-                again = sum((_fill(np.array(l.split()[1:], float).reshape(-1,2), *m.shape, None)[1].sum() for l in new), 0)
-                if extra := int(again-m.sum()): lost.add(data.images['image_id'].iat[i], None, f'{data.classes[k]}: holes of {extra} pixels are filled')
-            with atomic_path(Path(folder, 'labels', f'{names[i]}.txt')) as to: to.write_text(''.join(f'{l}\n' for l in lines))
+                rings = [np.array(l.split()[1:], float).reshape(-1,2) for l in new]
+                if extra := int(sum(_fill(r, *m.shape, None)[1].sum() for r in rings) - m.sum()):
+                    why = f'{data.classes[k]}: holes of {extra} pixels are filled'
+                    lost.add(data.images['image_id'].iat[i], None, why)
+            with atomic_path(Path(folder, 'labels', f'{names[i]}.txt')) as to:
+                to.write_text(''.join(f'{l}\n' for l in lines))
     _save_parts(data, folder, save, 'images/{split}/{name}')
     parts = [s for s in dict.fromkeys(split) if s] or ['']
     paths = {dict(valid='val').get(s, s or 'train'):f'images/{s}'.rstrip('/') for s in parts}

@@ -6,14 +6,15 @@ Docs: https://severstal-nb.github.io/severstal_nb/losses.html.md"""
 
 # %% auto #0
 __all__ = ['bce', 'soft_dice', 'focal', 'lovasz', 'auto_pos_weight', 'dynamic_alpha', 'SteelLoss', 'register_loss', 'list_losses',
-           'loss_options', 'create_loss', 'BCEWithLogitsLoss', 'WeightedBCELoss', 'FocalLoss', 'DiceLoss', 'ComboLoss',
-           'BCEDiceLoss', 'LovaszLoss', 'CrossEntropyLoss', 'JointLoss']
+           'loss_options', 'create_loss', 'BCEWithLogitsLoss', 'WeightedBCELoss', 'FocalLoss', 'DiceLoss', 'LovaszLoss',
+           'CrossEntropyLoss', 'MixLoss', 'JointLoss']
 
 # %% ../nbs/04_losses.ipynb #bd683ca5
 import inspect
 import numpy as np, torch, torch.nn.functional as F
 from difflib import get_close_matches
 from fnmatch import fnmatch
+from functools import partial
 from torch import nn, Tensor
 
 # %% ../nbs/04_losses.ipynb #acd479e9
@@ -32,11 +33,22 @@ def bce(
 def soft_dice(
     logits:Tensor, # [B,K,h,w]
     targ:Tensor, # 0/1 as float, same shape
-    smooth:float=1., # pixels; 0 = as in the metric, and 0 for an empty pair
-)->Tensor: # [B,K], 0..1
-    "Dice of probabilities for each (image, class) pair, `(2*sum(p*t)+smooth) / (sum(p)+sum(t)+smooth)`."
+    smooth:float=1., # pixels; 0 = as in the metric, and 0 where there is no true pixel
+    over:tuple=(2,3), # axes that are summed: (2,3) = pairs, [B,K]; (0,2,3) = classes over the batch, [K]
+)->Tensor: # 0..1
+    "Dice of probabilities, `(2*sum(p*t)+smooth) / (sum(p)+sum(t)+smooth)`."
     p = logits.sigmoid()
-    return (2*(p*targ).sum((2,3)) + smooth) / (p.sum((2,3)) + targ.sum((2,3)) + smooth).clamp(min=1e-7)
+    return (2*(p*targ).sum(over) + smooth) / (p.sum(over) + targ.sum(over) + smooth).clamp(min=1e-7)
+
+# %% ../nbs/04_losses.ipynb #8119292d
+def _batch_dice(logits:Tensor, targ:Tensor)->Tensor:
+    "1 - Dice of each class over the batch, 0 for a class without true pixels; the mean over the classes."
+    return ((1-soft_dice(logits, targ, 0., (0,2,3)))*(targ.sum((0,2,3))>0)).mean()
+
+# %% ../nbs/04_losses.ipynb #3faeef17
+def _pair_dice(logits:Tensor, targ:Tensor)->Tensor:
+    "1 - mean Dice of the (image, class) pairs."
+    return 1-soft_dice(logits, targ).mean()
 
 # %% ../nbs/04_losses.ipynb #e71cc3c5
 def focal(
@@ -136,18 +148,20 @@ class SteelLoss(nn.Module):
         func, # of logits and prepared targets, the mean over a batch
         prepare=_as_target, # makes the targets
         reduction:str='mean', # 'mean'; 'none': [B], each image's loss as if it were the batch; 'sum': their sum
-        **params, # for `func`
+        valid=None, # in the place of `func` in eval mode, where `func` depends on the batch
+        **params, # for both
     ):
         super().__init__()
-        self.func,self.prepare,self.reduction,self.params = func,prepare,reduction,params
+        self.func,self.prepare,self.reduction,self.valid,self.params = func,prepare,reduction,valid or func,params
     def forward(self, logits, targ, reduction=None):
         how = reduction or self.reduction
         if how not in ('mean','sum','none'): raise ValueError(f"reduction is {how!r}: wanted 'mean', 'sum' or 'none'")
+        func = self.func if self.training else self.valid
         logits,targ = _wide(logits.as_subclass(Tensor)), targ.as_subclass(Tensor)
         with torch.autocast(logits.device.type, enabled=False):
             targ = self.prepare(logits, targ)
-            if how=='mean': return self.func(logits, targ, **self.params)
-            each = torch.stack([self.func(x[None], t[None], **self.params) for x,t in zip(logits, targ)])
+            if how=='mean': return func(logits, targ, **self.params)
+            each = torch.stack([func(x[None], t[None], **self.params) for x,t in zip(logits, targ)])
         return each if how=='none' else each.sum()
     def activation(self, logits): return _wide(logits).sigmoid() # probabilities
     def decodes(self, probs): return probs>=self.thresh # masks or labels, bool
@@ -156,6 +170,7 @@ class SteelLoss(nn.Module):
 
 # %% ../nbs/04_losses.ipynb #e4f59160
 _losses = {}
+_mixes = dict(combo=dict(bce=.5, dice=.5), bce_dice_pos_weight=dict(bce_pos_weight=.75, dice=.25)) # terms of those with a name
 def register_loss(
     name:str, # what `create_loss` will know it by
     task=('segmentation','classification'), # one or several; 'both' = two-headed nets
@@ -174,12 +189,23 @@ def list_losses(
     "Names that `create_loss` knows."
     return sorted(n for n,(_,tasks) in _losses.items() if fnmatch(n, pattern) and task in (None,*tasks))
 
+# %% ../nbs/04_losses.ipynb #ab694305
+def _find(name)->tuple:
+    "Function and tasks of a loss. Raises `ValueError` with the nearest names."
+    if name in _losses: return _losses[name]
+    near = get_close_matches(str(name), _losses, n=3, cutoff=.4)
+    raise ValueError(f'no loss is called {name!r}; {"nearest" if near else "there are"}: {", ".join(near or list_losses())}')
+
 # %% ../nbs/04_losses.ipynb #c83402d6
 def loss_options(
     name:str, # see `list_losses`
+    terms=None, # of a mix
 )->list|None: # None: any, a loss with `**kw` hands on what it does not know
-    "Names of the options of a loss."
-    takes = inspect.signature(_losses[name][0]).parameters.values()
+    "Names of the options of a loss; a mix has those of its terms."
+    if terms := terms if name=='mix' else _mixes.get(name):
+        parts = [loss_options(o) for o in terms]
+        return None if None in parts else sorted({o for part in parts for o in part})
+    takes = inspect.signature(_find(name)[0]).parameters.values()
     return None if any(o.kind==o.VAR_KEYWORD for o in takes) else [o.name for o in takes]
 
 # %% ../nbs/04_losses.ipynb #37376e4c
@@ -187,22 +213,24 @@ def create_loss(
     name:str, # see `list_losses`
     task:str|None=None, # what it is for, to be checked
     reduction:str='mean', # see `SteelLoss`
-    **kw, # options of that loss: pos_weight, alpha, gamma, label_smoothing, smooth, empty, labels, …
+    **kw, # options of that loss: pos_weight, alpha, gamma, label_smoothing, dice, terms, labels, …
 )->nn.Module: # of (logits, targ)
     "The loss of that name. Raises `ValueError` for a name or an option it does not know."
-    if name not in _losses:
-        near = get_close_matches(name, _losses, n=3, cutoff=.4)
-        raise ValueError(f'no loss is called {name!r}; {"nearest" if near else "there are"}: {", ".join(near or list_losses())}')
-    f,tasks = _losses[name]
-    if task is not None and not {task,'both'}&set(tasks): raise ValueError(f'{name} is a loss for {" and ".join(tasks)}, not for {task}')
-    takes = loss_options(name)
-    kw = {k:v for k,v in kw.items() if v is not None} | ({} if reduction=='mean' else dict(reduction=reduction))
-    if takes is None: return f(**kw)
-    for k in kw.keys()-{*takes,'labels','gamma'}:
-        if k!='label_smoothing' or kw[k]: raise ValueError(f'loss {name} has no option {k}; it has: {", ".join(takes) or "none"}')
-    return f(**{k:v for k,v in kw.items() if k in takes})
+    kw = {k:v for k,v in kw.items() if v is not None}
+    for n in (name, *kw.get('terms', ())):
+        tasks = _find(n)[1]
+        if task is not None and not {task,'both'}&set(tasks): raise ValueError(f'{n} is a loss for {" and ".join(tasks)}, not for {task}')
+        if n!=name and n in ('mix','joint'): raise ValueError(f'{n} cannot be a term of a mix: give its own terms')
+    takes = loss_options(name, kw.get('terms'))
+    if takes is not None:
+        takes = [*takes, 'terms'] if name=='mix' else takes
+        for k in kw.keys()-{*takes,'labels','gamma'}:
+            if k!='label_smoothing' or kw[k]: raise ValueError(f'loss {name} has no option {k}; it has: {", ".join(takes) or "none"}')
+        kw = {k:v for k,v in kw.items() if k in takes}
+    return _find(name)[0](**kw, **({} if reduction=='mean' else dict(reduction=reduction)))
 
 # %% ../nbs/04_losses.ipynb #1a7a8393
+@register_loss('bce')
 @register_loss('bce_with_logits')
 class BCEWithLogitsLoss(SteelLoss):
     "Cross-entropy of each element."
@@ -243,48 +271,15 @@ class FocalLoss(SteelLoss):
         super().__init__(focal, reduction=reduction, gamma=gamma, alpha=alpha)
 
 # %% ../nbs/04_losses.ipynb #9d17f4ce
-def _dice_loss(logits:Tensor, targ:Tensor, smooth:float=1., empty:str='keep')->Tensor:
-    "1 - mean Dice of the (image, class) pairs."
-    if empty not in ('keep','skip'): raise ValueError(f"empty is {empty!r}: wanted 'keep' or 'skip'")
-    dice = soft_dice(logits, targ, smooth)
-    if empty=='keep': return 1-dice.mean()
-    has = targ.flatten(2).any(2)
-    return ((1-dice)*has).sum()/has.sum().clamp(min=1)
 @register_loss('dice', 'segmentation')
 class DiceLoss(SteelLoss):
-    "1 - mean Dice of the (image, class) pairs."
+    "1 - Dice per class over the batch, so value and gradient depend on batch size, accumulation and ranks; in eval mode that of pairs."
     def __init__(self,
-        smooth:float=1., # see `soft_dice`
-        empty:str='keep', # 'skip' leaves pairs without a defect out, as smp does
+        dice:str='batch', # 'pair': 1 - mean Dice of the (image, class) pairs, a mean over images
         reduction:str='mean', # see `SteelLoss`
-    ): super().__init__(_dice_loss, reduction=reduction, smooth=smooth, empty=empty)
-
-# %% ../nbs/04_losses.ipynb #e7aa3bf4
-def _bce_dice(logits:Tensor, targ:Tensor, weight:float=.5, smooth:float=1., empty:str='keep', **kw)->Tensor:
-    "Cross-entropy and Dice, mixed."
-    ce = _weighted(logits, targ, **kw) if kw else bce(logits, targ)
-    return weight*ce + (1-weight)*_dice_loss(logits, targ, smooth, empty)
-@register_loss('combo', 'segmentation')
-class ComboLoss(SteelLoss):
-    "Half cross-entropy, half Dice."
-    def __init__(self,
-        smooth:float=1., # see `soft_dice`
-        empty:str='keep', # see `DiceLoss`
-        reduction:str='mean', # see `SteelLoss`
-    ): super().__init__(_bce_dice, reduction=reduction, smooth=smooth, empty=empty)
-
-# %% ../nbs/04_losses.ipynb #944bffd4
-@register_loss('bce_dice_pos_weight', 'segmentation')
-class BCEDiceLoss(SteelLoss):
-    "The U-Net baseline's: three quarters weighted cross-entropy, one quarter Dice."
-    def __init__(self,
-        pos_weight=None, # see `WeightedBCELoss`
-        labels=None, # bool [N,K], of the training images
-        smooth:float=1., # see `soft_dice`
-        empty:str='keep', # see `DiceLoss`
-        reduction:str='mean', # see `SteelLoss`
-    ): super().__init__(_bce_dice, reduction=reduction, weight=.75, smooth=smooth, empty=empty,
-                        pos_weight=pos_weight, labels=labels)
+    ):
+        if dice not in ('batch','pair'): raise ValueError(f"dice is {dice!r}: wanted 'batch' or 'pair'")
+        super().__init__(_batch_dice if dice=='batch' else _pair_dice, reduction=reduction, valid=_pair_dice)
 
 # %% ../nbs/04_losses.ipynb #7d7d7b4c
 @register_loss('lovasz', 'segmentation')
@@ -307,6 +302,28 @@ class CrossEntropyLoss(SteelLoss): # of logits [B,K] and class indices [B], or p
     ): super().__init__(_single_label, _as_index, reduction, label_smoothing=label_smoothing)
     def activation(self, logits): return _wide(logits).softmax(1)
     def decodes(self, probs): return probs.argmax(1)
+
+# %% ../nbs/04_losses.ipynb #eb2c5222
+@register_loss('mix')
+class MixLoss(SteelLoss):
+    "The weighted sum of registered losses. Raises `ValueError` for a weight that is not positive and a name it does not know."
+    def __init__(self,
+        terms:dict|None=None, # name → weight, such as {'bce': .5, 'lovasz': .5}
+        reduction:str='mean', # see `SteelLoss`
+        **kw, # options, for the terms that have them
+    ):
+        if not isinstance(terms, dict) or not terms: raise ValueError(f"terms is {terms!r}: a mix wants weights by name, such as {{'bce': .5, 'lovasz': .5}}")
+        if bad := [k for k,w in terms.items() if isinstance(w, (bool,str)) or not 0<w<float('inf')]:
+            raise ValueError(f'the weight of {bad[0]} is {terms[bad[0]]!r}: wanted a number above 0')
+        super().__init__(None, reduction=reduction, **terms)
+        takes = {n:loss_options(n) for n in terms}
+        self.terms = nn.ModuleList(create_loss(n, **{k:v for k,v in kw.items() if o is None or k in o}) for n,o in takes.items())
+    def forward(self, logits, targ, reduction=None):
+        return sum(w*f(logits, targ, reduction or self.reduction) for f,w in zip(self.terms, self.params.values()))
+    def activation(self, logits): return self.terms[0].activation(logits)
+    def decodes(self, probs): return self.terms[0].decodes(probs)
+    def extra_repr(self): return ', '.join(f'{k}={v}' for k,v in self.params.items())
+for _name,_terms in _mixes.items(): register_loss(_name, 'segmentation')(partial(MixLoss, _terms))
 
 # %% ../nbs/04_losses.ipynb #d1208dec
 @register_loss('joint', 'both')

@@ -239,7 +239,8 @@ def build_loss(
     labels:np.ndarray, # bool [N,K] of the training images
 ):
     "The loss that `cfg.loss` describes; class weights come from the training labels only."
-    kw = {k: v for k in _loss_takes(cfg.loss.type) if (v := getattr(cfg.loss, k)) is not None}
+    kw = {k: v for k in _loss_takes(cfg.loss.type, cfg.loss.terms) if (v := getattr(cfg.loss, k)) is not None}
+    if cfg.loss.type == 'joint' and cfg.loss.terms: kw['seg'] = 'mix'
     if kw.get('alpha') == 'dynamic': kw['alpha'] = dynamic_alpha(labels)
     if kw.get('pos_weight') == 'auto': kw['pos_weight'] = auto_pos_weight(labels)
     return create_loss(cfg.loss.type, 'segmentation' if cfg.task == 'segmentation' else 'classification', labels=labels, **kw)

@@ -70,6 +70,7 @@ def _read_config_file(path)->dict:
 def _number(k, v):
     "YAML reads `1e-3` as text (it wants `1.0e-3`); here it is a number where the key holds one."
     if isinstance(v, list): return [_number(k, o) for o in v]
+    if isinstance(v, dict): return {a: _number(k, o) for a,o in v.items()}
     holds = KEYS[k].type if k in KEYS else str
     if not isinstance(v, str) or 'float' not in _type_name(holds): return v
     try: return float(v)
@@ -147,6 +148,7 @@ def _layer(pairs:dict, where:str='')->dict:
         for k,v in _translate(pairs).items():
             if k not in KEYS: raise unknown('key', k, [*KEYS, *_OLD_NAMES], 'severstal train --help lists all keys')
             out[k] = _check_value(k, v)
+        if out.get('loss.terms') and not out.get('loss.type'): out['loss.type'] = 'mix'
         return _split_name(out)
     except ConfigError as e: raise ConfigError(f'{where}{e}') from None
 
@@ -174,7 +176,8 @@ def _fill(cfg):
     if m.name == 'classifier' and m.backbone is None: m.backbone = 'resnet34'
     if m.name in ARCHS and m.encoder is None: m.encoder = 'tu-vit_small_patch16_224' if m.name == 'dpt' else 'resnet34'
     if cfg.task is None and _segments(cfg): cfg.task = 'segmentation'
-    if cfg.task is None and l.type == 'cross_entropy': cfg.task = 'singlelabel'
+    if m.two_head and l.type == 'mix': l.type = 'joint' # the mix is of the masks
+    if cfg.task is None and 'cross_entropy' in (l.type, *(l.terms or ())): cfg.task = 'singlelabel'
     if cfg.task: l.type = l.type or _default_loss(cfg)
     twin = {'focal_loss': 'focal'} if cfg.task == 'segmentation' else {'focal': 'focal_loss'}
     l.type = twin.get(l.type, l.type)
@@ -187,11 +190,15 @@ def _default_loss(cfg:Config)->str:
     return {'segmentation': 'bce_dice_pos_weight', 'singlelabel': 'cross_entropy'}.get(cfg.task, 'bce_with_logits')
 
 # %% ../../nbs/runs/10b_config.ipynb #516ea5fb
-_OPTIONS = ('gamma', 'alpha', 'pos_weight', 'label_smoothing', 'label_weight')
+_OPTIONS = ('terms', 'dice', 'gamma', 'alpha', 'pos_weight', 'label_smoothing', 'label_weight')
 def _loss_takes(
     name:str|None, # a loss; None: not known before the data is
+    terms=None, # of a mix
 )->tuple: # keys of the section `loss`
     "The options that a loss has, also one of your own."
+    if name == 'mix' or name == 'joint' and terms:
+        own = ('terms',) if name == 'mix' else ('terms', 'label_weight', 'label_smoothing')
+        return own + tuple(k for o in terms or () for k in _loss_takes(o))
     if name is None or name in LOSSES: return _LOSS_OPTIONS.get(name or 'cross_entropy', ())
     own = getattr(sys.modules.get('severstal_nb.losses'), 'loss_options', lambda name: [])(name)
     return tuple(o for o in _OPTIONS if own is None or o in own)
@@ -206,7 +213,7 @@ def _drop_options(cfg, layers):
         gone, cfg.task = ['task=multilabel'], 'singlelabel'
     for k in _OPTIONS:
         v, usual = getattr(cfg.loss, k), default[f'loss.{k}']
-        if f'loss.{k}' in lower and v != usual and k not in _loss_takes(cfg.loss.type):
+        if f'loss.{k}' in lower and v != usual and k not in _loss_takes(cfg.loss.type, cfg.loss.terms):
             gone.append(f'loss.{k}={show(v)}')
             setattr(cfg.loss, k, usual)
     if gone: _LOG.warning(f'loss.type={cfg.loss.type}: left out what belongs to another loss, {", ".join(gone)}')
@@ -221,7 +228,7 @@ def _model_rules(cfg):
            f'{m.name}: add model.name=classifier or model.backbone=null')
     yield (m.encoder and m.name not in ARCHS, f'model.encoder={m.encoder} is for segmentation nets, model.name is '
            f'{m.name}: add model.name=unet or model.encoder=null')
-    yield (cfg.task == 'multilabel' and cfg.loss.type == 'cross_entropy', 'loss.type=cross_entropy is for one label an image: '
+    yield (cfg.task == 'multilabel' and 'cross_entropy' in (cfg.loss.type, *(cfg.loss.terms or ())), 'loss.type=cross_entropy is for one label an image: '
            'use task=singlelabel, or another loss')
     p, usual = cfg.predict, Config().predict
     for k in ('gate', 'top', 'top_area', 'holes', 'area_scale'):
@@ -269,13 +276,16 @@ def _check_loss(cfg):
     "Is the loss known, one for what the model gives, and are its options its own?"
     extra = getattr(sys.modules.get('severstal_nb.losses'), 'list_losses', lambda **kw: [])
     own = SEG_LOSSES + ('joint',) if _segments(cfg) else _CLS_LOSSES
-    name, usual = cfg.loss.type, Config().loss
+    name, terms, usual = cfg.loss.type, cfg.loss.terms or (), Config().loss
     if name not in (None, *LOSSES, *extra()): raise unknown('value of loss.type', name, own)
     if name in LOSSES and name not in own:
         raise ConfigError(f'loss.type={name} does not go with model.name={cfg.model.name}: use {", ".join(own)}')
+    if name == 'mix' and not terms: raise ConfigError('loss.type=mix: give its losses and their weights, loss.terms={bce: 0.5, lovasz: 0.5}')
+    known = {*own, *extra()} - ({*LOSSES} - {*own}) - {'mix', 'joint'}
+    if wrong := [o for o in terms if o not in known]: raise unknown('loss in loss.terms', wrong[0], sorted(known))
     for k in _OPTIONS:
         v = getattr(cfg.loss, k)
-        if v == getattr(usual, k) or k in _loss_takes(name): continue
+        if v == getattr(usual, k) or k in _loss_takes(name, terms): continue
         raise ConfigError(f'loss.{k}={show(v)}: loss {name or "of a classifier"} has no option {k}; '
                           f'losses with it: {", ".join(o for o in own if k in _loss_takes(o)) or "none for this model"}')
 

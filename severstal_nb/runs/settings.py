@@ -38,14 +38,15 @@ def key(
     return field(default=default, metadata=meta)
 
 # %% ../../nbs/runs/10a_settings.ipynb #d543580f
-SEG_LOSSES = ('bce_with_logits', 'dice', 'combo', 'bce_pos_weight', 'bce_dice_pos_weight', 'focal', 'lovasz',
-              'lovasz_symmetric')
-_CLS_LOSSES = ('focal_loss', 'bce_with_logits', 'bce_pos_weight', 'cross_entropy')
+SEG_LOSSES = ('bce', 'bce_with_logits', 'dice', 'combo', 'bce_pos_weight', 'bce_dice_pos_weight', 'focal', 'lovasz',
+              'lovasz_symmetric', 'mix')
+_CLS_LOSSES = ('focal_loss', 'bce', 'bce_with_logits', 'bce_pos_weight', 'cross_entropy', 'mix')
 LOSSES = tuple(dict.fromkeys(SEG_LOSSES + _CLS_LOSSES + ('joint',)))
-#: keys of the section `loss` that each of these losses has; the losses that are not here have none
-_LOSS_OPTIONS = dict(bce_with_logits=('label_smoothing',), bce_pos_weight=('pos_weight', 'label_smoothing'),
-                    bce_dice_pos_weight=('pos_weight',), focal=('gamma', 'alpha'), focal_loss=('gamma', 'alpha'),
-                    cross_entropy=('label_smoothing',), joint=('pos_weight', 'label_weight', 'label_smoothing'))
+#: keys of the section `loss` that each of these losses has; the losses that are not here have none, `mix` those of its terms
+_LOSS_OPTIONS = dict(bce=('label_smoothing',), bce_with_logits=('label_smoothing',), bce_pos_weight=('pos_weight', 'label_smoothing'),
+                    dice=('dice',), combo=('label_smoothing', 'dice'), bce_dice_pos_weight=('pos_weight', 'label_smoothing', 'dice'),
+                    focal=('gamma', 'alpha'), focal_loss=('gamma', 'alpha'), cross_entropy=('label_smoothing',),
+                    joint=('pos_weight', 'label_weight', 'label_smoothing', 'dice'))
 ARCHS = ('unet', 'unetplusplus', 'fpn', 'linknet', 'pspnet', 'deeplabv3', 'deeplabv3plus', 'manet', 'pan', 'upernet',
          'segformer', 'dpt')
 READY = dict(best_accuracy='unetplusplus-efficientnet-b3', fast='unet-resnet18', small_memory='linknet-mobilenet_v2')
@@ -154,6 +155,9 @@ class _ModelConfig:
 class _LossConfig:
     "What is minimised."
     type: str|None = key(None, 'loss; null: bce_with_logits, joint with two heads, cross_entropy for one label')
+    terms: dict[str, float]|None = key(None, 'loss mix: losses by name with their weights, {bce: 0.5, lovasz: 0.5}; with two heads '
+                                             'of the masks', above=0)
+    dice: str = key('batch', 'Dice of each class over the training batch, or the mean over (image, class) pairs', choices=('batch', 'pair'))
     gamma: float = key(2., 'focusing of the focal losses', lo=0)
     alpha: float|list[float]|str|None = key(None, 'class weight of the focal losses; dynamic: from class frequencies',
                                             choices=('dynamic',), lo=0)
@@ -237,16 +241,6 @@ class Config:
         "Dotted key → value."
         return flatten(asdict(self))
 
-# %% ../../nbs/runs/10a_settings.ipynb #4a233546
-def flatten(
-    nested:dict, # sections of keys; dotted keys may be mixed in
-    prefix:str='',
-)->dict:
-    "Dotted key → value of a nested dictionary."
-    out = {}
-    for k,v in nested.items(): out.update(flatten(v, f'{prefix}{k}.') if isinstance(v, dict) else {f'{prefix}{k}': v})
-    return out
-
 # %% ../../nbs/runs/10a_settings.ipynb #18ea8d12
 def _config_keys(cls, prefix:str='')->dict:
     "Dotted key → dataclass field, in the order of the sections."
@@ -259,11 +253,23 @@ def _config_keys(cls, prefix:str='')->dict:
 # %% ../../nbs/runs/10a_settings.ipynb #d85924b2
 KEYS = _config_keys(Config)
 
+# %% ../../nbs/runs/10a_settings.ipynb #4a233546
+def flatten(
+    nested:dict, # sections of keys; dotted keys may be mixed in
+    prefix:str='',
+)->dict:
+    "Dotted key → value of a nested dictionary; the value of a key may be a dictionary."
+    out = {}
+    for k,v in ((f'{prefix}{k}', v) for k,v in nested.items()):
+        out.update(flatten(v, f'{k}.') if isinstance(v, dict) and k not in KEYS else {k: v})
+    return out
+
 # %% ../../nbs/runs/10a_settings.ipynb #75efa68c
 def _type_name(t)->str:
     "How an annotation is shown to users: `int|null`, `list of float`."
     if isinstance(t, UnionType): return '|'.join(_type_name(o) for o in get_args(t))
     if get_origin(t) is list: return f'list of {_type_name(get_args(t)[0])}'
+    if get_origin(t) is dict: return f'{{name: {_type_name(get_args(t)[1])}}}'
     return {NoneType: 'null', bool: 'true|false'}.get(t, t.__name__)
 
 # %% ../../nbs/runs/10a_settings.ipynb #f85b40fd
@@ -272,6 +278,7 @@ def show(value)->str:
     if value is None: return 'null'
     if isinstance(value, bool): return str(value).lower()
     if isinstance(value, (list, tuple)): return f'[{",".join(show(o) for o in value)}]'
+    if isinstance(value, dict): return f'{{{",".join(f"{k}:{show(v)}" for k,v in value.items())}}}'
     return str(value)
 
 # %% ../../nbs/runs/10a_settings.ipynb #1bae6d92
@@ -303,6 +310,9 @@ def _fit(value, t):
         kind = get_args(t)[0]
         out = [_fit(str(o) if kind is str and type(o) is int else o, kind) for o in value] # a class may be called 1
         return MISSING if any(o is MISSING for o in out) else out
+    if get_origin(t) is dict:
+        out = {k: _fit(v, get_args(t)[1]) for k,v in value.items()} if isinstance(value, dict) else {None: MISSING}
+        return MISSING if any(v is MISSING or not isinstance(k, str) for k,v in out.items()) else out
     if isinstance(value, bool) and t is not bool: return MISSING
     if t is float and isinstance(value, (int, float)): return float(value) if math.isfinite(value) else MISSING
     if t is str and isinstance(value, Path): return str(value)
@@ -326,6 +336,7 @@ def _check_value(name:str, value):
         if isinstance(o, str) and m['choices'] and o not in m['choices']:
             raise unknown(f'value of {name}', o, [*m['choices'], *numbers])
         if isinstance(o, (int, float)) and not isinstance(o, bool): _bounds(name, o, m)
+    for k,o in out.items() if isinstance(out, dict) else (): _bounds(f'{name}.{k}', o, m)
     if m['length'] and isinstance(out, list) and len(out) != m['length']:
         raise ConfigError(f'{name}={show(value)}: expected {m["length"]} values ({m["help"]})')
     return out
@@ -356,6 +367,7 @@ def _parse_value(name:str, text:str):
 def _plain(o):
     "Hydra keeps quoted strings in a class of its own; this takes their text."
     if isinstance(o, list): return [_plain(x) for x in o]
+    if isinstance(o, dict): return {_plain(k): _plain(v) for k,v in o.items()}
     return getattr(o, 'text', o)
 
 # %% ../../nbs/runs/10a_settings.ipynb #1e3cd998

@@ -77,7 +77,7 @@ def _train_fold(cfg:Config, data:SteelData, fold:int, folder, device='cpu', resu
     folder, t, rows, (rank, world) = Path(folder), cfg.training, fold_rows(data, fold), rank_world()
     dls = build_loaders(cfg, data, rows, device, rank, world)
     log = _FoldLog(log, fold)
-    model = build_model(cfg, data.subset(rows.train), t.seed + fold, start_weights(cfg, data, fold))
+    model = build_model(as_config(cfg, model__weights=start_weights(cfg, data, fold)), data.subset(rows.train), t.seed + fold)
     every, learnt = (sum(p.numel() for p in model.parameters() if p.requires_grad or not only) for only in (False, True))
     log.info(f'{model_name(cfg)}: {every:,} parameters, {learnt:,} of them trainable; {len(rows.train)} images to learn from, '
              f'{len(rows.valid)} to validate on')

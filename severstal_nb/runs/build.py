@@ -202,14 +202,13 @@ def build_model(
     cfg:Config,
     data:SteelData, # the images it will learn from
     seed:int=0, # of the weights that are not loaded
-    weights:str|None=None, # from `start_weights`; None: as `cfg.model` says
 ):
     "The net that `cfg.model` describes, for the classes and channels of `data`."
     m = cfg.model
     torch.manual_seed(seed)
     extra = {} if m.cbam_stages is None else dict(cbam_stages=tuple(m.cbam_stages))
     model = create_model(model_name(cfg), data.n_classes, 1 if data.color == 'grey' else 3,
-                         weights=weights or m.weights or ('imagenet' if m.pretrained else None), classes=data.classes,
+                         weights=m.weights or ('imagenet' if m.pretrained else None), classes=data.classes,
                          dropout=m.dropout, two_head=m.two_head, grey=m.grey, **extra)
     if cfg.task == 'segmentation': start_bias(model, data)
     if m.freeze_backbone: freeze_encoder(model)
@@ -220,7 +219,7 @@ def start_weights(
     cfg:Config,
     data:SteelData, # with the column `part`
     fold:int,
-)->str|None: # for `build_model`
+)->str|None: # `model.weights` for `build_model`
     "`model.weights`; of a run folder, its best model of this fold. Raises `ConfigError` where the run lacks it or split the images otherwise."
     w = cfg.model.weights
     if not w or not (Path(w)/'run.json').is_file(): return w

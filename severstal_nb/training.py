@@ -20,7 +20,7 @@ from torch import nn
 from .core.distributed import rank_world
 from .core.files import check_links, seal_digests, write_json
 from .learn.averaging import finish_average
-from .learn.callbacks import (Accumulate, Autocast, Bar, FreezeEncoder, Measure, Ranks, Reseed, ScaleLoss,
+from .learn.callbacks import (Accumulate, Autocast, Bar, FreezeEncoder, LossMode, Measure, Ranks, Reseed, ScaleLoss,
                                           ScaledStep, SteelOptim, Step, TrainingError, make_schedule, optimizers,
                                           own_random_numbers, pick, schedules)
 from .learn.checkpoints import (Keep, as_logger, bring_files, find_checkpoint, match_files, new_state,
@@ -53,6 +53,7 @@ def make_learner(
         raise TrainingError('the model has no trainable parameter: everything is frozen')
     opt_func = partial(SteelOptim, opt=pick(optimizer, optimizers, 'optimizer'), weight_decay=weight_decay)
     learn = Learner(dls, model.to(device), loss, opt_func=opt_func, lr=lr, splitter=param_groups, train_bn=False, **kw)
+    learn.add_cb(LossMode())
     learn.create_opt()
     return learn
 

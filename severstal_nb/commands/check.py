@@ -190,12 +190,22 @@ def _target(cfg, n_classes, height, width):
     if cfg.task == 'segmentation': return torch.randint(0, 2, (2, n_classes, height, width), dtype=torch.uint8)
     return torch.tensor([0, 1]) if cfg.task == 'singlelabel' else torch.eye(n_classes, dtype=torch.uint8)[:2]
 
+# %% ../../nbs/commands/11b_check.ipynb #098627f4
+def _check_dice(cfg:Config):
+    "A line where the loss sums Dice over less than the images of a step."
+    names, parts = cfg.loss.terms or [cfg.loss.type], int(os.environ.get('WORLD_SIZE', 1))
+    step = cfg.data.batch_size*cfg.training.accumulate
+    if cfg.loss.dice == 'batch' and {'dice', 'combo', 'bce_dice_pos_weight', 'joint'} & {*names} and (cfg.training.accumulate > 1 or parts > 1):
+        yield _Line(True, 'loss', f'Dice is summed over {-(-cfg.data.batch_size//parts)} images at a time, not over the {step} of a step; '
+                                  'loss.dice=pair does not depend on that')
+
 # %% ../../nbs/commands/11b_check.ipynb #3632e5cf
 def _all_checks(cfg:Config):
-    "Every line, in order: environment, machine, data, round trips, presets."
+    "Every line, in order: environment, machine, loss, data, round trips, presets."
     from severstal_nb.runs.build import open_data, rule_warning
     yield from _check_packages()
     yield from _check_machine(cfg.run.root)
+    yield from _check_dice(cfg)
     try: data = open_data(cfg)
     except (ValueError, OSError) as e: yield _Line(False, 'data', str(e), 'see data.root and data.reader')
     else:

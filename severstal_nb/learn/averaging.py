@@ -75,12 +75,14 @@ def evaluate(
     "Loss and metrics of a model over a loader, as in a validation epoch."
     device, losses = next(model.parameters()).device, []
     model.eval()
+    if was := getattr(loss, 'training', False): loss.eval() # a mean over images
     if meter is not None: meter.reset()
     for x,y in loader:
         x, y = x.to(device), tuple(t.to(device) for t in y) if isinstance(y, (tuple, list)) else y.to(device)
         logits = to_float(model(x))
         losses.append((float(loss(logits, y)), len(x)))
         if meter is not None: meter.update(logits, y)
+    if was: loss.train()
     return dict(valid_loss=_mean_loss(losses)) | meter_values(meter)
 
 # %% ../../nbs/learn/06f_averaging.ipynb #1c26e7a4

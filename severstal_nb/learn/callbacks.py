@@ -6,8 +6,8 @@ Docs: https://severstal-nb.github.io/severstal_nb/learn/callbacks.html.md"""
 
 # %% auto #0
 __all__ = ['schedules', 'optimizers', 'TrainingError', 'own_random_numbers', 'make_schedule', 'pick', 'SteelOptim', 'Step',
-           'Reseed', 'Accumulate', 'FreezeEncoder', 'Autocast', 'ScaleLoss', 'ScaledStep', 'Ranks', 'Measure',
-           'meter_values', 'Bar']
+           'Reseed', 'Accumulate', 'FreezeEncoder', 'Autocast', 'ScaleLoss', 'ScaledStep', 'Ranks', 'LossMode',
+           'Measure', 'meter_values', 'Bar']
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #64348f5d
 import contextlib, math, random, sys, time
@@ -143,7 +143,7 @@ class Reseed(Step):
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #a762ffcc
 class Accumulate(Step):
-    "One step for every `n` batches; the last group of an epoch may be shorter and counts in full."
+    "One step for every `n` batches; the last group of an epoch may be shorter and counts in full. Exact for a loss that is a mean over images."
     order = 5
     def __init__(self, n:int): self.n = n
     def before_backward(self):
@@ -214,6 +214,15 @@ class Ranks(Step):
         self.learn.loss_grad = self.learn.loss_grad*batch_share(find_bs(self.learn.xb), self.learn.loss_grad.device)
     def before_step(self): sum_gradients(self.learn.model.parameters())
     def before_validate(self): sync_tensors(self.learn.model.buffers())
+
+# %% ../../nbs/learn/06d_callbacks.ipynb #8df22c90
+class LossMode(Step):
+    "A loss that is a module is in training mode in training, and in eval mode in validation."
+    def _mode(self, training):
+        if isinstance(self.learn.loss_func, nn.Module): self.learn.loss_func.train(training)
+    def before_train(self): self._mode(True)
+    def before_validate(self): self._mode(False)
+    def after_validate(self): self._mode(True)
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #f98d8655
 class Measure(Step):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 # %% ../nbs/11_cli.ipynb #ee9feaad
 from .core.names import nearest
-from .runs.config import check_paths, differing, load_config, load_plugin, to_yaml
+from .runs.config import check_paths, differing, list_presets, load_config, load_plugin, to_yaml
 from .runs.settings import ConfigError, config_help, sweep
 
 # %% ../nbs/11_cli.ipynb #a7b25a5f
@@ -150,7 +150,7 @@ def _check(args):
              help='your own YAML, over the preset and under the keys; or config.py of the U-Net baseline, read and not run'),
          arg('-m', '--multirun', action='store_true', help='a=1,2 b=3,4 trains every combination, one after the other'),
          arg('--print', action='store_true', help='print the config and stop'),
-         epilog=lambda: f'keys, their defaults, types and meaning:\n\n{config_help()}')
+         epilog=lambda: f'presets: {", ".join(list_presets("**/*"))}\n\nkeys, their defaults, types and meaning:\n\n{config_help()}')
 def _train(args):
     "`severstal train`"
     resume, over = _split_resume(args.overrides)

@@ -27,7 +27,7 @@ from .reports.figures import plot_history
 from .reports.run import draw_labels, draw_masks
 from .runs.build import (LOG, build_loaders, build_loss, build_meter, build_model, build_train_meter,
                                      check_monitor, data_line, fold_rows, folds_to_train, open_data, rank0_first,
-                                     rule_warning, split_data)
+                                     rule_warning, split_data, start_weights)
 from .runs.config import (as_config, differing, fit_to_data, hyper_parameters, load_config, model_name,
                                       run_name)
 from .runs.evaluate import (image_table, label_results, mask_results, predict_table, result_line,
@@ -77,7 +77,7 @@ def _train_fold(cfg:Config, data:SteelData, fold:int, folder, device='cpu', resu
     folder, t, rows, (rank, world) = Path(folder), cfg.training, fold_rows(data, fold), rank_world()
     dls = build_loaders(cfg, data, rows, device, rank, world)
     log = _FoldLog(log, fold)
-    model = build_model(cfg, data.subset(rows.train), t.seed + fold)
+    model = build_model(as_config(cfg, model__weights=start_weights(cfg, data, fold)), data.subset(rows.train), t.seed + fold)
     every, learnt = (sum(p.numel() for p in model.parameters() if p.requires_grad or not only) for only in (False, True))
     log.info(f'{model_name(cfg)}: {every:,} parameters, {learnt:,} of them trainable; {len(rows.train)} images to learn from, '
              f'{len(rows.valid)} to validate on')
@@ -114,7 +114,9 @@ def prepare_data(
     data = rank0_first(open_data, cfg)
     fit_to_data(cfg, data.task, data.classes)
     check_monitor(cfg, data.classes)
-    return split_data(cfg, data)
+    data = split_data(cfg, data)
+    for k in folds_to_train(cfg): start_weights(cfg, data, k)
+    return data
 
 # %% ../nbs/10_experiment.ipynb #d131fcd7
 def _has_split(path)->bool:

@@ -6,7 +6,8 @@ Docs: https://severstal-nb.github.io/severstal_nb/runs/build.html.md"""
 
 # %% auto #0
 __all__ = ['LOG', 'open_data', 'data_line', 'rule_warning', 'split_data', 'fold_rows', 'folds_to_train', 'build_model',
-           'build_loss', 'rank0_first', 'build_loaders', 'build_meter', 'build_train_meter', 'check_monitor']
+           'start_weights', 'build_loss', 'rank0_first', 'build_loaders', 'build_meter', 'build_train_meter',
+           'check_monitor']
 
 # %% ../../nbs/runs/10d_build.ipynb #7f067d78
 import dataclasses, logging
@@ -14,6 +15,7 @@ import cv2, numpy as np, pandas as pd, torch
 from dataclasses import dataclass
 from pathlib import Path
 from ..core.distributed import on_rank0, rank_world
+from ..core.files import check_digest
 from ..core.images import Problems, damaged, decoder_words
 from ..crops import data_boxes
 from ..data import SteelData
@@ -26,7 +28,7 @@ from ..metrics.meters import AccuracyMeter, PresenceMeter, SegmentationMeter, Si
 from ..models import create_model, freeze_encoder, start_bias
 from ..readers import read_data
 from .config import _loss_takes, model_name
-from .folder import clean_record
+from .folder import clean_record, load_run, run_table
 from .settings import Config, ConfigError, show, unknown
 from ..splits import make_folds, make_holdout, straddling
 from ..synthetic import synthetic_data
@@ -212,6 +214,24 @@ def build_model(
     if cfg.task == 'segmentation': start_bias(model, data)
     if m.freeze_backbone: freeze_encoder(model)
     return model
+
+# %% ../../nbs/runs/10d_build.ipynb #26b61cc1
+def start_weights(
+    cfg:Config,
+    data:SteelData, # with the column `part`
+    fold:int,
+)->str|None: # `model.weights` for `build_model`
+    "`model.weights`; of a run folder, its best model of this fold. Raises `ConfigError` where the run lacks it or split the images otherwise."
+    w = cfg.model.weights
+    if not w or not (Path(w)/'run.json').is_file(): return w
+    run, split = load_run(w), run_table(Path(w)/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False)
+    file, there = run.fold_path(fold)/'best_model.safetensors', dict(zip(split.image_id, split.part))
+    if not file.is_file(): raise ConfigError(f'model.weights={w}: no best model of fold {fold} in it; folds there: {show(run.folds)}')
+    for i,part in zip(data.images.image_id, data.images.part.astype(str)):
+        if there.get(i, part) != part:
+            raise ConfigError(f'model.weights={w}: {i} is in part {there[i]} there and in part {part} here. A net must not be scored on images '
+                              'that it has learnt from: split as that run did (data.split_strategy, num_folds, split_seed, stratify, duplicates)')
+    return str(check_digest(file))
 
 # %% ../../nbs/runs/10d_build.ipynb #75c948c6
 def build_loss(

@@ -26,9 +26,12 @@ def _preset_folder()->Path:
     return Path(severstal_nb.__file__).parent/'presets'
 
 # %% ../../nbs/runs/10b_config.ipynb #7ddfa5c3
-def list_presets()->list[str]:
-    "Names of the built-in presets."
-    return sorted(o.stem for o in _preset_folder().glob('*.yaml'))
+def list_presets(
+    pattern:str='*', # a glob: '*/*' are the stages of the recipes, '**/*' all
+)->list[str]:
+    "Names of the built-in presets; a stage of a recipe is called RECIPE/STAGE."
+    folder = _preset_folder()
+    return sorted(o.relative_to(folder).with_suffix('').as_posix() for o in folder.glob(f'{pattern}.yaml'))
 
 # %% ../../nbs/runs/10b_config.ipynb #c9dc172f
 def _constants(text:str, path)->dict:
@@ -76,7 +79,8 @@ def _number(k, v):
 # %% ../../nbs/runs/10b_config.ipynb #8f44ffc6
 def _read_preset(name:str)->dict:
     "The keys of a built-in preset. An unknown name raises `ConfigError` with the nearest."
-    if name not in list_presets(): raise unknown('preset', name, list_presets())
+    names = list_presets('**/*')
+    if name not in names: raise unknown('preset', name, names)
     return _read_config_file(_preset_folder()/f'{name}.yaml')
 
 # %% ../../nbs/runs/10b_config.ipynb #68113a65
@@ -265,7 +269,6 @@ def _data_rules(cfg):
     yield (fold and d.split_strategy != 'kfold',
            f'data.fold={fold}: {d.split_strategy} is one split; leave data.fold out')
     yield fold >= d.num_folds, f'data.fold={fold}: there are {d.num_folds} folds, 0 to {d.num_folds-1} (data.num_folds)'
-    yield crops and not _segments(cfg), f'data.mode={d.mode}: labels are of whole images; only masks can be cropped'
     yield d.crop_to_defect and not crops, 'data.crop_to_defect needs data.mode=crops'
     boxes = crops or cfg.predict.window == 'crops'
     yield (boxes and d.crop_stride > d.crop_width, f'data.crop_stride={d.crop_stride}: larger than data.crop_width='
@@ -400,8 +403,8 @@ def check_paths(
     if d.duplicates not in ('find', 'none') and not Path(d.duplicates).is_file():
         raise ConfigError(f'data.duplicates={d.duplicates}: expected find, none, or a CSV file')
     is_file = w and (len(Path(w).parts) > 1 or Path(w).suffix in ('.safetensors', '.pt', '.pth', '.bin'))
-    if weights and is_file and not w.startswith('hf') and not Path(w).is_file():
-        raise ConfigError(f'model.weights={w}: no such file')
+    if weights and is_file and not w.startswith('hf') and not Path(w).exists():
+        raise ConfigError(f'model.weights={w}: no such file or run folder')
     return cfg
 
 # %% ../../nbs/runs/10b_config.ipynb #f034a39b
@@ -416,6 +419,8 @@ def fit_to_data(
         raise ConfigError(f'model.name={cfg.model.name} needs masks; this data has labels only: use a classifier')
     if cfg.task == 'singlelabel' != task:
         raise ConfigError('task=singlelabel: in this data an image may have no class or several; use task=multilabel')
+    if cfg.data.mode != 'full' and task != 'segmentation':
+        raise ConfigError(f'data.mode={cfg.data.mode}: this data has labels of whole images, and only masks say what is in a crop')
     cfg.task = cfg.task or ('singlelabel' if task == 'singlelabel' else 'multilabel')
     if cfg.model.num_classes not in (None, len(classes)):
         raise ConfigError(f'model.num_classes={cfg.model.num_classes}: the data has {len(classes)} ({", ".join(map(str, classes))})')
@@ -449,7 +454,7 @@ def model_name(cfg:Config)->str:
 # %% ../../nbs/runs/10b_config.ipynb #a108f776
 def run_name(cfg:Config)->str:
     "Start of the run folder's name: run.name, else the preset, else the model."
-    return cfg.run.name or cfg.preset or re.sub(r'[^\w.-]', '_', model_name(cfg))
+    return cfg.run.name or re.sub(r'[^\w.-]', '_', cfg.preset or model_name(cfg))
 
 # %% ../../nbs/runs/10b_config.ipynb #5c2b0755
 def as_config(

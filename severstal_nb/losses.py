@@ -217,13 +217,14 @@ def create_loss(
 )->nn.Module: # of (logits, targ)
     "The loss of that name. Raises `ValueError` for a name or an option it does not know."
     kw = {k:v for k,v in kw.items() if v is not None}
-    for n in (name, *kw.get('terms', ())):
+    terms = kw.get('terms', ())
+    if bad := {'mix','joint'} & {*terms}: raise ValueError(f'{min(bad)} cannot be a term of a mix: give its own terms')
+    for n in (name, *terms):
         tasks = _find(n)[1]
-        if task is not None and not {task,'both'}&set(tasks): raise ValueError(f'{n} is a loss for {" and ".join(tasks)}, not for {task}')
-        if n!=name and n in ('mix','joint'): raise ValueError(f'{n} cannot be a term of a mix: give its own terms')
-    takes = loss_options(name, kw.get('terms'))
+        if task is not None and not {task,'both'}&{*tasks}: raise ValueError(f'{n} is a loss for {" and ".join(tasks)}, not for {task}')
+    takes = loss_options(name, terms)
     if takes is not None:
-        takes = [*takes, 'terms'] if name=='mix' else takes
+        takes = takes + ['terms']*(name=='mix')
         for k in kw.keys()-{*takes,'labels','gamma'}:
             if k!='label_smoothing' or kw[k]: raise ValueError(f'loss {name} has no option {k}; it has: {", ".join(takes) or "none"}')
         kw = {k:v for k,v in kw.items() if k in takes}
@@ -312,12 +313,14 @@ class MixLoss(SteelLoss):
         reduction:str='mean', # see `SteelLoss`
         **kw, # options, for the terms that have them
     ):
-        if not isinstance(terms, dict) or not terms: raise ValueError(f"terms is {terms!r}: a mix wants weights by name, such as {{'bce': .5, 'lovasz': .5}}")
+        if not isinstance(terms, dict) or not terms:
+            raise ValueError(f"terms is {terms!r}: a mix wants weights by name, such as {{'bce': .5, 'lovasz': .5}}")
         if bad := [k for k,w in terms.items() if isinstance(w, (bool,str)) or not 0<w<float('inf')]:
             raise ValueError(f'the weight of {bad[0]} is {terms[bad[0]]!r}: wanted a number above 0')
         super().__init__(None, reduction=reduction, **terms)
         takes = {n:loss_options(n) for n in terms}
-        self.terms = nn.ModuleList(create_loss(n, **{k:v for k,v in kw.items() if o is None or k in o}) for n,o in takes.items())
+        self.terms = nn.ModuleList(create_loss(n, **{k:v for k,v in kw.items() if o is None or k in o})
+                                   for n,o in takes.items())
     def forward(self, logits, targ, reduction=None):
         return sum(w*f(logits, targ, reduction or self.reduction) for f,w in zip(self.terms, self.params.values()))
     def activation(self, logits): return self.terms[0].activation(logits)

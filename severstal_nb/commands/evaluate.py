@@ -243,11 +243,11 @@ def _draw(part:Path, new:Run, data:SteelData, table:pd.DataFrame, predictor:Pred
     if (sizes := size_figure(new)) is not None: save_figure(sizes, folder/'sizes.png')
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #a3231ba9
-def _notes(runs, data, table, predictor, lost, whole, alone)->list:
+def _notes(runs, name, table, predictor, lost, whole, alone)->list:
     "What has to be said with a score."
     run, n, seen = runs[0], len(table), int(table.seen.sum())
     groups = f', {table.group.nunique()} groups of copies' if 'group' in table and table.group.nunique() < n else ''
-    out = [f'{n} images of {Path(data.root).name or "memory"}{groups}, predicted by {len(predictor.files)} net{"s"*(len(predictor.files) > 1)} of {" and ".join(r.name for r in runs)}']
+    out = [f'{n} images of {name}{groups}, predicted by {len(predictor.files)} net{"s"*(len(predictor.files) > 1)} of {" and ".join(r.name for r in runs)}']
     if lost: out.append(f'{lost} images cannot be decoded and are left out of the score')
     if gone := [c for c, o in zip(run.classes, (columns(table, run.classes, 'true') > 0).any(0)) if not o]:
         out.append(f'no image has class {", ".join(gone)}: what is predicted of it counts as wrong')
@@ -258,7 +258,7 @@ def _notes(runs, data, table, predictor, lost, whole, alone)->list:
     return out
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #09db48fc
-def _finish(part:Path, runs:list, cfg:Config, data:SteelData, predictor:Predictor, key:dict, groups, seen, notes:list):
+def _finish(part:Path, runs:list, cfg:Config, name:str, data:SteelData, predictor:Predictor, key:dict, groups, seen, notes:list):
     "Scores, tables and figures from the rows of all images."
     run, rule = runs[0], predictor.thresholds.label
     rows = run_table(part/'rows.csv', ['image_id'], converters={'image_id': str}, float_precision='round_trip').assign(**{} if groups is None else dict(group=groups), seen=seen)
@@ -277,7 +277,7 @@ def _finish(part:Path, runs:list, cfg:Config, data:SteelData, predictor:Predicto
     new, old = Run(part), run if len(runs) == 1 else None
     _summary(new, old).to_csv(part/'summary.csv')
     _class_rows(new, named).to_csv(part/'classes.csv')
-    notes = [*_notes(runs, data, named, predictor, len(rows) - len(table), found, alone), *notes, *[o for o in [old and _difference(new, old)] if o]]
+    notes = [*_notes(runs, name, named, predictor, len(rows) - len(table), found, alone), *notes, *[o for o in [old and _difference(new, old)] if o]]
     _draw(part, new, data, named, predictor)
     (part/'rows.csv').unlink()
     write_json(part/'evaluation.json', dict(key=key, runs=[r.name for r in runs], nets=len(predictor.files), images=len(table), seen=int(table.seen.sum()),
@@ -315,7 +315,8 @@ def evaluate(
     if isinstance(data, SteelData): cfg.data.root = data.root
     data = _fitting(runs[0], data if isinstance(data, SteelData) else open_data(cfg), names)
     key = json.loads(json.dumps(prediction_key(predictor, data) | dict(truth=_truth_digest(data), duplicates=cfg.data.duplicates), default=str))
-    path = _place(runs[0], Path(data.root).name if cfg.data.root else 'synthetic', key, out, fresh)
+    name = Path(cfg.data.root).resolve().name if cfg.data.root else 'data'
+    path = _place(runs[0], name, key, out, fresh)
     part = path.with_name(f'.{path.name}.partial')
     with locked(path.with_name(f'.{path.name}.lock'), path):
         if part.is_symlink(): raise OSError(f'{part} is a link: nothing is written through it; remove it')
@@ -326,6 +327,6 @@ def evaluate(
         if _key_of(part) != key or not (part/'rows.csv').is_file(): # else it was killed while it drew
             write_all(ScoreWriter(part/'rows.csv', predictor, data, key, not fresh), predictor, data, progress, log)
             write_json(part/'evaluation.json', dict(key=key))
-        _finish(part, runs, cfg, data, predictor, key, groups, seen, notes)
+        _finish(part, runs, cfg, name, data, predictor, key, groups, seen, notes)
         replace_folder(part, path)
     return Evaluation(path)

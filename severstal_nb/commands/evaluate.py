@@ -157,9 +157,10 @@ def _scores(run:Run, table:pd.DataFrame, threshold=.5)->dict:
 def _nothing(run:Run, table:pd.DataFrame)->dict:
     "Metrics of a net that finds nothing; where every image has a class, of one that always names the commonest."
     true = columns(table, run.classes, 'true')
+    gone = {} if true.any(0).all() else dict(zero_division=np.nan)
     if run.task == 'segmentation': return seg_metrics(np.stack([0*true, 0*true, true], -1), run.classes)
-    if run.task == 'multilabel': return presence_metrics(0.*true, true > 0, run.classes)
-    return single_label_metrics(np.tile(np.eye(true.shape[1])[true.sum(0).argmax()], (len(true), 1)), true.argmax(1), run.classes)
+    if run.task == 'multilabel': return presence_metrics(0.*true, true > 0, run.classes, **gone)
+    return single_label_metrics(np.tile(np.eye(true.shape[1])[true.sum(0).argmax()], (len(true), 1)), true.argmax(1), run.classes, **gone)
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #9c477208
 def _beside(run:Run)->tuple: # part and name of it, or None and ''
@@ -246,7 +247,7 @@ def _draw(part:Path, new:Run, data:SteelData, table:pd.DataFrame, predictor:Pred
 def _notes(runs, name, table, predictor, lost, whole, alone)->list:
     "What has to be said with a score."
     run, n, seen = runs[0], len(table), int(table.seen.sum())
-    groups = f', {table.group.nunique()} groups of copies' if 'group' in table and table.group.nunique() < n else ''
+    groups = f' (copies taken together: {table.group.nunique()})' if 'group' in table and table.group.nunique() < n else ''
     out = [f'{n} images of {name}{groups}, predicted by {len(predictor.files)} net{"s"*(len(predictor.files) > 1)} of {" and ".join(r.name for r in runs)}']
     if lost: out.append(f'{lost} images cannot be decoded and are left out of the score')
     if gone := [c for c, o in zip(run.classes, (columns(table, run.classes, 'true') > 0).any(0)) if not o]:

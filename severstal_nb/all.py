@@ -37,3 +37,4 @@ from severstal_nb.runs.config import list_presets, load_config
 from severstal_nb.runs.folder import load_run
 from severstal_nb.runs.predictor import Predictor
 from severstal_nb.experiment import predict, train
+from severstal_nb.commands.evaluate import evaluate

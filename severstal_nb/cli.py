@@ -272,6 +272,25 @@ def _report(args):
     from severstal_nb.reports.page import report
     print(report(args.run, args.out, args.data))
 
+# %% ../nbs/11_cli.ipynb #95d9e7e2
+@command('Score labelled images with the nets of a run: metrics with intervals, beside the run’s own.',
+         arg('runs', nargs='+', metavar='RUN', help='run folder, or several whose nets are averaged'),
+         arg('overrides', nargs='*', default=[], metavar='key=value', help='data.root=DIR, how it is read, predict.threshold and other rules'),
+         arg('--out', default=None, metavar='DIR', help='folder to write (evaluations/NAME in the run folder)'),
+         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--folds', '--tta', '--batch-size', '--workers', '--device', '--gate', '--sequential')],
+         arg('--fresh', action='store_true', help='start again; an evaluation of other settings at --out is replaced'),
+         needs='severstal_nb.commands.evaluate')
+def _evaluate(args):
+    "`severstal evaluate`"
+    words = [*args.runs, *args.overrides]
+    runs = [o for o in words if '=' not in o or Path(o).is_dir()]
+    for o in [*runs, *(args.gate or [])]:
+        if not Path(o).exists(): raise FileNotFoundError(f'{o}: no such run folder')
+    tta, folds = _parse_tta(args.tta), _parse_folds(args.folds)
+    from severstal_nb.commands.evaluate import evaluate
+    print(evaluate(runs, [o for o in words if o not in runs], args.out, folds=folds, tta=tta, gate=args.gate, batch_size=args.batch_size,
+                   num_workers=args.workers, device=args.device, sequential=args.sequential, fresh=args.fresh))
+
 # %% ../nbs/11_cli.ipynb #0debd3b9
 @command('Fetch a data set through the Kaggle client, unpack and count it.',
          arg('name', choices=('severstal', 'neu'), help='which data set'),
@@ -295,7 +314,7 @@ def main(
     argv=None, # arguments; None: the command line's
 )->int: # exit code
     "Run one command."
-    if argv is None and sys.argv[1:2] in (['train'], ['predict'], ['demo']): _start_tuned()
+    if argv is None and sys.argv[1:2] in (['train'], ['predict'], ['evaluate'], ['demo']): _start_tuned()
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _main(argv)

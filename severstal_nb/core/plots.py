@@ -14,6 +14,7 @@ import matplotlib as mpl, numpy as np
 from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from .files import atomic_path
 
 # %% ../../nbs/core/00d_plots.ipynb #1d1fa063
 def class_colors(
@@ -54,11 +55,9 @@ def save_figure(
     fig,
     path, # .png; folders are made
 )->Path:
-    "Write a figure to a file."
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fig.savefig(path)
-    return path
+    "Write a figure to a file, whole or not at all."
+    with atomic_path(path) as part: fig.savefig(part, format=Path(path).suffix[1:])
+    return Path(path)
 
 # %% ../../nbs/core/00d_plots.ipynb #a5b1fd43
 def _draw_contours(ax, mask, colors=None, width:float=1.2):

@@ -62,6 +62,7 @@ def _known_length(note, size:int)->tuple: # key, bytes, digest
 # %% ../../nbs/decide/08b_submission.ipynb #7d7f8724
 class ResumableCSV:
     "A CSV written one image at a time: partial file, resume, atomic finish. `done` holds the images already written."
+    unread = 'its fields are empty' # what is said of an image that cannot be read
     def __init__(self,
         path, # of the finished file
         header:list,
@@ -169,6 +170,7 @@ def __exit__(self:ResumableCSV, kind, *_):
 # %% ../../nbs/decide/08b_submission.ipynb #136b4e27
 class SubmissionWriter(ResumableCSV):
     "Writes a submission image by image."
+    unread = 'written as without defect'
     def __init__(self,
         path, # of the finished file
         form:str='today', # 'today' or '2019'

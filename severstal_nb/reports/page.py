@@ -14,8 +14,8 @@ from pathlib import Path
 # %% ../../nbs/reports/10k_page.ipynb #a3a0e8a7
 from ..core.files import atomic_path
 from .compare import _started_folds, columns, per_image
-from .run import _at_hand, _find_data, case_rows
-from ..runs.folder import Run, load_run
+from .run import _at_hand, case_rows, find_data
+from ..runs.folder import Run, RunError, load_run
 
 # %% ../../nbs/reports/10k_page.ipynb #8ed6d7ba
 _SECTIONS = dict(
@@ -31,7 +31,7 @@ _SECTIONS = dict(
             ["case_figure(run, 'missed', data, n=2)", 'size_figure(run)']),
     mistakes=('Most confident mistakes', 'In red the predicted classes, and the true ones.', ["case_figure(run, 'mistakes', data)"]),
     test=('Test', 'No net, epoch or threshold was chosen on these images. Pictures: {cases}.',
-          ["metric_table(run, part='test').round(4)", "class_table(run, 'test').round(4)", "label_figure(run, 'test')",
+          ["metric_table(run, part='test').round(4)", "class_table(run, 'test').round(4)", "label_figure(run, 'test')", "size_figure(run, 'test')",
            *(f"case_figure(run, '{o}', data, n=2, part='test')" for o in ('worst', 'best', 'false_alarms', 'missed', 'mistakes'))]),
     rules=('Thresholds', 'What prediction with this run uses. Scores above were made with thresholds chosen on other images than they were '
            'scored on, unless the config fixed them.', ['threshold_table(run)']),
@@ -39,7 +39,7 @@ _SECTIONS = dict(
     environment=('Environment', '', ['environment_table(run)']))
 
 # %% ../../nbs/reports/10k_page.ipynb #716e00d6
-_METRICS = 'With 95 % intervals over images.'
+_METRICS = 'With 95 % intervals over images, duplicates taken together.'
 _WORDS = dict( # what a section says of each task
     segmentation=dict(found='In how many images each class was found, by a pixel at least.', cases='the worst, the best, false alarms, misses',
                       metrics=f'{_METRICS} `dice_nothing` is what predicting nothing would score on these images.'),
@@ -60,7 +60,8 @@ def _sections(run:Run, data=None)->dict:
     known = {o: _at_hand(run, data, o) for o in ('valid', 'test')}
     def there(source):
         if "'test'" in source and not source.startswith(('metric', 'class')) and per_image(run, 'test') is None: return False
-        if source == 'size_figure(run)': return run.task == 'segmentation' and bool((columns(per_image(run), run.classes, 'true') > 0).any())
+        if 'size_figure' in source:
+            return run.task == 'segmentation' and bool((columns(per_image(run, 'test' if "'test'" in source else 'valid'), run.classes, 'true') > 0).any())
         if not (kind := re.match(r"case_figure\(run, '(\w+)'", source)): return True
         table = known['test' if "'test'" in source else 'valid']
         mine = (kind[1] == 'mistakes') != (run.task == 'segmentation')
@@ -203,9 +204,10 @@ def report(
     "Write a run as an executed notebook and as one HTML page. Raises `ImportError` without the libraries for that."
     _needs('execnb', 'nbconvert')
     run = run if isinstance(run, Run) else load_run(run)
+    if (run.path/'evaluation.json').is_file(): raise RunError(f'{run.path}: an evaluation; its tables and figures are there, a report is of a run')
     out = Path(out) if out else run.path/'report.html'
     if out.suffix != '.html': raise ValueError(f'{out}: a report is written as .html')
-    data, place, _ = _find_data(run, data_root) if run.results else (None, None, '')
+    data, place, _ = find_data(run, data_root) if run.results else (None, None, '')
     place = data_root if place is None else place
     def cells(here): return _report_cells(run, here, place, data)
     return _to_html(_run_notebook(cells(None), out.with_suffix('.ipynb'), cells(out.resolve().parent)), out, run.name)

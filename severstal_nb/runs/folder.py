@@ -13,8 +13,8 @@ import importlib.metadata, logging, os, platform, re, shutil, subprocess, sys, t
 import pandas as pd
 from pathlib import Path
 from fastcore.basics import patch
-from ..core.files import (check_digest, check_links, check_target, printable, read_json, read_yaml, sync_file,
-                                     write_json, write_yaml)
+from ..core.files import (check_digest, check_links, check_target, printable, read_json, read_yaml,
+                                     sync_file, write_json, write_yaml)
 from .config import PLUGINS, missing_plugins
 
 # %% ../../nbs/runs/10c_folder.ipynb #ee65c8ab
@@ -354,6 +354,7 @@ def resume_target(
     "What `resume=` means. Raises `FileNotFoundError` when it is no run folder and no checkpoint in one."
     path = Path(path)
     if not path.exists(): raise FileNotFoundError(f'resume={path}: no run folder and no checkpoint there')
+    if (path/'evaluation.json').is_file(): raise RunError(f'resume={path}: an evaluation, which has no nets; give the run')
     for o in (path, *path.absolute().parents[:3]):
         if lost := missing_plugins(o): raise RunError(f'resume={path}: the run was begun with --plugin {" ".join(lost)}: give it again')
         if (o/'config.yaml').is_file(): return o, None if o == path else path

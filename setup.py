@@ -35,6 +35,6 @@ setup(
     package_data={'': ['*.yaml', '*.html', '*.css', '*.js']},
     install_requires=lines('requirements'),
     extras_require={'dev': lines('dev_requirements') + lines('report_requirements'),
-                    **{k: lines(f'{k}_requirements') for k in ('report', 'tensorboard')}},
+                    **{k: lines(f'{k}_requirements') for k in ('report', 'tensorboard', 'search', 'cluster')}},
     entry_points={'console_scripts': lines('console_scripts'), 'nbdev': ['severstal_nb=severstal_nb._modidx:d']},
 )

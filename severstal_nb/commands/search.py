@@ -396,9 +396,17 @@ def train_job(
     from severstal_nb.experiment import train
     return train(cfg, resume=run and str(run)).path
 
+# %% ../../nbs/commands/11d_search.ipynb #e3cc31d5
+def _cause(e:Exception)->str:
+    "The last line of the traceback that submitit puts into its message, or the first of a message without one."
+    lines = [o for o in str(e).splitlines() if o.strip()]
+    rules = [i for i, o in enumerate(lines) if o.startswith('-----')]
+    name, colon, text = (lines[rules[-1] - 1] if len(rules) > 1 else lines[0]).partition(': ')
+    return name.rpartition('.')[2] + colon + text if len(rules) > 1 else name + colon + text
+
 # %% ../../nbs/commands/11d_search.ipynb #7bc163a0
 def _submitted(cfgs:list, launcher:str, at_once:int, hours:float):
-    "Number and run folder, or exception, of every job, as they end; at most `at_once` run at a time."
+    "Number and run folder, or what went wrong, of every job, as they end; at most `at_once` run at a time."
     submitit, visible = _need('submitit', 'cluster'), os.environ.get('CUDA_VISIBLE_DEVICES')
     executor = submitit.AutoExecutor(folder=Path(cfgs[0].run.root).resolve()/'.submitit', cluster=launcher)
     executor.update_parameters(name='severstal', timeout_min=round(60*hours))
@@ -412,7 +420,7 @@ def _submitted(cfgs:list, launcher:str, at_once:int, hours:float):
                 running[i] = executor.submit(train_job, cfg, [*PLUGINS.values()], visible if launcher == 'local' else None)
             for i in [i for i, job in running.items() if job.done()]:
                 try: yield i, running[i].result()
-                except Exception as e: yield i, RuntimeError(str(e).strip().splitlines()[-1])
+                except Exception as e: yield i, _cause(e)
                 del running[i]
             time.sleep(.2)
     finally:
@@ -426,7 +434,7 @@ def _one_by_one(cfgs:list, names:list, log):
         try: yield i, train_job(cfg)
         except Exception as e:
             if isinstance(e, OSError) and e.errno in (ENOSPC, EDQUOT): raise
-            yield i, e
+            yield i, f'{type(e).__name__}: {e}'
 
 # %% ../../nbs/commands/11d_search.ipynb #d96d167c
 def _job_row(path)->dict:
@@ -454,8 +462,8 @@ def run_jobs(
     args = [cfgs[i] for i in good]
     done = _submitted(args, launcher, at_once, hours) if launcher and args else _one_by_one(args, [f'{i + 1} of {len(names)}: {names[i]}' for i in good], log)
     for j, found in done:
-        i, failed = good[j], isinstance(found, Exception)
-        rows[i]['state'] = f'{type(found).__name__}: {" ".join(str(found).split())[:300]}' if failed else 'finished'
+        i, failed = good[j], isinstance(found, str)
+        rows[i]['state'] = ' '.join(found.split())[:300] if failed else 'finished'
         log(f'{names[i]}: {rows[i]["state"] if failed else found}')
         if failed: continue
         try: rows[i] |= _job_row(found)

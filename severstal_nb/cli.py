@@ -14,8 +14,8 @@ from pathlib import Path
 
 # %% ../nbs/11_cli.ipynb #ee9feaad
 from .core.names import nearest
-from .runs.config import check_paths, differing, list_presets, load_config, load_plugin, to_yaml
-from .runs.settings import ConfigError, config_help, sweep
+from .runs.config import check_paths, list_presets, load_config, load_plugin, to_yaml
+from .runs.settings import Config, ConfigError, config_help, sweep
 
 # %% ../nbs/11_cli.ipynb #a7b25a5f
 @dataclass
@@ -148,7 +148,10 @@ def _check(args):
          arg('overrides', nargs='*', default=[], metavar='key=value', help='preset=NAME, keys as below, or resume=RUN'),
          arg('--config', '--from', metavar='FILE',
              help='your own YAML, over the preset and under the keys; or config.py of the U-Net baseline, read and not run'),
-         arg('-m', '--multirun', action='store_true', help='a=1,2 b=3,4 trains every combination, one after the other'),
+         arg('-m', '--multirun', action='store_true', help='a=1,2 b=3,4 trains every combination, and ends with a table'),
+         arg('--launcher', choices=('local', 'slurm'), help='with -m: jobs as processes of their own, or on a cluster, by submitit'),
+         arg('--jobs', type=int, default=2, metavar='N', help='with --launcher: jobs at a time (2)'),
+         arg('--hours', type=float, default=24., metavar='H', help='with --launcher: the longest a job may take (24)'),
          arg('--print', action='store_true', help='print the config and stop'),
          epilog=lambda: f'presets: {", ".join(list_presets("**/*"))}\n\nkeys, their defaults, types and meaning:\n\n{config_help()}')
 def _train(args):
@@ -160,12 +163,14 @@ def _train(args):
         from severstal_nb.runs.folder import resume_target
         began = resume_target(resume)[0]
     jobs = sweep(over) if args.multirun else [over]
-    cfgs = [load_config(file=args.config or began and began/'config.yaml', overrides=o) for o in jobs]
-    if args.print: return print('---\n'.join(map(to_yaml, cfgs)), end='')
-    for o in cfgs: check_paths(o, weights=not resume)
+    cfgs = [_job_config(args.config or began and began/'config.yaml', o, lenient=len(jobs) > 1) for o in jobs]
+    good = [o for o in cfgs if isinstance(o, Config)]
+    if not good: raise cfgs[0]
+    if args.print: return print('---\n'.join(map(to_yaml, good)), end='')
+    for o in good: check_paths(o, weights=not resume)
+    if args.multirun: return _sweep(cfgs, _job_names(jobs), args)
     from severstal_nb.experiment import train
-    if not args.multirun: return _done(train(cfgs[0], resume=resume))
-    for i,(cfg,job) in enumerate(zip(cfgs, jobs)): _train_job(train, cfg, f'{i+1} of {len(jobs)}: {" ".join(job)}')
+    _done(train(cfgs[0], resume=resume))
 
 # %% ../nbs/11_cli.ipynb #e1a35449
 def _done(run): print(run.path) if run else None # only rank 0 has a run to name
@@ -176,22 +181,43 @@ def _split_resume(overrides)->tuple:
     found = [o.partition('=')[2] for o in overrides if o.startswith('resume=')]
     return found[-1] if found else None, [o for o in overrides if not o.startswith('resume=')]
 
-# %% ../nbs/11_cli.ipynb #4f43e944
-def _find_run(cfg)->Path|None:
-    "The newest run folder under `run.root` with exactly this config, finished or not."
-    for p in sorted(Path(cfg.run.root).glob('*/config.yaml'), key=lambda o: o.stat().st_mtime, reverse=True):
-        if p.parent.name.startswith('.'): continue # half made
-        try: same = not differing(load_config(file=p), cfg)
-        except ConfigError: continue
-        if same: return p.parent
+# %% ../nbs/11_cli.ipynb #67e8f3d5
+def _job_config(file, overrides, lenient:bool=False):
+    "The config of a job; with `lenient` the `ConfigError` in its place."
+    try: return load_config(file=file, overrides=overrides)
+    except ConfigError as e:
+        if lenient: return e
+        raise
 
-# %% ../nbs/11_cli.ipynb #e7a101c5
-def _train_job(train, cfg, name):
-    "One job of a sweep: skip what is finished, continue what was broken off."
-    run = _find_run(cfg)
-    if run and (run/'results.json').exists(): return print(f'{name}: done before in {run}')
-    print(name, flush=True)
-    _done(train(cfg, resume=run and str(run)))
+# %% ../nbs/11_cli.ipynb #be3c2950
+def _job_names(jobs:list)->list[str]:
+    "What makes each job different from the others, as it was typed."
+    return [' '.join(o for o,every in zip(job, zip(*jobs)) if len(set(every)) > 1) or 'the only job' for job in jobs]
+
+# %% ../nbs/11_cli.ipynb #83832da8
+def _sweep(cfgs, names, args)->int:
+    "Train all jobs and print their table; 1 where one failed."
+    from severstal_nb.commands.search import run_jobs
+    _at_least('jobs', args.jobs, 1)
+    table = run_jobs(cfgs, names, args.launcher, args.jobs, args.hours)
+    print(table.to_string(index=False, na_rep=''))
+    return int(not table.state.str.startswith('finished').all())
+
+# %% ../nbs/11_cli.ipynb #3e09bf94
+@command('Find settings: draw them, train, stop the poor ones early, and score the best on images never seen.',
+         arg('overrides', nargs='*', default=[], metavar='key=value', help='keys of train; some as interval(1e-4,1e-2), choice(a,b), range(1,9,2), tag(log, interval(…))'),
+         arg('--config', '--from', metavar='FILE', help='your own YAML, over the preset and under the keys'),
+         arg('--trials', type=int, default=20, metavar='N', help='how many in all (20); the same command with more goes on'),
+         arg('--time', type=float, default=None, metavar='MINUTES', help='begin no trial after so long'),
+         arg('--name', default=None, help='of the folder in run.root (search-PRESET)'),
+         arg('--max-false-alarms', type=float, default=None, metavar='SHARE', help='of clean images on which the winner may find something, such as 0.05'),
+         needs='severstal_nb.commands.search')
+def _search(args):
+    "`severstal search`"
+    from severstal_nb.commands.search import search
+    _at_least('trials', args.trials, 1)
+    run = search(args.overrides, args.config, trials=args.trials, minutes=args.time, name=args.name, max_false_alarms=args.max_false_alarms)
+    return _done(run) if run else 1
 
 # %% ../nbs/11_cli.ipynb #a4b421b0
 @command('Predict a folder of images with one run, or the mean of several: submission.csv or predictions.csv.',
@@ -314,7 +340,7 @@ def main(
     argv=None, # arguments; None: the command line's
 )->int: # exit code
     "Run one command."
-    if argv is None and sys.argv[1:2] in (['train'], ['predict'], ['evaluate'], ['demo']): _start_tuned()
+    if argv is None and sys.argv[1:2] in (['train'], ['search'], ['predict'], ['evaluate'], ['demo']): _start_tuned()
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _main(argv)

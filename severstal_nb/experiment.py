@@ -42,11 +42,12 @@ from .training import fit
 # %% ../nbs/10_experiment.ipynb #ef9d35b4
 class _Events:
     "TensorBoard events of one fold; in a continued fold, older events are hidden from its first new epoch on."
-    def __init__(self, folder): self.folder, self.writer = folder, None
+    def __init__(self, folder, watch=None): self.folder, self.writer, self.watch = folder, None, watch
     def add_scalar(self, tag, value, step):
         "One number of one epoch."
         if self.writer is None: self.writer = event_writer(self.folder, step) or False
         if self.writer: self.writer.add_scalar(tag, value, step)
+        if self.watch: self.watch(tag, value, step)
     def close(self):
         "Write what is waiting."
         if self.writer: self.writer.close()
@@ -72,7 +73,7 @@ def _noted(f):
 
 # %% ../nbs/10_experiment.ipynb #bc1bd261
 @_noted
-def _train_fold(cfg:Config, data:SteelData, fold:int, folder, device='cpu', resume=None, log=LOG)->dict:
+def _train_fold(cfg:Config, data:SteelData, fold:int, folder, device='cpu', resume=None, log=LOG, watch=None)->dict:
     "Train one fold, keep its best model, predict its own images."
     folder, t, rows, (rank, world) = Path(folder), cfg.training, fold_rows(data, fold), rank_world()
     dls = build_loaders(cfg, data, rows, device, rank, world)
@@ -82,7 +83,7 @@ def _train_fold(cfg:Config, data:SteelData, fold:int, folder, device='cpu', resu
     log.info(f'{model_name(cfg)}: {every:,} parameters, {learnt:,} of them trainable; {len(rows.train)} images to learn from, '
              f'{len(rows.valid)} to validate on')
     if report := getattr(model, 'weights_report', None): log.info(f'weights {report}')
-    events = _Events(folder)
+    events = _Events(folder, watch and (lambda tag, value, epoch: watch(fold, epoch, value) if tag == t.monitor else None))
     loss, meter = build_loss(cfg, data.labels[rows.train]), build_meter(cfg, data.classes)
     history = fit(model, dls, loss, folder=folder, epochs=t.num_epochs, metrics=meter, writer=events, log=log,
                   progress=f'fold {fold} ', train_metrics=build_train_meter(cfg), resume=resume or True,
@@ -164,14 +165,14 @@ def _check_same_images(data:SteelData, path):
 
 # %% ../nbs/10_experiment.ipynb #996bed1f
 @_noted
-def finish_run(path, cfg:Config, data:SteelData, device='cpu', log=LOG)->Run:
+def finish_run(path, cfg:Config, data:SteelData, device='cpu', log=LOG, score_test=True)->Run:
     "Thresholds, results and figures of the whole run."
     run, done = Run(path), Run(path).finished
     found = (mask_results if cfg.task == 'segmentation' else label_results)(run, cfg, data, done, log)
     per_image = found.pop('per_image')
     write_table(path/'per_image.csv', image_table(data, **per_image))
     write_json(path/'thresholds.json', found['thresholds'])
-    test = fold_rows(data, 0).test
+    test = fold_rows(data, 0).test[:None if score_test else 0]
     if len(test):
         seen = test_results(Predictor(run, done, device), data.subset(test))
         found['test'], seen = seen['metrics'], seen['per_image'] | dict(rows=test[seen['per_image']['rows']])
@@ -231,6 +232,8 @@ def train(
     *,
     resume=None, # run folder or checkpoint to continue
     verbose:bool=True, # log to the screen as well as to training.log
+    watch=None, # function of fold, epoch and monitored score, called when the epoch is saved; what it raises ends training
+    score_test:bool=True, # False: the test images stay unseen
     **overrides, # keys with two underscores for the dot: `training__num_epochs=3`
 )->Run:
     "Train every fold of a config, choose thresholds out of fold, write the run folder."
@@ -263,8 +266,8 @@ def train(
             else:
                 if rank == 0 and (folder/'results.json').exists(): # of fewer epochs, or of later ones
                     for o in (path, folder): (o/'results.json').unlink(missing_ok=True)
-                _train_fold(cfg, data, k, folder, device, mine, log)
-        return on_rank0(finish_run, path, cfg, data, device, log)
+                _train_fold(cfg, data, k, folder, device, mine, log, watch)
+        return on_rank0(finish_run, path, cfg, data, device, log, score_test)
 
 # %% ../nbs/10_experiment.ipynb #7e5ec44b
 def predict(

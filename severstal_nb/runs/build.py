@@ -156,7 +156,10 @@ def split_data(
     groups, own = _groups(cfg, data), np.ones(len(data), bool) if given is None else given != 'test'
     if d.split_strategy != 'given' and data.labels[~own].any() and not data.labels[own].any():
         own[:], data.info['split'] = True, 'all defects are in the test part that came with the data: images are split anew'
-    if not own.all(): data.info['split'] = f'{(~own).sum()} test images came with the data: they are not learnt from, and scored at the end'
+    said = 'test images came with the data'
+    if d.hold_out and d.split_strategy == 'kfold' and own.all():
+        own, said = make_holdout(data, (1 - d.hold_out, d.hold_out), groups, _split_seed(cfg)) == 'train', 'images are set aside for the test'
+    if not own.all(): data.info['split'] = f'{(~own).sum()} {said}: they are not learnt from, and scored at the end'
     if not own.any(): raise ConfigError(f'{d.root} has test images only: nothing to learn from')
     kw = dict(groups=None if groups is None else groups[own], seed=_split_seed(cfg))
     if d.stratify == 'none': labels = np.zeros((own.sum(), 1), bool)

@@ -82,6 +82,8 @@ class _DataConfig:
                               lo=0)
     stratify: str = key('class_set', 'what folds keep in proportion; none: classes are not looked at',
                         choices=('class_set', 'n_defects', 'none'))
+    hold_out: float = key(0., 'kfold: share of the images set aside as test images, groups whole, where the data come without any',
+                          lo=0, hi=.9)
     duplicates: str = key('find', 'find, none, or a CSV of pairs that may not straddle a split', path=True)
     image_size: list[int]|None = key(None, 'classifiers: resize to [height,width]; masks: the size that all images '
                                        'must have; null: as they are', lo=1, length=2)
@@ -243,6 +245,17 @@ class Config:
         "Dotted key → value."
         return flatten(asdict(self))
 
+# %% ../../nbs/runs/10a_settings.ipynb #4a233546
+def flatten(
+    nested:dict, # sections of keys; dotted keys may be mixed in
+    prefix:str='',
+)->dict:
+    "Dotted key → value of a nested dictionary; the value of a key may be a dictionary."
+    out = {}
+    for k,v in ((f'{prefix}{k}', v) for k,v in nested.items()):
+        out.update(flatten(v, f'{k}.') if isinstance(v, dict) and k not in KEYS else {k: v})
+    return out
+
 # %% ../../nbs/runs/10a_settings.ipynb #18ea8d12
 def _config_keys(cls, prefix:str='')->dict:
     "Dotted key → dataclass field, in the order of the sections."
@@ -254,17 +267,6 @@ def _config_keys(cls, prefix:str='')->dict:
 
 # %% ../../nbs/runs/10a_settings.ipynb #d85924b2
 KEYS = _config_keys(Config)
-
-# %% ../../nbs/runs/10a_settings.ipynb #4a233546
-def flatten(
-    nested:dict, # sections of keys; dotted keys may be mixed in
-    prefix:str='',
-)->dict:
-    "Dotted key → value of a nested dictionary; the value of a key may be a dictionary."
-    out = {}
-    for k,v in ((f'{prefix}{k}', v) for k,v in nested.items()):
-        out.update(flatten(v, f'{k}.') if isinstance(v, dict) and k not in KEYS else {k: v})
-    return out
 
 # %% ../../nbs/runs/10a_settings.ipynb #75efa68c
 def _type_name(t)->str:
@@ -381,6 +383,7 @@ def _choices_of(override:str)->list[str]:
         several = not Path(v).exists() and all(Path(o).exists() for o in parts)
         return [f'{k}={o}' for o in parts] if several else [override]
     o = _hydra(override)
+    if o and o.is_interval_sweep(): raise ConfigError(f'{override}: an interval is drawn from by severstal search; -m takes a list, {k}=a,b')
     return [f'{k}={x}' for x in o.sweep_string_iterator()] if o and o.is_sweep_override() else [override]
 
 # %% ../../nbs/runs/10a_settings.ipynb #8f1d1e1e

@@ -255,7 +255,7 @@ def _notes(runs, name, table, predictor, lost, whole, alone)->list:
     if seen:
         first = HEADLINES[run.task][0]
         rest = f'without them {first} is {alone[first]:.4f} ({alone[f"{first}_low"]:.4f} to {alone[f"{first}_high"]:.4f})' if alone else 'there are no others'
-        out.append(f'{seen} of the {n} images, or copies of them, are images that the run has learnt from, so this score is too good: {first} {whole[first]:.4f}; {rest}')
+        out.append(f'{seen} of the {n} images, or copies of them, are images that the run has learnt from, so this score is optimistic: {first} {whole[first]:.4f}; {rest}')
     return out
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #09db48fc

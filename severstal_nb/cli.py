@@ -200,7 +200,7 @@ def _sweep(cfgs, names, args)->int:
     from severstal_nb.commands.search import run_jobs
     _at_least('jobs', args.jobs, 1)
     table = run_jobs(cfgs, names, args.launcher, args.jobs, args.hours)
-    print(table.to_string(index=False, na_rep=''))
+    print(table.assign(state=table.state.str[:80]).to_string(index=False, na_rep=''))
     return int(not table.state.str.startswith('finished').all())
 
 # %% ../nbs/11_cli.ipynb #3e09bf94

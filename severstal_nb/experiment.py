@@ -10,7 +10,7 @@ __all__ = ['prepare_data', 'start_run', 'finish_run', 'train', 'predict']
 # %% ../nbs/10_experiment.ipynb #5b7c9aff
 import contextlib, errno, logging, os, traceback
 import numpy as np, pandas as pd
-from functools import wraps
+from functools import partial, wraps
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
@@ -78,7 +78,11 @@ def _train_fold(cfg:Config, data:SteelData, fold:int, folder, device='cpu', resu
     folder, t, rows, (rank, world) = Path(folder), cfg.training, fold_rows(data, fold), rank_world()
     dls = build_loaders(cfg, data, rows, device, rank, world)
     log = _FoldLog(log, fold)
-    model = build_model(as_config(cfg, model__weights=start_weights(cfg, data, fold)), data.subset(rows.train), t.seed + fold)
+    best, build = folder/'best_model.safetensors', partial(build_model, data=data.subset(rows.train), seed=t.seed + fold)
+    try: model = build(as_config(cfg, model__weights=start_weights(cfg, data, fold)))
+    except FileNotFoundError: # neither file nor hub: what a fold goes on with lies in its folder
+        if not best.is_file(): raise
+        model = build(as_config(cfg, model__weights=str(best)))
     every, learnt = (sum(p.numel() for p in model.parameters() if p.requires_grad or not only) for only in (False, True))
     log.info(f'{model_name(cfg)}: {every:,} parameters, {learnt:,} of them trainable; {len(rows.train)} images to learn from, '
              f'{len(rows.valid)} to validate on')

@@ -15,22 +15,26 @@ from pathlib import Path
 
 os.environ['OMP_NUM_THREADS'] = '1'
 STORED = Path(__file__).with_name('results')/'fixed_run.json'
-STRIPS = dict(n_train=24, n_test=8, height=64, width=256, batch_size=4, num_folds=2, fold=0, num_workers=0)
+STRIPS = dict(n_train=24, n_test=8, height=64, width=256, batch_size=4, num_folds=2, fold=0, num_workers=0, mode='full')
 FLIPS = dict(hflip=.5, vflip=.5)
-PAIR = dict(dice='pair') # a mean over images: the stored histories are of that form
+# What the preset `demo` was when the histories were stored
+LOSS = dict(type='bce_dice_pos_weight', dice='pair', pos_weight=None)
+ADAM = dict(optimizer='adam', learning_rate=6e-4, encoder_lr=None)
+PLAIN = dict(hflip=.5, vflip=.5, brightness_contrast=0.)
 RUNS = dict(
-    one_cycle=dict(config='demo', data=STRIPS, augment=FLIPS, loss=PAIR, training=dict(num_epochs=2)),
+    one_cycle=dict(config='demo', data=STRIPS, augment=PLAIN, loss=LOSS, training=ADAM | dict(num_epochs=2),
+                   model=dict(name='linknet', encoder='resnet18', pretrained=False)),
     cosine=dict(config='multi_backbone', data=STRIPS | dict(root='synthetic', balanced=True, split_strategy='kfold'), augment=FLIPS,
                 model=dict(name='mobilenetv3_small_050', backbone=None, pretrained=False),
                 training=dict(num_epochs=3, schedule='cosine', warmup_epochs=1, optimizer='adamw', weight_decay=.01,
                               learning_rate=1e-3, encoder_lr=3e-4, accumulate=2, clip=1., freeze_epochs=1,
                               precision='bf16', average_best=2)),
-    plateau=dict(config='demo', data=STRIPS | dict(mode='crops', crop_height=64, crop_width=128, crop_stride=64),
-                 model=dict(name='tiny_seg', encoder=None), loss=PAIR,
-                 training=dict(num_epochs=8, schedule='reduce_on_plateau', optimizer='sgd', learning_rate=1.)),
-    constant=dict(config='demo', data=STRIPS | dict(mode='precropped', crop_height=64, crop_width=128, crop_stride=128),
-                  model=dict(name='tiny_seg', encoder=None), loss=PAIR,
-                  training=dict(num_epochs=3, schedule='constant', warmup_epochs=2, optimizer='radam', save_best_only=False)),
+    plateau=dict(config='demo', data=STRIPS | dict(mode='crops', crop_height=64, crop_width=128, crop_stride=64, crop_to_defect=0.),
+                 model=dict(name='tiny_seg', encoder=None), augment=PLAIN, loss=LOSS,
+                 training=ADAM | dict(num_epochs=8, schedule='reduce_on_plateau', optimizer='sgd', learning_rate=1.)),
+    constant=dict(config='demo', data=STRIPS | dict(mode='precropped', crop_height=64, crop_width=128, crop_stride=128, crop_to_defect=0.),
+                  model=dict(name='tiny_seg', encoder=None), augment=PLAIN, loss=LOSS,
+                  training=ADAM | dict(num_epochs=3, schedule='constant', warmup_epochs=2, optimizer='radam', save_best_only=False)),
 )
 
 

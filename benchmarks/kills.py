@@ -19,7 +19,7 @@ from pathlib import Path
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
-SIZE = {'data.n_train': 32, 'data.height': 32, 'data.width': 128, 'data.balanced': True}
+SIZE = {'data.n_train': 32, 'data.height': 32, 'data.width': 128, 'data.balanced': True, 'data.mode': 'full'}
 SEG = {**SIZE, 'model.name': 'unet', 'model.encoder': 'tu-test_resnet', 'model.pretrained': False, 'data.num_folds': 2}
 CLS = {**SIZE, 'data.n_train': 60, 'model.name': 'classifier', 'model.pretrained': False}
 CROPS = {'data.crop_height': 32, 'data.crop_width': 64, 'data.crop_stride': 32}

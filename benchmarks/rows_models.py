@@ -86,7 +86,7 @@ def a_run(folder, name='tiny_seg', **kw):
     from severstal_nb.experiment import train
     arch, _, encoder = name.partition('-')
     run = train('demo', model__name=arch, model__encoder=encoder or None, data__n_train=20, training__num_epochs=1,
-                data__height=64, data__width=256, training__channels_last=False, predict__tta=[],
+                data__height=64, data__width=256, data__mode='full', training__channels_last=False, predict__tta=[],
                 run__root=str(folder), verbose=False, **kw)
     return run
 
@@ -144,7 +144,7 @@ TRAIN = HEAD + '''
 from severstal_nb.experiment import train
 for n in sizes:
     train('demo', model__name='tiny_seg', model__encoder=None, training__num_epochs=3, predict__tta=[], data__root=f'{root}/{n}',
-          data__duplicates='none', data__fold=0, run__root=f'{root}/{n}/runs', verbose=False)
+          data__duplicates='none', data__fold=0, data__mode='full', run__root=f'{root}/{n}/runs', verbose=False)
     result[n] = peak_mb()
 '''
 

@@ -164,6 +164,7 @@ def _check_shape(model, kw):
     h,w = (-(-max(o, model.least)//model.stride)*model.stride for o in (size if isinstance(size, (list,tuple)) else (size, size)))
     mask,label = [1, model.config['n_classes'], h, w], [1, model.config['n_classes']]
     want,net,mode = dict(segmentation=[mask], classification=[label], both=[mask, label])[model.task], model.net, model.training
+    kept = [(o, dict(o._parameters), dict(o._buffers)) for o in net.modules()] # a part with two names is not put back by torch
     for device in ('meta', 'cpu'): # some nets ask for numbers, which meta has none of
         try:
             state = {k:torch.empty_like(v, device=device) if device=='meta' else v for k,v in (*net.named_parameters(), *net.named_buffers())}
@@ -171,7 +172,9 @@ def _check_shape(model, kw):
         except Exception as e: # where sizes are not timm's the first batch will tell
             if device=='meta' or not cfg: continue
             raise ValueError(f'{model.config["name"]} with {kw}: {str(e).splitlines()[0]}') from None
-        finally: model.train(mode)
+        finally:
+            model.train(mode)
+            for o,params,buffers in kept: o._parameters.update(params); o._buffers.update(buffers)
         got = [list(o.shape) if isinstance(o, Tensor) else type(o).__name__ for o in (out if isinstance(out, (list,tuple)) else [out])]
         if got==want: return
         raise ValueError(f'{model.config["name"]} with {kw} gives {str(got)[1:-1]} for an image {h}×{w}: wanted {str(want)[1:-1]}')

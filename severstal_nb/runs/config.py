@@ -206,9 +206,7 @@ def _loss_takes(
 # %% ../../nbs/runs/10b_config.ipynb #a68ba91b
 def _drop_options(cfg, layers):
     "Take back what a layer below the one with `loss.type` gave to another loss, and say so."
-    at = next((i for i in reversed(range(len(layers))) if layers[i].get('loss.type')), 0)
-    lower = {k for o in layers[:at] for k in o} - {k for o in layers[at:] for k in o}
-    default, gone = Config().flat(), []
+    lower, default, gone = _lower_than('loss.type', layers), Config().flat(), []
     if 'task' in lower and cfg.task == 'multilabel' and cfg.loss.type == 'cross_entropy':
         gone, cfg.task = ['task=multilabel'], 'singlelabel'
     for k in _OPTIONS:
@@ -223,18 +221,25 @@ def _n_decoder(name:str|None)->int:
     "How many numbers `model.decoder_channels` has for a net; 0: it has no such option."
     arch = (name or '').partition('-')[0]
     return 5 if arch in ('unet', 'unetplusplus', 'manet') else 1 if arch in ('deeplabv3', 'deeplabv3plus', 'pan', 'upernet') else 0
-def _drop_net(cfg, layers):
-    "Take back what a layer below the one with `model.name` gave to another net, and say so."
-    at = next((i for i in reversed(range(len(layers))) if layers[i].get('model.name')), 0)
-    lower = {k for o in layers[:at] for k in o} - {k for o in layers[at:] for k in o}
-    m, gone, known = cfg.model, [], getattr(sys.modules.get('severstal_nb.nets.zoo'), '_models', {})
+def _lower_than(key:str, layers)->set:
+    "The keys that only layers below the last one with `key` give."
+    at = next((i for i in reversed(range(len(layers))) if layers[i].get(key)), 0)
+    return {k for o in layers[:at] for k in o} - {k for o in layers[at:] for k in o}
+def _drop_others(cfg, layers):
+    "Take back what a layer below gave to another net than `model.name`, or to another `data.mode`, and say so."
+    m, known = cfg.model, getattr(sys.modules.get('severstal_nb.nets.zoo'), '_models', {})
     bare = m.name in ('tiny_seg', 'tiny_cls') or m.name in known
-    for k, wrong, usual in (('encoder', m.name not in ARCHS, None), ('decoder_channels', len(m.decoder_channels or ()) != _n_decoder(m.name), None),
-                            ('pretrained', bare, False)):
-        if f'model.{k}' in lower and wrong and (v := getattr(m, k)) != usual:
-            gone.append(f'model.{k}={show(v)}')
-            setattr(m, k, usual)
-    if gone: _LOG.warning(f'model.name={m.name}: left out what belongs to another net, {", ".join(gone)}')
+    said = {}
+    for by, section, k, wrong, usual in (
+            ('model.name', m, 'encoder', m.name not in ARCHS, None),
+            ('model.name', m, 'decoder_channels', len(m.decoder_channels or ()) != _n_decoder(m.name), None),
+            ('model.name', m, 'pretrained', bare, False),
+            ('data.mode', cfg.data, 'crop_to_defect', cfg.data.mode == 'full', 0.)):
+        key, v = f'{by.split(".")[0]}.{k}', getattr(section, k)
+        if wrong and v != usual and key in _lower_than(by, layers):
+            said.setdefault(by, []).append(f'{key}={show(v)}')
+            setattr(section, k, usual)
+    for by, gone in said.items(): _LOG.warning(f'{by}={m.name if by == "model.name" else cfg.data.mode}: left out what belongs to another, {", ".join(gone)}')
 
 # %% ../../nbs/runs/10b_config.ipynb #9056a385
 def _model_rules(cfg):
@@ -374,7 +379,7 @@ def _compose(layers:list, check:bool=True)->Config:
     for k,v in (o for layer in layers for o in layer.items()):
         *section,leaf = k.split('.')
         setattr(getattr(cfg, section[0]) if section else cfg, leaf, v)
-    _drop_net(cfg, layers)
+    _drop_others(cfg, layers)
     _drop_options(_fill(cfg), layers)
     return check_config(cfg) if check else cfg
 

@@ -20,7 +20,7 @@ from typing import get_args
 from ..core.files import check_target, locked, plain, read_text, write_json, write_table
 from ..runs.config import PLUGINS, check_paths, differing, load_config, load_plugin, run_name
 from ..runs.folder import HEADLINES, check_name, load_run, run_table
-from ..runs.settings import KEYS, ConfigError, show, sweep
+from ..runs.settings import KEYS, ConfigError, parse_override, show, sweep
 
 # %% ../../nbs/commands/11d_search.ipynb #fd4d7b62
 def _need(
@@ -42,11 +42,8 @@ def _check_key(key):
 # %% ../../nbs/commands/11d_search.ipynb #6352dac6
 def _numbers(override):
     "The interval or range of an override, as Hydra's grammar reads it; None where it is neither."
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-    try: o = OverridesParser.create().parse_override(override)
-    except HydraException: return None
-    return o.value() if o.is_interval_sweep() or o.is_range_sweep() else None
+    o = parse_override(override)
+    return o.value() if o and (o.is_interval_sweep() or o.is_range_sweep()) else None
 
 # %% ../../nbs/commands/11d_search.ipynb #b357fee7
 def _check_ends(key, override, low, high, log):
@@ -116,10 +113,8 @@ class _Lock:
     "A lock to wait for; it goes with the process that holds it."
     def __init__(self, path): self.path, self.held = path, ExitStack()
     def acquire(self)->bool:
-        while True:
-            try: self.held.enter_context(locked(self.path, self.path))
-            except BlockingIOError: time.sleep(.05)
-            else: return True
+        self.held.enter_context(locked(self.path, self.path, wait=True))
+        return True
     def release(self): self.held.close()
     def __enter__(self): self.acquire()
     def __exit__(self, *_): self.release()

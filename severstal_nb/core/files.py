@@ -133,12 +133,12 @@ def lock_file(
     except OSError: pass
 
 # %% ../../nbs/core/00a_files.ipynb #15045bd9
-def _open_lock(path, what)->int:
+def _open_lock(path, what, wait=False)->int:
     "Open and lock the file at `path`, not one that its last owner has just removed."
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, 'O_NOFOLLOW', 0), 0o666)
         try:
-            lock_file(fd)
+            lock_file(fd, wait=wait)
             if os.path.samestat(os.fstat(fd), os.stat(path)): return fd
         except BlockingIOError:
             who = printable(os.read(fd, 200).decode(errors='replace')) or 'another process'
@@ -152,9 +152,10 @@ def _open_lock(path, what)->int:
 def locked(
     path, # the lock file; it is there while the lock is held
     what, # is locked, for the message
+    wait:bool=False, # until it is free
 ):
-    "One process at a time is inside. Raises `BlockingIOError` naming the other one."
-    fd, pid = _open_lock(path, what), os.getpid()
+    "One process at a time is inside. Raises `BlockingIOError` naming the other one, or waits for it."
+    fd, pid = _open_lock(path, what, wait), os.getpid()
     _held.add(fd)
     try:
         with contextlib.suppress(OSError): # a full disk

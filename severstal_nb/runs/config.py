@@ -204,42 +204,33 @@ def _loss_takes(
     return tuple(o for o in _OPTIONS if own is None or o in own)
 
 # %% ../../nbs/runs/10b_config.ipynb #a68ba91b
+def _take_back(cfg, layers, by:str, what:str, rows):
+    "Give keys (key, value) that value where only a layer below the last one with `by` gave them, and say so."
+    at = next((i for i in reversed(range(len(layers))) if layers[i].get(by)), 0)
+    lower, gone = {k for o in layers[:at] for k in o} - {k for o in layers[at:] for k in o}, []
+    for key,value in rows:
+        section, leaf = (getattr(cfg, key.split('.')[0]), key.split('.')[1]) if '.' in key else (cfg, key)
+        if key in lower and (was := getattr(section, leaf)) != value:
+            gone.append(f'{key}={show(was)}')
+            setattr(section, leaf, value)
+    if gone: _LOG.warning(f'{by}={show(cfg.flat()[by])}: left out what belongs to another {what}, {", ".join(gone)}')
 def _drop_options(cfg, layers):
-    "Take back what a layer below the one with `loss.type` gave to another loss, and say so."
-    lower, default, gone = _lower_than('loss.type', layers), Config().flat(), []
-    if 'task' in lower and cfg.task == 'multilabel' and cfg.loss.type == 'cross_entropy':
-        gone, cfg.task = ['task=multilabel'], 'singlelabel'
-    for k in _OPTIONS:
-        v, usual = getattr(cfg.loss, k), default[f'loss.{k}']
-        if f'loss.{k}' in lower and v != usual and k not in _loss_takes(cfg.loss.type, cfg.loss.terms):
-            gone.append(f'loss.{k}={show(v)}')
-            setattr(cfg.loss, k, usual)
-    if gone: _LOG.warning(f'loss.type={cfg.loss.type}: left out what belongs to another loss, {", ".join(gone)}')
+    "Take back what a layer below the one with `loss.type` gave to another loss."
+    single = cfg.task == 'multilabel' and cfg.loss.type == 'cross_entropy'
+    takes, default = _loss_takes(cfg.loss.type, cfg.loss.terms), Config().flat()
+    _take_back(cfg, layers, 'loss.type', 'loss', [*[('task', 'singlelabel')]*single, *((f'loss.{k}', default[f'loss.{k}']) for k in _OPTIONS if k not in takes)])
 
 # %% ../../nbs/runs/10b_config.ipynb #1cbd8f64
 def _n_decoder(name:str|None)->int:
     "How many numbers `model.decoder_channels` has for a net; 0: it has no such option."
     arch = (name or '').partition('-')[0]
     return 5 if arch in ('unet', 'unetplusplus', 'manet') else 1 if arch in ('deeplabv3', 'deeplabv3plus', 'pan', 'upernet') else 0
-def _lower_than(key:str, layers)->set:
-    "The keys that only layers below the last one with `key` give."
-    at = next((i for i in reversed(range(len(layers))) if layers[i].get(key)), 0)
-    return {k for o in layers[:at] for k in o} - {k for o in layers[at:] for k in o}
 def _drop_others(cfg, layers):
-    "Take back what a layer below gave to another net than `model.name`, or to another `data.mode`, and say so."
+    "Take back what a layer below gave to another net than `model.name`, or to another `data.mode`."
     m, known = cfg.model, getattr(sys.modules.get('severstal_nb.nets.zoo'), '_models', {})
-    bare = m.name in ('tiny_seg', 'tiny_cls') or m.name in known
-    said = {}
-    for by, section, k, wrong, usual in (
-            ('model.name', m, 'encoder', m.name not in ARCHS, None),
-            ('model.name', m, 'decoder_channels', len(m.decoder_channels or ()) != _n_decoder(m.name), None),
-            ('model.name', m, 'pretrained', bare, False),
-            ('data.mode', cfg.data, 'crop_to_defect', cfg.data.mode == 'full', 0.)):
-        key, v = f'{by.split(".")[0]}.{k}', getattr(section, k)
-        if wrong and v != usual and key in _lower_than(by, layers):
-            said.setdefault(by, []).append(f'{key}={show(v)}')
-            setattr(section, k, usual)
-    for by, gone in said.items(): _LOG.warning(f'{by}={m.name if by == "model.name" else cfg.data.mode}: left out what belongs to another, {", ".join(gone)}')
+    rows = [('model.encoder', None)]*(m.name not in ARCHS) + [('model.decoder_channels', None)]*(len(m.decoder_channels or ()) != _n_decoder(m.name))
+    _take_back(cfg, layers, 'model.name', 'net', rows + [('model.pretrained', False)]*(m.name in ('tiny_seg', 'tiny_cls') or m.name in known))
+    _take_back(cfg, layers, 'data.mode', 'mode', [('data.crop_to_defect', 0.)]*(cfg.data.mode == 'full'))
 
 # %% ../../nbs/runs/10b_config.ipynb #9056a385
 def _model_rules(cfg):

@@ -6,7 +6,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/runs/settings.html.md"""
 
 # %% auto #0
 __all__ = ['SEG_LOSSES', 'LOSSES', 'ARCHS', 'READY', 'KEYS', 'ConfigError', 'key', 'AugmentConfig', 'Config', 'flatten', 'show',
-           'unknown', 'sweep', 'config_help']
+           'unknown', 'parse_override', 'sweep', 'config_help']
 
 # %% ../../nbs/runs/10a_settings.ipynb #a3f16940
 import itertools, math
@@ -346,7 +346,9 @@ def _check_value(name:str, value):
     return out
 
 # %% ../../nbs/runs/10a_settings.ipynb #e2462af3
-def _hydra(override:str):
+def parse_override(
+    override:str, # 'key=value'
+):
     "The override as Hydra reads it, or None where its grammar does not."
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -360,7 +362,7 @@ def _parse_value(name:str, text:str):
     if text in ('null', 'None') and NoneType in _alts(t): return None
     if set(_alts(t)) <= {str, NoneType} or KEYS[name].metadata['path'] and not text.startswith('['): return text
     if any(get_origin(o) is list for o in _alts(t)) and ',' in text and not text.startswith('['): text = f'[{text}]'
-    o = _hydra(f'{name}={text}')
+    o = parse_override(f'{name}={text}')
     if o is None:
         raise ConfigError(f'{name}={text}: expected {_type_name(t)}; text with signs goes in quotes: ["a (b)",c]')
     if o.is_sweep_override():
@@ -382,7 +384,7 @@ def _choices_of(override:str)->list[str]:
         parts = v.split(',')
         several = not Path(v).exists() and all(Path(o).exists() for o in parts)
         return [f'{k}={o}' for o in parts] if several else [override]
-    o = _hydra(override)
+    o = parse_override(override)
     if o and o.is_interval_sweep(): raise ConfigError(f'{override}: an interval is drawn from by severstal search; -m takes a list, {k}=a,b')
     return [f'{k}={x}' for x in o.sweep_string_iterator()] if o and o.is_sweep_override() else [override]
 

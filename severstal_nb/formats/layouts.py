@@ -33,10 +33,11 @@ def tree(self:Place)->dict:
             if (PurePosixPath(n).name, sizes[n]) in there: continue
             found[f"{z[:-4]}/{n.removeprefix(PurePosixPath(z).stem + '/')}"] = inside.join(n)
     return dict(sorted(found.items()))
+def _images(tree): return {n:p for n,p in tree.items() if n.lower().endswith(EXTENSIONS)}
 @patch
 def image_tree(self:Place)->dict:
     "The image files of `tree`."
-    return {n:p for n,p in self.tree().items() if n.lower().endswith(EXTENSIONS)}
+    return _images(self.tree())
 
 # %% ../../nbs/formats/01k_layouts.ipynb #caeaf46c
 _NOTES = ('.json','.xml','.csv','.txt','.yaml','.yml','.zip')
@@ -202,7 +203,7 @@ def find_layout(
         why = ' beside '.join(re.split(r'[/:]+', p)[-1] for p in (csv,home))
         return 'kaggle', place, why, dict(csv=csv, images=home)
     except FileNotFoundError: pass
-    tree,images = place.tree(), place.image_tree()
+    images = _images(tree := place.tree())
     if not images and any(n.lower().endswith('.zip') for n in tree):
         raise ValueError(f'{place}: an archive inside an archive; unpack the outer one')
     if not images: return 'images', place, 'nothing else', {}

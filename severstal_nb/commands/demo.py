@@ -78,8 +78,8 @@ def _demo_pictures(folder, run, mask, unseen)->list:
         h = run.history(k)
         axes[0, 0].plot(h.epoch, h.train_loss, f'C{k}--', label=f'fold {k} train')
         axes[0, 0].plot(h.epoch, h.valid_loss, f'C{k}', label=f'fold {k} valid')
-        axes[0, 1].plot(h.epoch, h.dice, f'C{k}', label=f'fold {k}')
-    axes[0, 1].axhline(run.results['metrics']['dice_nothing'], color='grey', ls=':', label='nothing')
-    for ax, t in zip(axes[0], ('loss', 'mean Dice at 0.5')): ax.set_title(t); ax.set_xlabel('epoch'); ax.legend(fontsize=8)
+        axes[0, 1].plot(h.epoch, h.dice_defect, f'C{k}', label=f'fold {k}')
+    axes[0, 1].axhline(0, color='grey', ls=':', label='nothing')
+    for ax, t in zip(axes[0], ('loss', 'Dice where there is a defect, at 0.5')): ax.set_title(t); ax.set_xlabel('epoch'); ax.legend(fontsize=8)
     return [save_figure(plot_cases(unseen, list(dict.fromkeys(picks)), mask), folder/'overlay.png'),
             save_figure(fig, folder/'curves.png')]

@@ -3,7 +3,7 @@
     python benchmarks/feeding.py [--strips 96] [--rounds 3]
 
 Writes benchmarks/results/feeding.json and feeding.md. One process and one thread for each figure, 256×1600 synthetic strips in JPEG files, CPU seconds of
-the process (user and system). The floor is decoding every file to grey and nothing else. Ways: `files` decodes each image when it
+the process (user and system). The floor is decoding every file to grey and nothing else. The nets see 16 strips, in batches of 8 (U-Net: 2). Ways: `files` decodes each image when it
 is asked for, `new store` builds the store and then reads it (a first epoch), `store` finds it built (every later epoch and run).
 """
 import argparse
@@ -25,9 +25,10 @@ from severstal_nb.models import create_model
 from severstal_nb.losses import create_loss
 from severstal_nb.readers import read_data
 data = read_data(root)
+if net not in ('floor', 'images', 'none'): data = data.subset(range(16))
 masks = net.startswith('unet')
 model = loss = opt = None
-if net not in ('none', 'floor'):
+if net not in ('none', 'floor', 'images'):
     model = create_model(net, data.n_classes, 1, **(dict(decoder_channels=(96, 64, 32, 16, 16)) if masks else {})).to(memory_format=torch.channels_last)
     loss, opt = create_loss('bce' if masks else 'bce_with_logits'), torch.optim.AdamW(model.parameters(), 1e-3)
     model(torch.zeros(2, 1, 64, 64, dtype=torch.uint8))
@@ -36,20 +37,20 @@ if net == 'floor':
     for i in range(len(data)): data.image(i)
 else:
     if way != 'files': data = precrop(data, folder, 1)
-    aug = make_augment(256, 1600, hflip=.5, vflip=.5, brightness_contrast=.5)
-    for batch in StepLoader(SteelDataset(data, augment=aug, target='masks' if masks or not model else 'labels'), 8, shuffle=True):
+    aug = None if net == 'images' else make_augment(256, 1600, hflip=.5, vflip=.5, brightness_contrast=.5)
+    for batch in StepLoader(SteelDataset(data, augment=aug, target=None if net == 'images' else 'masks' if masks or not model else 'labels'), 2 if masks and model else 8, shuffle=True):
         if not model: continue
         x, y = batch[:2]
         l = loss(model(x), y)
         opt.zero_grad(); l.backward(); opt.step()
 result = dict(ms=1000*(time.process_time() - start)/len(data))
 '''
-NETS = {'none': 'loading alone', 'mobilenetv3_small_050': 'a cheap classifier, mobilenetv3_small_050', 'unet-timm-tf_efficientnet_lite0': 'U-Net on EfficientNet-Lite0'}
+NETS = {'images': 'images alone', 'none': 'images, masks, augmentation',  'mobilenetv3_small_050': 'a cheap classifier, mobilenetv3_small_050', 'unet-timm-tf_efficientnet_lite0': 'U-Net on EfficientNet-Lite0'}
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--strips', type=int, default=96)
+    p.add_argument('--strips', type=int, default=256)
     p.add_argument('--rounds', type=int, default=3)
     a = p.parse_args()
     from severstal_nb.synthetic import make_kaggle

@@ -8,7 +8,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/app/server.html.md"""
 __all__ = ['LOOPBACK', 'HEADERS', 'FORMATS', 'json_error', 'make_app', 'is_loopback', 'Guard', 'Metrics', 'Limits', 'read_body',
            'open_image', 'Worker', 'make_server', 'running', 'run_server']
 
-# %% ../../nbs/app/15a_server.ipynb #953c2744
+# %% ../../nbs/app/15a_server.ipynb #f3d9f6c4
 import asyncio, io, ipaddress, json, logging, math, re, secrets, signal, socket, threading, time
 import numpy as np
 from collections import Counter
@@ -17,17 +17,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-# %% ../../nbs/app/15a_server.ipynb #39e80a52
+# %% ../../nbs/app/15a_server.ipynb #54dc8795
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
-# %% ../../nbs/app/15a_server.ipynb #b9a92108
+# %% ../../nbs/app/15a_server.ipynb #4c4b18c4
 from ..core.files import printable
 from ..core.images import ImageError, decode_image, open_pillow
 
-# %% ../../nbs/app/15a_server.ipynb #4fbd1f92
+# %% ../../nbs/app/15a_server.ipynb #8171b04d
 def json_error(
     status:int, # of HTTP
     text:str, # what is wrong
@@ -36,7 +36,7 @@ def json_error(
     "An error as every client gets it: one line in JSON."
     return JSONResponse({'error': printable(' '.join(str(text).split()))[:300]}, status, headers)
 
-# %% ../../nbs/app/15a_server.ipynb #8b75ae2e
+# %% ../../nbs/app/15a_server.ipynb #498a78e4
 async def _refused(request, e): return json_error(e.status_code, e.detail, e.headers)
 async def _broken(request, e): return json_error(500, 'a fault of the program; the log of the server says more')
 def make_app(
@@ -48,7 +48,7 @@ def make_app(
     app.router.redirect_slashes = False
     return app
 
-# %% ../../nbs/app/15a_server.ipynb #030f0fe2
+# %% ../../nbs/app/15a_server.ipynb #68965dea
 LOOPBACK = ('localhost', '127.0.0.1', '::1')
 def is_loopback(
     host:str, # a name, or an address
@@ -57,21 +57,21 @@ def is_loopback(
     try: return host == 'localhost' or ipaddress.ip_address(host).is_loopback
     except ValueError: return False
 
-# %% ../../nbs/app/15a_server.ipynb #c7161627
+# %% ../../nbs/app/15a_server.ipynb #7c21a56d
 def _host_of(value:str):
     "The name in a Host header, without its port; None where it is none."
     if not re.fullmatch(r'([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?', value): return None
     try: return urlsplit(f'//{value}').hostname
     except ValueError: return None
 
-# %% ../../nbs/app/15a_server.ipynb #d59dc65c
+# %% ../../nbs/app/15a_server.ipynb #29d521dc
 HEADERS = [(k.encode(), v.encode()) for k,v in {
     'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
                                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'cross-origin-resource-policy': 'same-origin',
     'cross-origin-opener-policy': 'same-origin', 'cache-control': 'no-store'}.items()]
 
-# %% ../../nbs/app/15a_server.ipynb #e8d9c348
+# %% ../../nbs/app/15a_server.ipynb #e6a9d2ef
 class Guard:
     "An ASGI application around another: refuses foreign requests, sets headers, counts answers, lets no traceback out."
     def __init__(self,
@@ -116,21 +116,21 @@ class Guard:
             logging.getLogger('severstal_nb').exception('a request could not be answered')
             if status is None: await json_error(500, 'a fault of the program')(scope, receive, answer)
         finally:
-            if self.metrics: self.metrics.add('requests_total', status=status)
+            if self.metrics: self.metrics.add('requests_total', status=status or 499) # 499: gone before the answer
 
-# %% ../../nbs/app/15a_server.ipynb #c9c9f5fa
+# %% ../../nbs/app/15a_server.ipynb #24d3b2cf
 def _is_address(name:str)->bool:
     "Whether a host is given in digits: another page can make a name lead here, but not an address."
     with suppress(ValueError): return bool(ipaddress.ip_address(name))
     return False
 
-# %% ../../nbs/app/15a_server.ipynb #0afb7d48
+# %% ../../nbs/app/15a_server.ipynb #a55c5081
 def _labels(pairs)->str:
     "Labels of a Prometheus line, escaped."
     def quote(v): return re.sub(r'["\\\n]', lambda m: {'\n': r'\n'}.get(m[0], '\\' + m[0]), str(v))
     return '{' + ','.join(f'{k}="{quote(v)}"' for k,v in pairs) + '}' if pairs else ''
 
-# %% ../../nbs/app/15a_server.ipynb #c50d4308
+# %% ../../nbs/app/15a_server.ipynb #297ea3d5
 class Metrics:
     "Counters and a histogram of seconds, in Prometheus' text form. For one thread."
     BUCKETS = (.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30)
@@ -154,18 +154,18 @@ class Metrics:
             lines += [f'{self.prefix}_{k}{_labels(l)} {v}' for (k,l),v in counts.items() if k.removesuffix('_bucket').removesuffix('_sum').removesuffix('_count') == name]
         return '\n'.join(lines) + '\n'
 
-# %% ../../nbs/app/15a_server.ipynb #58f59832
+# %% ../../nbs/app/15a_server.ipynb #21b1bdc1
 @dataclass(frozen=True)
 class Limits:
     "What one request, and all of them, may take."
     max_bytes:int = 32<<20 # of one body
-    max_pixels:int = 1<<26 # of one image
+    max_pixels:int = 1<<23 # of one image: what a net needs for it is some hundred times as many bytes
     places:int = 16 # requests that are read, wait or are computed at the same time
     seconds:float = 20. # for a body to arrive, and for a connection to send a request
     stop_seconds:int = 60 # for requests in work, when the server stops
     connections:int = 256 # open at the same time
 
-# %% ../../nbs/app/15a_server.ipynb #e52aaef8
+# %% ../../nbs/app/15a_server.ipynb #07aedae0
 async def read_body(request:Request, limits:Limits)->bytes:
     "The raw body. Raises `HTTPException`: too large (413), too slow (408), packed or in parts (415), broken off or empty (400)."
     head, body = request.headers, bytearray()
@@ -183,7 +183,7 @@ async def read_body(request:Request, limits:Limits)->bytes:
     if not body: raise HTTPException(400, 'the body is empty: send the bytes of an image')
     return bytes(body)
 
-# %% ../../nbs/app/15a_server.ipynb #af786393
+# %% ../../nbs/app/15a_server.ipynb #b962ff0c
 FORMATS = ('BMP', 'JPEG', 'PNG', 'TIFF', 'WEBP')
 def open_image(
     raw:bytes, # a file of one of `FORMATS`
@@ -201,7 +201,7 @@ def open_image(
     except (ImageError, ValueError) as e: raise HTTPException(422, f'the image cannot be read: {e}') from None
     except Exception: raise HTTPException(422, 'the image cannot be decoded') from None
 
-# %% ../../nbs/app/15a_server.ipynb #fdbf37da
+# %% ../../nbs/app/15a_server.ipynb #d1f57ad3
 class Worker:
     "One thread for work, and a bounded number of places to wait for it."
     def __init__(self, places:int=Limits.places):
@@ -227,22 +227,24 @@ class Worker:
         "Wait for the work in hand."
         self.pool.shutdown()
 
-# %% ../../nbs/app/15a_server.ipynb #86fe085b
+# %% ../../nbs/app/15a_server.ipynb #9ce51923
 def _protocol(seconds):
     "uvicorn's protocol, which also closes a connection without a request in work for `seconds`."
     from uvicorn.protocols.http.h11_impl import H11Protocol
     class Protocol(H11Protocol):
         def connection_made(self, transport):
             super().connection_made(transport)
-            self.loop.call_later(seconds, self.watch, [None])
+            self.timer = self.loop.call_later(seconds, self.watch, [None])
+        def connection_lost(self, exc):
+            super().connection_lost(exc)
+            self.timer.cancel()
         def watch(self, idle): # the last request, where it was answered when last looked at
-            if self.transport.is_closing(): return
             done = self.cycle is None or self.cycle.response_complete
             if done and idle == [self.cycle]: self.transport.close()
-            else: self.loop.call_later(seconds, self.watch, [self.cycle] if done else [])
+            else: self.timer = self.loop.call_later(seconds, self.watch, [self.cycle] if done else [])
     return Protocol
 
-# %% ../../nbs/app/15a_server.ipynb #585e4487
+# %% ../../nbs/app/15a_server.ipynb #f2b7dda8
 def make_server(
     app, # ASGI
     host:str='127.0.0.1', port:int=0, # 0: a free one
@@ -251,12 +253,12 @@ def make_server(
     "A server that is bound, but does not answer yet. Raises `OSError` when the port is taken."
     import uvicorn
     try: sock = socket.create_server((host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET)
-    except OSError as e: raise OSError(f'cannot listen on {host} port {port}: {e.strerror or e}; --port 0 takes a free one') from None
+    except (OSError, OverflowError) as e: raise OSError(f'cannot listen on {host} port {port}: {getattr(e, "strerror", None) or e}; port 0 is a free one') from None
     config = uvicorn.Config(app, http=_protocol(limits.seconds), ws='none', loop='asyncio', lifespan='on', log_config=None, access_log=False, proxy_headers=False,
                             server_header=False, limit_concurrency=limits.connections, timeout_graceful_shutdown=limits.stop_seconds)
     return uvicorn.Server(config), sock, f'http://{f"[{host}]" if ":" in host else host}:{sock.getsockname()[1]}'
 
-# %% ../../nbs/app/15a_server.ipynb #4f64ebd1
+# %% ../../nbs/app/15a_server.ipynb #f1c4b254
 @contextmanager
 def running(
     app, # ASGI
@@ -272,7 +274,7 @@ def running(
         server.should_exit = True
         thread.join()
 
-# %% ../../nbs/app/15a_server.ipynb #aebc5db6
+# %% ../../nbs/app/15a_server.ipynb #98133b90
 def run_server(
     app, # ASGI
     say=print, # is told the URL

@@ -9,7 +9,7 @@ __all__ = ['LOOPBACK', 'HEADERS', 'FORMATS', 'json_error', 'make_app', 'is_loopb
            'open_image', 'Worker', 'make_server', 'running', 'run_server']
 
 # %% ../../nbs/app/15a_server.ipynb #f3d9f6c4
-import asyncio, io, ipaddress, json, logging, math, re, secrets, signal, socket, threading, time
+import asyncio, io, ipaddress, logging, math, re, secrets, signal, socket, threading, time
 import numpy as np
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -229,7 +229,8 @@ class Worker:
 
 # %% ../../nbs/app/15a_server.ipynb #9ce51923
 def _protocol(seconds):
-    "uvicorn's protocol, which also closes a connection without a request in work for `seconds`."
+    "uvicorn's protocol, which also closes a connection without a request in work for `seconds`, and answers in JSON what is no HTTP."
+    import h11
     from uvicorn.protocols.http.h11_impl import H11Protocol
     class Protocol(H11Protocol):
         def connection_made(self, transport):
@@ -238,6 +239,12 @@ def _protocol(seconds):
         def connection_lost(self, exc):
             super().connection_lost(exc)
             self.timer.cancel()
+        def send_400_response(self, msg):
+            body = json_error(400, 'this is not HTTP as it is read here').body
+            head = [('content-type', 'application/json'), ('content-length', str(len(body))), ('connection', 'close'), *HEADERS]
+            with suppress(h11.LocalProtocolError): # an answer has begun
+                for o in (h11.Response(status_code=400, headers=head), h11.Data(data=body), h11.EndOfMessage()): self.transport.write(self.conn.send(o))
+            self.transport.close()
         def watch(self, idle): # the last request, where it was answered when last looked at
             done = self.cycle is None or self.cycle.response_complete
             if done and idle == [self.cycle]: self.transport.close()

@@ -317,6 +317,42 @@ def _evaluate(args):
     print(evaluate(runs, [o for o in words if o not in runs], args.out, folds=folds, tta=tta, gate=args.gate, batch_size=args.batch_size,
                    num_workers=args.workers, device=args.device, sequential=args.sequential, fresh=args.fresh))
 
+# %% ../nbs/11_cli.ipynb #5cf6e502
+@command('Answer images over HTTP with a run or an exported file: classes, components, run lengths as JSON.',
+         arg('runs', nargs='+', metavar='RUN', help='run folder, several whose nets are averaged, or one exported FILE.onnx'),
+         arg('--host', default='127.0.0.1', help='address to listen on; any but this machine’s own needs --token (127.0.0.1)'),
+         arg('--port', type=int, default=8000, help='0 takes a free one (8000)'),
+         arg('--token', default=None, help='asked of every request; also SEVERSTAL_TOKEN in the environment'),
+         arg('--allow-host', action='append', default=[], metavar='NAME', help='another name of this server, such as a proxy’s (may be repeated)'),
+         arg('--places', type=int, default=16, metavar='N', help='requests in work or waiting before others are told to come later (16)'),
+         arg('--max-pixels', type=int, default=1<<23, metavar='N', help='of one image (8388608)'),
+         arg('--point', default=None, metavar='NAME', help='operating point of the run'),
+         arg('--engine', choices=('auto', 'onnx', 'openvino'), default='auto', help='of an exported file (auto)'),
+         arg('--threads', type=int, default=None, metavar='N', help='of an exported file’s engine'),
+         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--folds', '--tta', '--device', '--gate', '--sequential')])
+def _serve(args):
+    "`severstal serve`"
+    for o in [*args.runs, *(args.gate or [])]:
+        if not Path(o).exists(): raise FileNotFoundError(f'{o}: no such run folder or exported file')
+    for k in ('places', 'max_pixels'): _at_least(k.replace('_', '-'), getattr(args, k), 1)
+    tta, folds = _parse_tta(args.tta), _parse_folds(args.folds)
+    if missing := [o for o in ('starlette', 'uvicorn') if not importlib.util.find_spec(o)]:
+        raise ImportError(f"serve needs {' and '.join(missing)}: pip install 'severstal_nb[app]'")
+    from severstal_nb.app.server import Limits
+    from severstal_nb.app.service import serve
+    how = dict(thresholds=None, num_workers=0)
+    if args.point:
+        from severstal_nb.runs.folder import load_run
+        how['thresholds'] = load_run(args.runs[0]).point(args.point)
+    if Path(args.runs[0]).is_file():
+        from severstal_nb.engines.runtime import load_model
+        predictor = load_model(args.runs[0], args.engine, args.threads, tta=tta, **how)
+    else:
+        from severstal_nb.runs.predictor import Predictor
+        predictor = Predictor(args.runs, folds, args.device, tta, args.gate, sequential=args.sequential, **how)
+    name = ' + '.join(Path(o).resolve().name for o in args.runs)
+    serve(predictor, name, args.host, args.port, args.token, args.allow_host, Limits(places=args.places, max_pixels=args.max_pixels))
+
 # %% ../nbs/11_cli.ipynb #0debd3b9
 @command('Fetch a data set through the Kaggle client, unpack and count it.',
          arg('name', choices=('severstal', 'neu'), help='which data set'),

@@ -35,7 +35,7 @@ from .runs.folder import (LOG, Run, RunError, check_name, close_logger, copy_run
                                       init_run, load_run, resume_target, run_logger, run_table)
 from .runs.predictor import Predictor
 from .runs.settings import Config, ConfigError
-from .runs.stream import listed_images, merge_parts, predict_images, rank_share
+from .runs.stream import listed_images, merge_parts, open_predictor, predict_images, rank_share
 from .training import fit
 
 # %% ../nbs/10_experiment.ipynb #ef9d35b4
@@ -274,7 +274,7 @@ def train(
 
 # %% ../nbs/10_experiment.ipynb #7e5ec44b
 def predict(
-    runs, # a run, a run folder, or a list of them
+    runs, # a run, a run folder, or a list of them; or an exported .onnx file
     images, # a folder of images, or `SteelData`
     out, # CSV to write
     *,
@@ -288,14 +288,16 @@ def predict(
     resume:bool=True, # continue a broken-off file
     sequential:bool=False, # one model in memory at a time
     thresholds:Thresholds|None=None, # None: the runs' own
+    engine:str|None=None, # 'torch', 'auto', 'onnx', 'openvino', as in `open_predictor`
     progress:bool=True,
     log=LOG,
 )->Path:
     "Predict every image with the mean of all models of `runs` and write one CSV, checked after writing."
     check_target(out)
     keep_memory()  # before the first large tensor, a model's weights for one
-    predictor = Predictor(runs, folds, device, tta, gate, thresholds, batch_size, num_workers, sequential, log)
-    (rank, world), form = rank_world(), form or predictor.config.predict.form
+    predictor = open_predictor(runs, engine, log, folds=folds, device=device, tta=tta, gate=gate, thresholds=thresholds, batch_size=batch_size,
+                               num_workers=num_workers, sequential=sequential)
+    rank, world = rank_world()
     if world == 1: return predict_images(predictor, images, out, form, every_row, sample, resume, progress, log)
     data = listed_images(images, predictor, sample, log)
     share = data.subset(np.array(rank_share(len(data), predictor.options['batch_size'], rank, world), int))

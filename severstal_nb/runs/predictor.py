@@ -143,6 +143,8 @@ class Predictor(Answers):
         return f'Predictor({names}: {self.task}, {len(self.files)} nets on {self.device})'
     @property
     def device(self)->torch.device: return self.options['device']
+    @property
+    def form(self)->str: return self.config.predict.form
     @cached_property
     def nets(self)->list:
         "The nets; when sequential their files, of which one at a time is opened."

@@ -6,19 +6,22 @@ Docs: https://severstal-nb.github.io/severstal_nb/runs/stream.html.md"""
 
 # %% auto #0
 __all__ = ['follow_sample', 'fingerprint', 'prediction_key', 'open_writer', 'write_all', 'listed_images', 'predict_images',
-           'rank_share', 'merge_parts']
+           'find_export', 'open_predictor', 'rank_share', 'merge_parts']
 
 # %% ../../nbs/runs/10g_stream.ipynb #8283e17e
-import csv, hashlib
+import csv, hashlib, sys
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 # %% ../../nbs/runs/10g_stream.ipynb #adc2eb15
-from ..core.files import atomic_path, file_digest
+from ..core.files import atomic_path, file_digest, read_json
 from ..core.images import Problems
 from ..crops import flip_dims
 from ..data import SteelData
+from ..decide.postprocess import Thresholds
 from ..decide.submission import PredictionsWriter, SubmissionWriter, read_submission, validate_submission
+from ..engines.runtime import ENGINES, load_model, read_export
 from ..readers import read_images, with_unopened
 from .folder import LOG
 
@@ -137,7 +140,7 @@ def predict_images(
     predictor, # a `Predictor`, or anything with its face
     images, # a folder of images, or `SteelData`
     out, # CSV to write
-    form:str='today', # 'today' or '2019'
+    form:str|None=None, # 'today' or '2019'; None: the predictor's
     every_row:bool=False, # a row for every image and class
     sample=None, # sample submission whose names and order are followed
     resume:bool=True, # continue a broken-off file
@@ -146,7 +149,80 @@ def predict_images(
 )->Path:
     "Predict every image in this process and write one CSV, checked after writing."
     data = listed_images(images, predictor, sample, log)
-    return write_all(open_writer(out, predictor, data, form, every_row, sample, resume), predictor, data, progress, log)
+    return write_all(open_writer(out, predictor, data, form or predictor.form, every_row, sample, resume), predictor, data, progress, log)
+
+
+# %% ../../nbs/runs/10g_stream.ipynb #65d72ae0
+def _export_differs(record, predictor, path)->str|None:
+    "What an exported file does otherwise than `predictor`; None: it stands in for it."
+    o, pair = predictor.options, lambda v: list(v) if isinstance(v, (list, tuple)) else v
+    if record['source'].get('models') != {f.relative_to(path).as_posix(): file_digest(f) for f in predictor.files}: return 'was made of other models or folds'
+    if Thresholds.from_dict(record['thresholds']) != predictor.thresholds: return 'has other thresholds'
+    want = dict(tta=flip_dims(o['tta']), crop=o.get('crop'), crop_stride=o.get('stride'), image_size=o['size'], softmax=o['softmax'])
+    for k, v in (record | dict(tta=flip_dims(record['tta']))).items():
+        if k in want and pair(v) != pair(want[k]): return f'has another {k}'
+
+
+# %% ../../nbs/runs/10g_stream.ipynb #a773d7d8
+def find_export(
+    predictor, # a `Predictor`
+    engine:str='auto', # 'auto', 'onnx', 'openvino'
+)->tuple: # the file, the engine
+    "The newest export that does what `predictor` does. Raises `ValueError` that says why there is none."
+    path, why = predictor.runs[0].path, 'none was made'
+    if len(predictor.runs) > 1 or predictor.gate: raise ValueError('an exported file stands for one run without a gate')
+    file = path/'exports.json'
+    for o in reversed(read_json(file) if file.is_file() else []):
+        try:
+            found = path/o['path']
+            if not found.is_file(): why = f'{found} is gone'; continue
+            record, engines = read_export(found), [k for k,name in ENGINES.items() if name in read_export(found)['parity'].get('engines', {})]
+            if o.get('parity') is not True or file_digest(found) != o['digest']: why = f'{found} is not the file that passed its comparison'
+            elif differs := _export_differs(record, predictor, path): why = f'{found} {differs}'
+            elif not (fit := [k for k in engines if engine in ('auto', k) and find_spec(ENGINES[k])]): why = f'{found} was not compared in an engine that is installed'
+            else: return found, fit[0]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as e: why = f'{file}: {e}'
+    raise ValueError(f'{path} has no export that could stand in for it: {why}. severstal export {path} --out FILE.onnx makes one')
+
+
+# %% ../../nbs/runs/10g_stream.ipynb #1dc4744e
+def open_predictor(
+    models, # an exported .onnx file; or a run, a run folder, or a list of them
+    engine:str|None=None, # 'torch', 'auto', 'onnx', 'openvino'; None: torch for runs, 'auto' for a file
+    log=LOG,
+    **kw, # of `Predictor`: folds, device, tta, gate, thresholds, batch_size, num_workers, sequential
+):
+    "What predicts with a file, or with runs. Which engine it is goes to standard error, unless runs predict with PyTorch as ever."
+    if engine not in (None, 'torch', 'auto', 'onnx', 'openvino'): raise ValueError(f'engine {engine!r}: choose among torch, auto, onnx, openvino')
+    given, several = {k: v for k,v in kw.items() if v not in (None, False)}, models if isinstance(models, (list, tuple)) else [models]
+    if files := [o for o in several if isinstance(o, (str, Path)) and Path(o).is_file()]:
+        if len(several) > 1: raise ValueError(f'{files[0]} predicts alone: severstal export puts the mean of several folds into one file')
+        if odd := given.keys() - {'tta', 'thresholds', 'batch_size', 'num_workers'}: raise ValueError(f'{files[0]} is an exported file: {min(odd)} is for run folders')
+        if engine == 'torch': raise ValueError(f'{files[0]} is an exported file: its engines are onnx and openvino')
+        model = load_model(files[0], engine or 'auto', **given)
+    else:
+        from severstal_nb.runs.predictor import Predictor
+        model = Predictor(models, log=log, **kw)
+        if engine in (None, 'torch'): return model
+        model = _stand_in(model, engine, given)
+    print(f'engine: {model}', file=sys.stderr)
+    return model
+
+
+# %% ../../nbs/runs/10g_stream.ipynb #66bcbfe6
+def _stand_in(predictor, engine, given):
+    "The export that stands in for a run; with 'auto' the run itself where there is none, or where a GPU computes."
+    try:
+        if engine == 'auto' and predictor.device.type != 'cpu': raise ValueError(f'{predictor.device} computes')
+        file, kind = find_export(predictor, engine)
+    except ValueError as e:
+        if engine != 'auto': raise
+        print(f'engine: torch, as {e}', file=sys.stderr)
+        return predictor
+    o = predictor.options
+    model = load_model(file, kind, tta=o['tta'], thresholds=predictor.thresholds, batch_size=o['batch_size'], num_workers=o['num_workers'])
+    model.form = predictor.form
+    return model
 
 
 # %% ../../nbs/runs/10g_stream.ipynb #4efbd663

@@ -7,7 +7,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/engines/runtime.html.md"""
 # %% auto #0
 __all__ = ['MAX_FILE', 'ENGINES', 'read_export', 'pick_engine', 'ExportedModel', 'load_model']
 
-# %% ../../nbs/engines/08d_runtime.ipynb #439805f3
+# %% ../../nbs/engines/08d_runtime.ipynb #63cd8ee3
 import importlib.metadata, json, os
 import cv2, numpy as np
 from contextlib import closing
@@ -18,7 +18,7 @@ from ..core.feed import decode_ahead, resize_image, take_images
 from ..crops import flip_dims, tile_batches
 from ..decide.postprocess import Answers, Prediction, Thresholds
 
-# %% ../../nbs/engines/08d_runtime.ipynb #0eaa5c19
+# %% ../../nbs/engines/08d_runtime.ipynb #d8ba1e83
 def _fields(raw):
     "(number, value) of each field of a protobuf message: a whole number, or a view of bytes. Raises `ValueError` where it is cut off."
     at, end = 0, len(raw)
@@ -39,7 +39,7 @@ def _fields(raw):
         at += size
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #ffface85
+# %% ../../nbs/engines/08d_runtime.ipynb #243f3b2e
 def _check_tensor(raw):
     for number, value in _fields(raw):
         if number == 13 or number == 14 and value: raise ValueError('its weights lie in other files: export it with all weights in one file')
@@ -58,7 +58,7 @@ def _check_graph(raw):
                     elif k in (6, 11): _check_graph(part)
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #3c03ae74
+# %% ../../nbs/engines/08d_runtime.ipynb #c7ef3275
 _FORMAT = 1
 def _pair(v): return v is None or isinstance(v, list) and len(v) == 2 and all(type(o) is int and 0 < o < 1<<16 for o in v)
 _WANTED = dict(task=lambda v: v in ('segmentation', 'multilabel', 'singlelabel'), color=lambda v: v in ('grey', 'rgb'),
@@ -78,7 +78,7 @@ def _checked(text)->dict:
     return info
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #ab84ecce
+# %% ../../nbs/engines/08d_runtime.ipynb #0f269663
 MAX_FILE = 1<<31 # bytes
 def _read_export(path)->tuple: # record, bytes
     path = Path(path)
@@ -103,7 +103,7 @@ def read_export(
     return _read_export(path)[0]
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #abe7df26
+# %% ../../nbs/engines/08d_runtime.ipynb #34bcc595
 def _open_onnx(raw, outputs, threads):
     "A function from a batch uint8 `[n,C,h,w]` to the outputs, by ONNX Runtime."
     import onnxruntime as ort
@@ -113,11 +113,11 @@ def _open_onnx(raw, outputs, threads):
     return lambda x: session.run(outputs, {'image': x})
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #b660f58d
+# %% ../../nbs/engines/08d_runtime.ipynb #76477032
 def _open_openvino(raw, outputs, threads):
     "A function from a batch uint8 `[n,C,h,w]` to the outputs, by OpenVINO in float32."
     import openvino as ov
-    core, model = ov.Core(), None
+    core = ov.Core()
     model = core.read_model(raw)
     model = ov.Model([model.output(o) for o in outputs], model.get_parameters())
     net = core.compile_model(model, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32', 'INFERENCE_NUM_THREADS': threads, 'PERFORMANCE_HINT': 'LATENCY'})
@@ -127,21 +127,22 @@ def _open_openvino(raw, outputs, threads):
     return run
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #8959d570
+# %% ../../nbs/engines/08d_runtime.ipynb #7298669c
 ENGINES = dict(openvino='openvino', onnx='onnxruntime') # engine → module, the faster first
 def pick_engine(
-    engine:str='auto', # 'auto': OpenVINO where it is installed, else ONNX Runtime; or 'onnx', 'openvino'
+    engine:str='auto', # 'onnx', 'openvino', or 'auto': the first of OpenVINO and ONNX Runtime that is installed
+    compared=(), # modules in which a file was compared with its run: these come first
 )->str: # 'onnx' or 'openvino'
     "An engine that is installed. Raises `ImportError` with what to install, `ValueError` on another name."
     if engine not in (*ENGINES, 'auto'): raise ValueError(f"engine {engine!r}: an exported file opens with 'auto', 'onnx' or 'openvino'")
-    for k in ENGINES if engine == 'auto' else [engine]:
-        if find_spec(ENGINES[k]): return k
+    here = [k for k in (ENGINES if engine == 'auto' else [engine]) if find_spec(ENGINES[k])]
+    if here: return next((k for k in here if ENGINES[k] in compared), here[0])
     name = 'onnx' if engine == 'auto' else engine
     raise ImportError(f"{ENGINES[name]} is not installed: pip install 'severstal_nb[{'export' if name == 'onnx' else name}]' "
                       f'(without PyTorch: pip install {ENGINES[name]})')
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #42e9208f
+# %% ../../nbs/engines/08d_runtime.ipynb #e54ae024
 class ExportedModel(Answers):
     "An exported file, opened by an engine, with its own size, crops, flips and thresholds. `load_model` makes it."
     gate, form = None, 'today'
@@ -154,10 +155,10 @@ class ExportedModel(Answers):
         return f'ExportedModel({self.files[0].name}: {self.task}, {len(self.classes)} classes, {o["engine"]}, {o["threads"]} threads)'
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #3b860a55
+# %% ../../nbs/engines/08d_runtime.ipynb #25274dd3
 def load_model(
     file, # a .onnx file of `severstal export`
-    engine:str='auto', # 'onnx', 'openvino', or 'auto': OpenVINO where it is installed, else ONNX Runtime
+    engine:str='auto', # 'onnx', 'openvino', or 'auto', as in `pick_engine`
     threads:int|None=None, # of the engine; None: one for each core that this process may use
     *,
     tta=None, # flips among 'h', 'v', 'hv'; None: as the file says
@@ -166,8 +167,8 @@ def load_model(
     num_workers:int=1, # decoding threads
 )->ExportedModel:
     "Open an exported file for predicting. Raises `ValueError` or `ImportError` with the file, what is wrong, and what to do."
-    kind = pick_engine(engine)
     info, raw = _read_export(file)
+    kind = pick_engine(engine, (info.get('parity') or {}).get('engines', ()))
     threads = threads or (len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())
     outputs = ['probs_float', 'label_probs'] if info['task'] == 'segmentation' else ['label_probs']
     try: run = (_open_onnx if kind == 'onnx' else _open_openvino)(raw, outputs if info['label_head'] else outputs[:1], threads)
@@ -180,7 +181,7 @@ def load_model(
     return ExportedModel(file, info, run, {k: tuple(v) if isinstance(v, list) and k != 'tta' else v for k,v in options.items()}, thresholds)
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #bdec013c
+# %% ../../nbs/engines/08d_runtime.ipynb #01ba9ce0
 @patch
 def _probs(self:ExportedModel, x:np.ndarray)->tuple:
     "Maps `[n,K,h,w]` or None, and labels `[n,K]` or None, of a batch uint8 `[n,C,h,w]`: float32, averaged over flips."
@@ -197,14 +198,14 @@ def _probs(self:ExportedModel, x:np.ndarray)->tuple:
     return (total[0], *total[1:], None)[:2] if self.task == 'segmentation' else (None, total[0])
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #7ba3186b
+# %% ../../nbs/engines/08d_runtime.ipynb #f87a62a3
 def _in_color(image, color):
     "A grey image three times for a net that wants colour; colour as grey, as OpenCV reads it, for one that wants grey."
     if image.ndim == (2 if color == 'grey' else 3): return image
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY if color == 'grey' else cv2.COLOR_GRAY2RGB)
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #420a6660
+# %% ../../nbs/engines/08d_runtime.ipynb #601fd1d7
 @patch
 def _group(self:ExportedModel,
     images:list, # of (i, uint8 image)
@@ -228,7 +229,7 @@ def _group(self:ExportedModel,
         yield Prediction(i, None if m is None else np.rint(m*np.float32(255)).astype(np.uint8), best[g])
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #1340dbe4
+# %% ../../nbs/engines/08d_runtime.ipynb #84ae9b59
 @patch
 def stream(self:ExportedModel,
     images, # `SteelData`, or a list of paths, PIL images and arrays `[h,w]` or `[h,w,3]`, or one of these

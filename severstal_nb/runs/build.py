@@ -27,7 +27,7 @@ from ..metrics.meters import AccuracyMeter, PresenceMeter, SegmentationMeter, Si
 from ..models import create_model, freeze_encoder, start_bias
 from ..readers import read_data
 from .config import _loss_takes, model_name
-from .folder import load_run, run_table
+from .folder import LOG, load_run, run_table
 from .settings import Config, ConfigError, show, unknown
 from ..splits import make_folds, make_holdout, straddling
 from ..synthetic import synthetic_data

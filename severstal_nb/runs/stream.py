@@ -169,19 +169,19 @@ def find_export(
     engine:str='auto', # 'auto', 'onnx', 'openvino'
 )->tuple: # the file, the engine
     "The newest export that does what `predictor` does. Raises `ValueError` that says why there is none."
+    if len(predictor.runs) > 1 or predictor.gate: raise ValueError('an exported file stands in for one run without a gate')
     path, why = predictor.runs[0].path, 'none was made'
-    if len(predictor.runs) > 1 or predictor.gate: raise ValueError('an exported file stands for one run without a gate')
-    file = path/'exports.json'
-    for o in reversed(read_json(file) if file.is_file() else []):
+    noted = read_json(path/'exports.json') if (path/'exports.json').is_file() else []
+    for o in reversed(noted if isinstance(noted, list) else []):
         try:
-            found = path/o['path']
-            if not found.is_file(): why = f'{found} is gone'; continue
-            record, engines = read_export(found), [k for k,name in ENGINES.items() if name in read_export(found)['parity'].get('engines', {})]
-            if o.get('parity') is not True or file_digest(found) != o['digest']: why = f'{found} is not the file that passed its comparison'
-            elif differs := _export_differs(record, predictor, path): why = f'{found} {differs}'
-            elif not (fit := [k for k in engines if engine in ('auto', k) and find_spec(ENGINES[k])]): why = f'{found} was not compared in an engine that is installed'
-            else: return found, fit[0]
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as e: why = f'{file}: {e}'
+            file = (path/o['path']).resolve()
+            record = read_export(file)
+            fit = [k for k,name in ENGINES.items() if engine in ('auto', k) and name in record['parity']['engines'] and find_spec(name)]
+            if o['parity'] is not True or file_digest(file) != o['digest']: why = f'{file} is not the file that was compared with the run'
+            elif differs := _export_differs(record, predictor, path): why = f'{file} {differs}'
+            elif not fit: why = f'{file} was not compared in an engine that is installed here'
+            else: return file, fit[0]
+        except (OSError, ValueError, TypeError, KeyError) as e: why = str(e)
     raise ValueError(f'{path} has no export that could stand in for it: {why}. severstal export {path} --out FILE.onnx makes one')
 
 
@@ -204,13 +204,13 @@ def open_predictor(
         from severstal_nb.runs.predictor import Predictor
         model = Predictor(models, log=log, **kw)
         if engine in (None, 'torch'): return model
-        model = _stand_in(model, engine, given)
+        model = _stand_in(model, engine)
     print(f'engine: {model}', file=sys.stderr)
     return model
 
 
 # %% ../../nbs/runs/10g_stream.ipynb #66bcbfe6
-def _stand_in(predictor, engine, given):
+def _stand_in(predictor, engine):
     "The export that stands in for a run; with 'auto' the run itself where there is none, or where a GPU computes."
     try:
         if engine == 'auto' and predictor.device.type != 'cpu': raise ValueError(f'{predictor.device} computes')

@@ -7,7 +7,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/engines/runtime.html.md"""
 # %% auto #0
 __all__ = ['MAX_FILE', 'ENGINES', 'read_export', 'pick_engine', 'ExportedModel', 'load_model']
 
-# %% ../../nbs/engines/08d_runtime.ipynb #63cd8ee3
+# %% ../../nbs/engines/08d_runtime.ipynb #90188916
 import importlib.metadata, json, os
 import cv2, numpy as np
 from contextlib import closing
@@ -18,7 +18,7 @@ from ..core.feed import decode_ahead, resize_image, take_images
 from ..crops import flip_dims, tile_batches
 from ..decide.postprocess import Answers, Prediction, Thresholds
 
-# %% ../../nbs/engines/08d_runtime.ipynb #d8ba1e83
+# %% ../../nbs/engines/08d_runtime.ipynb #cf8c4c85
 def _fields(raw):
     "(number, value) of each field of a protobuf message: a whole number, or a view of bytes. Raises `ValueError` where it is cut off."
     at, end = 0, len(raw)
@@ -39,7 +39,7 @@ def _fields(raw):
         at += size
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #243f3b2e
+# %% ../../nbs/engines/08d_runtime.ipynb #d91543fc
 def _check_tensor(raw):
     for number, value in _fields(raw):
         if number == 13 or number == 14 and value: raise ValueError('its weights lie in other files: export it with all weights in one file')
@@ -58,7 +58,7 @@ def _check_graph(raw):
                     elif k in (6, 11): _check_graph(part)
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #c7ef3275
+# %% ../../nbs/engines/08d_runtime.ipynb #e742a0b9
 _FORMAT = 1
 def _pair(v): return v is None or isinstance(v, list) and len(v) == 2 and all(type(o) is int and 0 < o < 1<<16 for o in v)
 _WANTED = dict(task=lambda v: v in ('segmentation', 'multilabel', 'singlelabel'), color=lambda v: v in ('grey', 'rgb'),
@@ -78,7 +78,7 @@ def _checked(text)->dict:
     return info
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #0f269663
+# %% ../../nbs/engines/08d_runtime.ipynb #99dd5cc5
 MAX_FILE = 1<<31 # bytes
 def _read_export(path)->tuple: # record, bytes
     path = Path(path)
@@ -103,7 +103,7 @@ def read_export(
     return _read_export(path)[0]
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #34bcc595
+# %% ../../nbs/engines/08d_runtime.ipynb #0fa04662
 def _open_onnx(raw, outputs, threads):
     "A function from a batch uint8 `[n,C,h,w]` to the outputs, by ONNX Runtime."
     import onnxruntime as ort
@@ -113,7 +113,7 @@ def _open_onnx(raw, outputs, threads):
     return lambda x: session.run(outputs, {'image': x})
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #76477032
+# %% ../../nbs/engines/08d_runtime.ipynb #e52b5fe0
 def _open_openvino(raw, outputs, threads):
     "A function from a batch uint8 `[n,C,h,w]` to the outputs, by OpenVINO in float32."
     import openvino as ov
@@ -127,7 +127,7 @@ def _open_openvino(raw, outputs, threads):
     return run
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #7298669c
+# %% ../../nbs/engines/08d_runtime.ipynb #7535278d
 ENGINES = dict(openvino='openvino', onnx='onnxruntime') # engine → module, the faster first
 def pick_engine(
     engine:str='auto', # 'onnx', 'openvino', or 'auto': the first of OpenVINO and ONNX Runtime that is installed
@@ -142,7 +142,7 @@ def pick_engine(
                       f'(without PyTorch: pip install {ENGINES[name]})')
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #e54ae024
+# %% ../../nbs/engines/08d_runtime.ipynb #eacb9019
 class ExportedModel(Answers):
     "An exported file, opened by an engine, with its own size, crops, flips and thresholds. `load_model` makes it."
     gate, form = None, 'today'
@@ -155,7 +155,7 @@ class ExportedModel(Answers):
         return f'ExportedModel({self.files[0].name}: {self.task}, {len(self.classes)} classes, {o["engine"]}, {o["threads"]} threads)'
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #25274dd3
+# %% ../../nbs/engines/08d_runtime.ipynb #c13c062f
 def load_model(
     file, # a .onnx file of `severstal export`
     engine:str='auto', # 'onnx', 'openvino', or 'auto', as in `pick_engine`
@@ -181,7 +181,7 @@ def load_model(
     return ExportedModel(file, info, run, {k: tuple(v) if isinstance(v, list) and k != 'tta' else v for k,v in options.items()}, thresholds)
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #01ba9ce0
+# %% ../../nbs/engines/08d_runtime.ipynb #0a6fce81
 @patch
 def _probs(self:ExportedModel, x:np.ndarray)->tuple:
     "Maps `[n,K,h,w]` or None, and labels `[n,K]` or None, of a batch uint8 `[n,C,h,w]`: float32, averaged over flips."
@@ -198,14 +198,14 @@ def _probs(self:ExportedModel, x:np.ndarray)->tuple:
     return (total[0], *total[1:], None)[:2] if self.task == 'segmentation' else (None, total[0])
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #f87a62a3
+# %% ../../nbs/engines/08d_runtime.ipynb #53e34887
 def _in_color(image, color):
     "A grey image three times for a net that wants colour; colour as grey, as OpenCV reads it, for one that wants grey."
     if image.ndim == (2 if color == 'grey' else 3): return image
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY if color == 'grey' else cv2.COLOR_GRAY2RGB)
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #601fd1d7
+# %% ../../nbs/engines/08d_runtime.ipynb #af55eae5
 @patch
 def _group(self:ExportedModel,
     images:list, # of (i, uint8 image)
@@ -229,7 +229,7 @@ def _group(self:ExportedModel,
         yield Prediction(i, None if m is None else np.rint(m*np.float32(255)).astype(np.uint8), best[g])
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #84ae9b59
+# %% ../../nbs/engines/08d_runtime.ipynb #c93f95fc
 @patch
 def stream(self:ExportedModel,
     images, # `SteelData`, or a list of paths, PIL images and arrays `[h,w]` or `[h,w,3]`, or one of these

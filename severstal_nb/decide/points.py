@@ -37,9 +37,9 @@ def clean_needed(
     "The fewest clean strips that can carry such a promise, if none of them is stopped."
     return math.ceil(math.log1p(-confidence)/math.log1p(-budget) - 1e-9)
 
-# %% ../../nbs/decide/09b_points.ipynb #1395556f
+# %% ../../nbs/decide/09b_points.ipynb #8423f562
 def walk(
-    stopped, # groups of clean strips stopped at each step, the strictest step first
+    stopped:list, # groups of clean strips stopped at each step, the strictest step first
     n:int, # groups of clean strips
     budget:float, # share of them that may be stopped
     confidence:float=.9,
@@ -74,23 +74,24 @@ class Choice:
     promise:dict # 'what', 'given', and the numbers behind it
     path:list|None=None # of a budget: dicts with stopped, bound and found of each step
 
-# %% ../../nbs/decide/09b_points.ipynb #3ac6a097
+# %% ../../nbs/decide/09b_points.ipynb #1b970b09
 def choose_budget(
     c:Components,
     budget:float, # share of clean strips that may be stopped, all classes together
     confidence:float=.9,
 )->Choice:
     "The loosest cuts that stop at most so many clean strips, with this confidence. Raises `ValueError` without clean strips."
-    path, defects = budget_path(c), max(1, len(c.cls))
-    steps = []
+    d, path, steps, k = c[c.clean], budget_path(c), [], np.arange(len(c.classes))
+    _, g = np.unique(d.group, return_inverse=True)
+    if not (n := int(g.max(initial=-1)) + 1): raise ValueError('no clean strips: how often these are stopped cannot be said')
+    found = np.stack([(c.reach[c.cls == o, 0, :, None] >= c.cuts).sum(0) for o in k])
     for at in path:
-        o = outcome(c, at)
-        k, n = stops(c, o.fired)
-        if not n: raise ValueError('no clean strips: how often these are stopped cannot be said')
-        steps.append(dict(stopped=k/n, bound=stop_bound(k, n, confidence), found=o.found[:, 0].sum()/defects, k=k))
-    t, plain = walk([o['k'] for o in steps], n, budget, confidence), np.array([o['stopped'] > budget for o in steps])
-    given = t >= 0
-    if not given: t = int(plain.argmax()) - 1 if plain.any() else len(path) - 1
+        s, j = at.T
+        stopped = len(np.unique(g[(d.top[:, k, s] >= c.cuts[j]).any(1)]))
+        steps.append(dict(stopped=stopped/n, bound=stop_bound(stopped, n, confidence), found=found[k, s, j].sum()/max(1, len(c.cls)), k=stopped))
+        if stopped/n > 3*budget: break
+    t, over = walk([o['k'] for o in steps], n, budget, confidence), [o['stopped'] > budget for o in steps]
+    if not (given := t >= 0): t = max(0, over.index(True) - 1) if True in over else len(steps) - 1
     return Choice(path[t], dict(what='clean strips stopped', at_most=budget, confidence=confidence, given=given, clean=n, stopped=steps[t]['k'],
                                 bound=steps[t]['bound'], needed=clean_needed(budget, confidence)), steps)
 

@@ -260,26 +260,27 @@ def froc(
                      o.found[mine, 1].mean() if len(hit) else np.nan, false[:, j].mean(), *low_high, false[c.clean, j].mean() if clean else np.nan, stopped/clean if clean else np.nan])
     return pd.DataFrame(rows, columns='threshold found low high covered false false_low false_high false_clean stopped'.split())
 
-# %% ../../nbs/decide/08c_components.ipynb #4f74da7d
+# %% ../../nbs/decide/08c_components.ipynb #1cc4eea3
 @plot_style()
 def plot_froc(
     c:Components,
     o:Outcome|None=None, # a point to mark
     s:int=0, # place in `c.sizes`
 ):
-    "`froc` of each class, and of all in black; the bands are 95 % intervals."
+    "`froc` of each class, and of all in black, each with its 95 % band; dots mark the point."
     fig, axes = new_figure(size=(WIDE[0], 3))
     ax, colors = axes[0, 0], [*class_colors(len(c.classes))/255, 'k']
     for k, (name, color) in enumerate(zip([*c.classes, 'all'], colors)):
         k = k if k < len(c.classes) else None
         if not (k is None or (c.cls == k).any()): continue
         t = froc(c, k, s, n=1)
-        ax.fill_between(t.false, t.low, t.high, color=color, alpha=.12, lw=0)
+        ax.fill_between(t.false, t.low, t.high, color=color, alpha=.16 if k is None else .08, lw=0)
         ax.plot(t.false, t.found, color=color, label=plain_label(name), lw=2 if k is None else 1.2)
         if o is None: continue
         mine = np.isin(c.cls, range(len(c.classes)) if k is None else k)
         ax.plot(o.false[:, slice(None) if k is None else [k]].sum(1).mean(), o.found[mine, 0].mean(), 'o', color=color, ms=6)
     ax.set_xscale('symlog', linthresh=max(1/len(c), 1e-3))
+    ax.xaxis.set_major_formatter('{x:g}')
     ax.set(xlim=0, ylim=(0, 1.02), xlabel='false components per strip', ylabel='share of defects found')
     fig.legend(*ax.get_legend_handles_labels(), loc='outside upper left', ncols=len(colors))
     return fig

@@ -15,6 +15,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from ..core.files import (check_digest, check_links, check_target, printable, read_json, read_yaml,
                                      sync_file, write_json, write_yaml)
+from ..core.names import nearest
 from .config import PLUGINS, missing_plugins
 
 # %% ../../nbs/runs/10c_folder.ipynb #ee65c8ab
@@ -306,18 +307,40 @@ def history(self:Run, k:int=0)->pd.DataFrame:
     return t
 
 # %% ../../nbs/runs/10c_folder.ipynb #373bfc3a
+def _rules(run, path, found)->'Thresholds':
+    "Thresholds of a file of the run, one number for all classes or one for each. Raises `RunError` naming the file."
+    from severstal_nb.decide.postprocess import Thresholds
+    try: rules = Thresholds.from_dict(found)
+    except (TypeError, ValueError) as e: raise RunError(f'{path}: {e}') from e
+    for k,v in rules.to_dict().items():
+        if isinstance(v, list) and len(v) != len(run.classes):
+            raise RunError(f'{path}: {k} has {len(v)} values for {len(run.classes)} classes')
+    return rules
+
+# %% ../../nbs/runs/10c_folder.ipynb #4b6acbbf
 @patch(as_prop=True)
 def thresholds(self:Run):
     "The run's `Thresholds`, or None when it has none."
-    from severstal_nb.decide.postprocess import Thresholds
     path = self.path/'thresholds.json'
-    if not path.is_file(): return None
-    try: rules = Thresholds.from_dict(_dict(path, read_json))
-    except (TypeError, ValueError) as e: raise RunError(f'{path}: {e}') from e
-    for k,v in rules.to_dict().items():
-        if isinstance(v, list) and len(v) != len(self.classes):
-            raise RunError(f'{path}: {k} has {len(v)} values for {len(self.classes)} classes')
-    return rules
+    return _rules(self, path, _dict(path, read_json)) if path.is_file() else None
+
+# %% ../../nbs/runs/10c_folder.ipynb #1f8a8609
+@patch(as_prop=True)
+def points(self:Run)->dict:
+    "What points.json says of each operating point, by name; empty without any."
+    path = self.path/'points.json'
+    return _dict(path, read_json) if path.is_file() else {}
+
+# %% ../../nbs/runs/10c_folder.ipynb #9270c603
+@patch
+def point(self:Run, name:str):
+    "The `Thresholds` of an operating point. Raises `ValueError` with the nearest names."
+    points = self.points
+    if name not in points:
+        near = nearest(name, points) or list(points)
+        raise ValueError(f'{self.path} has no operating point {name!r}' + (f', did you mean {" or ".join(near)}?' if near else ': severstal decide makes one'))
+    found = points[name].get('thresholds') if isinstance(points[name], dict) else None
+    return _rules(self, f'{self.path}/points.json: {name}', found)
 
 # %% ../../nbs/runs/10c_folder.ipynb #f70f93fe
 def _load_fold_model(run:Run, k:int, which:str='best_model'):

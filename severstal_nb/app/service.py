@@ -56,6 +56,7 @@ def components(
     probs:np.ndarray, # uint8 [h,w], 255 times the probability
 )->tuple: # how many, a list of dicts: box, area, max_probability
     "The 8-connected components of a mask, the largest first."
+    if not mask.any(): return 0, []
     n, comps, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     best, on = np.zeros(n, np.uint8), mask > 0
     np.maximum.at(best, comps[on], probs[on])

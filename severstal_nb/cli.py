@@ -325,6 +325,23 @@ def _evaluate(args):
     print(evaluate(runs, [o for o in words if o not in runs], args.out, folds=folds, tta=tta, gate=args.gate, batch_size=args.batch_size,
                    num_workers=args.workers, device=args.device, sequential=args.sequential, fresh=args.fresh))
 
+# %% ../nbs/11_cli.ipynb #29a776fb
+@command('Write a run as one ONNX file for other programs, once it was found to give the run’s own answers.',
+         arg('run', metavar='RUN', help='run folder'),
+         arg('--out', required=True, metavar='FILE', help='.onnx to write'),
+         arg('--folds', default=None, metavar='0,2', help='folds whose nets are averaged (those that are finished)'),
+         arg('--point', default=None, metavar='NAME', help='operating point of the run (its thresholds)'),
+         arg('--size', nargs=2, type=int, default=None, metavar=('HEIGHT', 'WIDTH'), help='the only size of images that it takes (any, where the net can)'),
+         arg('--images', default=None, metavar='DIR', help='images to compare on (synthetic strips)'),
+         arg('--speed', action='store_true', help='measure how much faster than PyTorch it is here'),
+         needs='severstal_nb.deploy.export')
+def _export(args):
+    "`severstal export`"
+    for o in args.size or (): _at_least('size', o, 1)
+    folds = _parse_folds(args.folds)
+    from severstal_nb.deploy.export import export_onnx
+    print(export_onnx(args.run, args.out, folds, args.point, args.size and tuple(args.size), args.images, args.speed))
+
 # %% ../nbs/11_cli.ipynb #0debd3b9
 @command('Fetch a data set through the Kaggle client, unpack and count it.',
          arg('name', choices=('severstal', 'neu'), help='which data set'),

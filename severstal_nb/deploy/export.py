@@ -7,15 +7,15 @@ Docs: https://severstal-nb.github.io/severstal_nb/deploy/export.html.md"""
 # %% auto #0
 __all__ = ['ExportError', 'ExportGraph', 'export_onnx']
 
-# %% ../../nbs/deploy/12a_export.ipynb #9ecfac3f
-import contextlib, importlib.util, io, itertools, json, os, time, warnings
+# %% ../../nbs/deploy/12a_export.ipynb #77d6c873
+import contextlib, importlib.util, io, itertools, json, logging, os, time, warnings
 import numpy as np, torch
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from torch import nn
 
-# %% ../../nbs/deploy/12a_export.ipynb #7535efa0
+# %% ../../nbs/deploy/12a_export.ipynb #705d3ad4
 from ..core.files import atomic_path, check_target, file_digest, plain, read_json, write_json
 from ..core.names import nearest
 from ..decide.postprocess import Thresholds, postprocess
@@ -27,7 +27,7 @@ from ..runs.folder import load_run
 from ..runs.predictor import Predictor
 from ..synthetic import make_strip
 
-# %% ../../nbs/deploy/12a_export.ipynb #4ac2c7d9
+# %% ../../nbs/deploy/12a_export.ipynb #b8567fae
 class ExportError(ValueError):
     "A run cannot be exported; the message says why."
 def _check_installed():
@@ -36,7 +36,7 @@ def _check_installed():
     if not lost and not any(map(importlib.util.find_spec, _ENGINES)): lost = ['onnxruntime']
     if lost: raise ImportError(f"export needs {' and '.join(lost)}: pip install 'severstal_nb[export]'")
 
-# %% ../../nbs/deploy/12a_export.ipynb #3b47301d
+# %% ../../nbs/deploy/12a_export.ipynb #944e9117
 class ExportGraph(nn.Module):
     "From uint8 images `[n,C,h,w]` to the outputs of an exported file, with the mean of several nets; see `names`."
     def __init__(self,
@@ -70,13 +70,25 @@ class ExportGraph(nn.Module):
         masks = ((q >= cut[...,None,None]) & on[...,None,None]).to(torch.uint8)
         return q.to(torch.uint8), probs, masks, masks.amax((2,3)), given
 
-# %% ../../nbs/deploy/12a_export.ipynb #a24bff44
+# %% ../../nbs/deploy/12a_export.ipynb #d7ab8150
 def _reason(e:Exception)->str:
     "The first line of the exception that began it."
     while e.__cause__ or e.__context__: e = e.__cause__ or e.__context__
     return f'{type(e).__name__}: ' + (str(e).strip().splitlines() or ['no message'])[0][:300]
 
-# %% ../../nbs/deploy/12a_export.ipynb #c60c2569
+# %% ../../nbs/deploy/12a_export.ipynb #993bca34
+@contextlib.contextmanager
+def _silence():
+    "Warnings, prints and logs of torch are left out; what is wrong is in the exception."
+    was = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter('ignore')
+            yield
+    finally: logging.disable(was)
+
+# %% ../../nbs/deploy/12a_export.ipynb #c70c3adc
 def _strip(o):
     "Take notes about code and files of this machine out of a protobuf message."
     for name in ('metadata_props', 'doc_string'):
@@ -84,15 +96,14 @@ def _strip(o):
     for field,v in o.ListFields():
         if field.message_type: [_strip(x) for x in (v if field.is_repeated else [v])]
 
-# %% ../../nbs/deploy/12a_export.ipynb #ac07f432
+# %% ../../nbs/deploy/12a_export.ipynb #d3f21f38
 def _trace(graph:ExportGraph, shape:tuple, free:bool, defaults:dict):
     "The ONNX model of `graph`, for `shape` [2,C,h,w] or any size. Raises `ExportError`."
     import onnx
     example = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     dims = {0: 'n'} | ({2: 'h', 3: 'w'} if free else {})
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
-            warnings.simplefilter('ignore')
+        with _silence(), torch.no_grad():
             model = torch.onnx.export(graph, (example, *(torch.from_numpy(v) for v in defaults.values())), dynamo=True, opset_version=18, external_data=False,
                                       input_names=['image', *defaults], output_names=graph.names, dynamic_shapes=(dims, None, None), verbose=False).model_proto
         if model.ByteSize() > 2**31 - 2**20: raise ExportError(f'{model.ByteSize()/2**30:.1f} GB do not fit into one ONNX file (2 GB): export fewer folds')
@@ -111,7 +122,7 @@ def _trace(graph:ExportGraph, shape:tuple, free:bool, defaults:dict):
     onnx.checker.check_model(model)
     return model
 
-# %% ../../nbs/deploy/12a_export.ipynb #3dc34c97
+# %% ../../nbs/deploy/12a_export.ipynb #22b66e57
 def _in_onnxruntime(raw:bytes, threads:int=0):
     "A function from images, and other inputs by name, to a dict of outputs."
     import onnxruntime
@@ -128,7 +139,7 @@ def _in_openvino(raw:bytes, threads:int=0):
     return lambda image: {name: v.copy() for o,v in net([image]).items() for name in o.names}
 _ENGINES = dict(onnxruntime=_in_onnxruntime, openvino=_in_openvino)
 
-# %% ../../nbs/deploy/12a_export.ipynb #d2dfd6ef
+# %% ../../nbs/deploy/12a_export.ipynb #111cc0c8
 def _strips(predictor, images=None, size=None)->list: # uint8 `[h,w]` or `[h,w,3]`
     "Three images of one size: the first, middle and last of a folder, or synthetic ones; cut to `size`, repeating what is too small."
     if images is None:
@@ -142,7 +153,7 @@ def _strips(predictor, images=None, size=None)->list: # uint8 `[h,w]` or `[h,w,3
         h, w = size or (min(2048, *(o.shape[i] for o in got)) for i in (0, 1))
     return [np.pad(o, [(0, max(0, n - m)) for n,m in zip((h,w), o.shape)] + [(0,0)]*(o.ndim - 2), mode='symmetric')[:h,:w] for o in got]
 
-# %% ../../nbs/deploy/12a_export.ipynb #d14aff2e
+# %% ../../nbs/deploy/12a_export.ipynb #b7672648
 def _batches(strips:list, fixed:bool)->list: # lists of images
     "Three at their size, three at an odd size, and one."
     if fixed: return [strips, strips[:1]]
@@ -155,7 +166,7 @@ def _stack(batch):
     x = np.stack(batch)
     return x[:,None] if x.ndim == 3 else x.transpose(0,3,1,2).copy()
 
-# %% ../../nbs/deploy/12a_export.ipynb #f551b824
+# %% ../../nbs/deploy/12a_export.ipynb #4694fada
 def _bare(rules:Thresholds)->Thresholds:
     "The rules that are in the graph: without areas, components, holes and the triplet rule."
     return replace(rules, min_area=0, min_size=0, top_area=0, holes=False, area_scale=0.)
@@ -169,10 +180,10 @@ def _mask_row(got, want, rules, label_head)->dict: # name → a number for each 
     near = (np.abs(byte - pixel_cut(pixel)[:,None,None]) <= 1) | (np.abs(sure - label) <= 1/255)[:,None,None]
     mine = postprocess(got['probs'], rules, got['label_probs'] if label_head else None)
     return dict(pixels=np.full(len(byte), byte[0].size), bytes=per(off > 0), byte_max=off.max((1,2)), masks=per(got['masks'] != bare), far=per((got['masks'] != bare) & ~near),
-                final=per(mine != final), label_off=np.abs(got['label_probs'] - sure), labels=got['labels'] != bare.any((1,2)),
+                final=per(mine != final), label_off=np.abs(got['label_probs'] - sure)*label_head, labels=got['labels'] != bare.any((1,2)),
                 labels_far=(got['labels'] != bare.any((1,2))) & ~near.any((1,2)), between=per((byte > 0) & (byte < 255)))
 
-# %% ../../nbs/deploy/12a_export.ipynb #8f47a761
+# %% ../../nbs/deploy/12a_export.ipynb #55028069
 def _label_row(got, want, rules, softmax)->dict: # name → a number for each class
     "How the labels of one image differ, for a classifier."
     sure, mine = want.labels, got['label_probs']
@@ -180,7 +191,7 @@ def _label_row(got, want, rules, softmax)->dict: # name → a number for each cl
     off = got['labels'] != (np.arange(len(sure)) == sure.argmax() if softmax else sure >= label)
     return dict(label_off=np.abs(mine - sure), labels=off, labels_far=off & (np.abs(sure - label) > 1/255), between=(sure > .5/255) & (sure < 254.5/255))
 
-# %% ../../nbs/deploy/12a_export.ipynb #74e14663
+# %% ../../nbs/deploy/12a_export.ipynb #c378f782
 def _verdict(t:dict)->str|None: # None: it passes
     "Why the totals of an engine do not pass."
     n = max(1, t.get('pixels', 0))
@@ -192,18 +203,17 @@ def _verdict(t:dict)->str|None: # None: it passes
     if t.get('final', 0) > 1e-3*n: return f'the final masks differ in {100*t["final"]/n:.2g} % of the pixels'
     if t['log_odds_off'] > 1e-4: return f'the net is saturated, and its log-odds differ by up to {t["log_odds"]:.2g}'
 
-# %% ../../nbs/deploy/12a_export.ipynb #50942e9b
+# %% ../../nbs/deploy/12a_export.ipynb #1a69d11e
 def _log_odds(p):
-    "Logits from float32 probabilities; nan from 12 on, where float32 has no digits left."
-    p = p.astype(np.float64)
-    out = np.log(np.clip(p, 1e-30, 1)) - np.log1p(-np.clip(p, 0, 1 - 1e-9))
-    return np.where(out < 12, out, np.nan)
+    "Logits from -12 to 12 of float32 probabilities; beyond, float32 and the engines' sigmoids have no digits left."
+    p = np.clip(p.astype(np.float64), 1e-9, 1 - 1e-9)
+    return np.clip(np.log(p) - np.log1p(-p), -12, 12)
 
-# %% ../../nbs/deploy/12a_export.ipynb #b901605a
+# %% ../../nbs/deploy/12a_export.ipynb #907dfa54
 def _compare(answers, predictor, graph, batches)->tuple: # totals, rows of differences
     "Compare what a file gave for each batch with the predictor, image by image."
-    total, rows, kinds, rules = dict(not_finite=0, log_odds=0., log_odds_off=0.), [], len(predictor.classes), predictor.thresholds
-    largest, name = ('byte_max', 'label_off', 'log_odds', 'log_odds_off'), 'probs_float' if graph.masks else 'label_probs'
+    total, rows, kinds, rules = dict(not_finite=0, log_odds=None, log_odds_off=0.), [], len(predictor.classes), predictor.thresholds
+    largest, name = ('byte_max', 'label_off'), 'probs_float' if graph.masks else 'label_probs'
     seen = 0
     for batch,got in zip(batches, answers):
         total['not_finite'] += sum(int((~np.isfinite(v)).sum()) for v in got.values())
@@ -218,13 +228,14 @@ def _compare(answers, predictor, graph, batches)->tuple: # totals, rows of diffe
                 if found: rows.append(where | {'class': predictor.classes[k]} | found)
     total['between'] /= seen
     if total['between'] < 1e-3:
+        off = []
         for batch,got in zip(batches, answers):
-            with torch.no_grad(): want = graph(torch.from_numpy(_stack(batch)), *(torch.zeros(kinds),)*2)[graph.names.index(name)].numpy()
-            off = np.abs(_log_odds(got[name]) - _log_odds(want))
-            total['log_odds'], total['log_odds_off'] = max(total['log_odds'], np.nan_to_num(off).max().item()), max(total['log_odds_off'], (off > .05).mean().item())
+            with torch.no_grad(): want = _log_odds(graph(torch.from_numpy(_stack(batch)), *(torch.zeros(kinds),)*2)[graph.names.index(name)].numpy())
+            off.append(np.abs(_log_odds(got[name]) - want)[np.abs(want) < 12])
+        if (off := np.concatenate(off)).size: total.update(log_odds=off.max().item(), log_odds_off=(off > .05).mean().item())
     return total, rows
 
-# %% ../../nbs/deploy/12a_export.ipynb #939f1b17
+# %% ../../nbs/deploy/12a_export.ipynb #7880fa6c
 def _check_parity(model, predictor, graph, strips, fixed)->dict: # the parity record
     "Compare a model with the predictor in every engine that is installed. Raises `ExportError` where they differ."
     raw, batches = model.SerializeToString(), _batches(strips, fixed)
@@ -240,21 +251,21 @@ def _check_parity(model, predictor, graph, strips, fixed)->dict: # the parity re
     record['saturated'] = any(o['between'] < 1e-3 for o in record['engines'].values())
     return record
 
-# %% ../../nbs/deploy/12a_export.ipynb #16b688dc
+# %% ../../nbs/deploy/12a_export.ipynb #f99cb98d
 def _known_size(predictor)->tuple|None:
     "The (height, width) of everything that this run's nets are given, where the config says so."
     o, d = predictor.options, predictor.config.data
     size = o.get('crop') or o['size'] or d.image_size
     return tuple(size) if size else None
 
-# %% ../../nbs/deploy/12a_export.ipynb #df35facd
+# %% ../../nbs/deploy/12a_export.ipynb #dcefd18a
 def _example_shape(graph, predictor, size)->tuple: # [2,C,h,w]
     "What is traced: a small image, unless there is one size."
     stride, least = (max(getattr(o, k) for o in graph.nets) for k in ('stride', 'least'))
     h = -(-max(64, least)//stride)*stride
     return 2, 3 if predictor.color == 'rgb' else 1, *(size or (h, h + max(stride, 32)))
 
-# %% ../../nbs/deploy/12a_export.ipynb #23823c03
+# %% ../../nbs/deploy/12a_export.ipynb #e1ee8286
 def _point_entry(run, name:str|None)->dict:
     "An operating point of the run. Raises `ValueError` naming the nearest."
     if name is None: return {}
@@ -262,7 +273,7 @@ def _point_entry(run, name:str|None)->dict:
     if name in points: return points[name]
     raise ValueError(f'{run.path} has no operating point {name!r}' + (f'; it has {", ".join(nearest(name, points) or points)}' if points else ': severstal decide makes them'))
 
-# %% ../../nbs/deploy/12a_export.ipynb #19b1c5bb
+# %% ../../nbs/deploy/12a_export.ipynb #8fd11d2e
 def _info(run, predictor, graph, size, point, entry)->dict:
     "The JSON of the file, without parity and speed."
     o, rules, nets = predictor.options, predictor.thresholds, graph.nets
@@ -273,7 +284,7 @@ def _info(run, predictor, graph, size, point, entry)->dict:
                             models={f.relative_to(run.path).as_posix(): file_digest(f) for f in predictor.files}),
                 calibration=entry.get('calibration'), date=time.strftime('%Y-%m-%d %H:%M:%S'))
 
-# %% ../../nbs/deploy/12a_export.ipynb #f97277c3
+# %% ../../nbs/deploy/12a_export.ipynb #f6eefd3e
 def _speed(model, graph, strips)->dict:
     "How many times faster than PyTorch the engines are on this machine, in CPU seconds of one thread; the best of three."
     x, raw, was, best = _stack(strips), model.SerializeToString(), torch.get_num_threads(), {}
@@ -289,7 +300,7 @@ def _speed(model, graph, strips)->dict:
     finally: torch.set_num_threads(was)
     return dict(batch=_named(strips), threads=1, clock='cpu') | {k: round(best['torch']/v, 2) for k,v in best.items() if k != 'torch'}
 
-# %% ../../nbs/deploy/12a_export.ipynb #063a2dd6
+# %% ../../nbs/deploy/12a_export.ipynb #094e22f7
 def _attempt(predictor, graph, size, images)->tuple: # ONNX model, parity record, strips
     "Trace and check at one size, or for any."
     defaults = {k: np.broadcast_to(getattr(predictor.thresholds, k), len(predictor.classes)).astype(np.float32) for k in ('pixel', 'label')}
@@ -297,7 +308,7 @@ def _attempt(predictor, graph, size, images)->tuple: # ONNX model, parity record
     strips = _strips(predictor, images, size)
     return model, _check_parity(model, predictor, graph, strips, size is not None), strips
 
-# %% ../../nbs/deploy/12a_export.ipynb #ff149f72
+# %% ../../nbs/deploy/12a_export.ipynb #b366ce27
 def export_onnx(
     run, # a `Run` or its folder
     out, # .onnx to write
@@ -328,6 +339,7 @@ def export_onnx(
             if not (known and not fixed): raise ExportError(f'nothing written: {why}') from e
             log.warning(why)
         else: break
+    if parity['saturated']: log.warning(f'{run.path}: hardly a probability between 0 and 1 on these images, so bytes prove little; ' + ('nor do log-odds: compare on images with defects' if any(o['log_odds'] is None for o in parity['engines'].values()) else 'log-odds were compared'))
     parity['images'] = 'synthetic' if images is None else len(strips)
     info |= dict(size=fixed, parity=parity, speed=_speed(model, graph, strips) if speed else None)
     model.metadata_props.add(key='severstal_nb', value=json.dumps(plain(info), allow_nan=False))
@@ -335,7 +347,7 @@ def export_onnx(
     _record(run, out, info, log)
     return Path(out)
 
-# %% ../../nbs/deploy/12a_export.ipynb #9f098105
+# %% ../../nbs/deploy/12a_export.ipynb #39012f56
 def _record(run, out, info, log):
     "Note an export in RUN/exports.json; a run that cannot be written is left as it is."
     path = run.path/'exports.json'

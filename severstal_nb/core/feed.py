@@ -19,7 +19,8 @@ def is_one_image(
     images, # what somebody wants predicted
 )->bool:
     "Whether this is one image (a path, PIL's, an array), not a list of them or a data set."
-    return isinstance(images, (str, Path)) or hasattr(images, 'convert') or (isinstance(images, np.ndarray) and images.ndim in (2, 3))
+    if isinstance(images, np.ndarray): return images.ndim in (2, 3)
+    return isinstance(images, (str, Path)) or hasattr(images, 'convert')
 
 
 # %% ../../nbs/core/00f_feed.ipynb #4de11175

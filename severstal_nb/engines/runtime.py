@@ -7,7 +7,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/engines/runtime.html.md"""
 # %% auto #0
 __all__ = ['MAX_FILE', 'ENGINES', 'read_export', 'pick_engine', 'ExportedModel', 'load_model']
 
-# %% ../../nbs/engines/08d_runtime.ipynb #90188916
+# %% ../../nbs/engines/08d_runtime.ipynb #6c8230f1
 import importlib.metadata, json, os
 import cv2, numpy as np
 from contextlib import closing
@@ -18,9 +18,9 @@ from ..core.feed import decode_ahead, resize_image, take_images
 from ..crops import flip_dims, tile_batches
 from ..decide.postprocess import Answers, Prediction, Thresholds
 
-# %% ../../nbs/engines/08d_runtime.ipynb #cf8c4c85
+# %% ../../nbs/engines/08d_runtime.ipynb #7def171e
 def _fields(raw):
-    "(number, value) of each field of a protobuf message: a whole number, or a view of bytes. Raises `ValueError` where it is cut off."
+    "(number, value) of each field of a protobuf message, a whole number or bytes. Raises `ValueError`."
     at, end = 0, len(raw)
     def whole():
         nonlocal at
@@ -39,10 +39,10 @@ def _fields(raw):
         at += size
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #d91543fc
+# %% ../../nbs/engines/08d_runtime.ipynb #c1a7cd54
 def _check_tensor(raw):
     for number, value in _fields(raw):
-        if number == 13 or number == 14 and value: raise ValueError('its weights lie in other files: export it with all weights in one file')
+        if number == 13 or number == 14 and value: raise ValueError('its weights lie in other files: export it anew')
 def _check_graph(raw):
     "Raise `ValueError` on weights outside of the file and on operators that are not ONNX's own, also in graphs inside."
     for number, value in _fields(raw):
@@ -52,58 +52,68 @@ def _check_graph(raw):
         elif number == 1:
             for n, v in _fields(value):
                 if n == 7 and bytes(v) not in (b'', b'ai.onnx'):
-                    raise ValueError(f'it asks for operators of {bytes(v)[:40].decode(errors="replace")!r}, which are not ONNX\'s own: not opened')
+                    name = bytes(v)[:40].decode(errors='replace')
+                    raise ValueError(f'it asks for operators of {name!r}, which ONNX does not have: not opened')
                 for k, part in _fields(v) if n == 5 else ():
                     if k in (5, 10): _check_tensor(part)
                     elif k in (6, 11): _check_graph(part)
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #e742a0b9
+# %% ../../nbs/engines/08d_runtime.ipynb #b7e867b9
 _FORMAT = 1
-def _pair(v): return v is None or isinstance(v, list) and len(v) == 2 and all(type(o) is int and 0 < o < 1<<16 for o in v)
+def _count(v): return type(v) is int and 0 < v < 1<<16
+def _pair(v): return v is None or isinstance(v, list) and len(v) == 2 and all(map(_count, v))
 _WANTED = dict(task=lambda v: v in ('segmentation', 'multilabel', 'singlelabel'), color=lambda v: v in ('grey', 'rgb'),
-               classes=lambda v: isinstance(v, list) and v and all(isinstance(c, str) for c in v), softmax=lambda v: type(v) is bool,
-               label_head=lambda v: type(v) is bool, size=_pair, image_size=_pair, crop=_pair, batch_size=lambda v: type(v) is int and 0 < v < 1<<16,
-               crop_stride=lambda v: type(v) is int and v > 0 or _pair(v), source=lambda v: isinstance(v, dict),
+               classes=lambda v: isinstance(v, list) and v and all(isinstance(c, str) for c in v),
+               softmax=lambda v: type(v) is bool, label_head=lambda v: type(v) is bool, batch_size=_count,
+               size=_pair, image_size=_pair, crop=_pair, crop_stride=lambda v: _count(v) or _pair(v), source=lambda v: isinstance(v, dict),
                white_level=lambda v: v is None or type(v) in (int, float) and v > 0)
 def _checked(text)->dict:
     "The record of an exported file. Raises `ValueError` saying what is wrong in it."
     info = json.loads(text)
-    if not isinstance(info, dict) or type(info.get('format')) is not int: raise ValueError('its severstal_nb record has no format')
-    if info['format'] > _FORMAT: raise ValueError(f'written in format {info["format"]}, this version reads up to {_FORMAT}: update severstal_nb')
+    if not isinstance(info, dict) or not _count(info.get('format')): raise ValueError('its record has no format')
+    if (form := info['format']) > _FORMAT:
+        raise ValueError(f'written in format {form}, this version reads up to {_FORMAT}: update severstal_nb')
     for k, right in _WANTED.items():
-        if k not in info or not right(info[k]): raise ValueError(f'its severstal_nb record has {k} {str(info.get(k))[:60]!r}: export it anew')
+        if k in info and right(info[k]): continue
+        raise ValueError(f'its severstal_nb record has {k} {str(info.get(k))[:60]!r}: export it anew')
     flip_dims(info.setdefault('tta', []))
     Thresholds.from_dict(info['thresholds']).of(0, len(info['classes']))
+    labels = info['label_head'] or info['task'] != 'segmentation'
+    if labels and info['crop'] and len(info['source'].get('folds', ())) > 1:
+        raise ValueError('it has the mean label of several nets in each crop, and the run takes the highest crop of each net: '
+                         'export one fold')
     return info
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #99dd5cc5
+# %% ../../nbs/engines/08d_runtime.ipynb #f548d809
 MAX_FILE = 1<<31 # bytes
 def _read_export(path)->tuple: # record, bytes
     path = Path(path)
     if not path.is_file(): raise FileNotFoundError(f'{path}: no such file')
-    if (size := path.stat().st_size) > MAX_FILE: raise ValueError(f'{path}: {size:,} bytes, more than {MAX_FILE:,} are not read')
+    if (size := path.stat().st_size) > MAX_FILE:
+        raise ValueError(f'{path}: {size:,} bytes, more than {MAX_FILE:,} are not read')
     raw = path.read_bytes()
     try:
-        found = [(n, v) for n,v in _fields(memoryview(raw)) if n in (7, 14)]
+        found = [(n, v) for n,v in _fields(memoryview(raw)) if n in (7, 14, 20, 25)]
         props = [dict(_fields(v)) for n,v in found if n == 14]
         text = next((bytes(o[2]).decode() for o in props if bytes(o.get(1, b'')) == b'severstal_nb' and 2 in o), None)
         graphs = [v for n,v in found if n == 7]
         if not graphs: raise ValueError('no ONNX model')
         for g in graphs: _check_graph(g)
-        if text is None: raise ValueError('an ONNX model without the record of severstal_nb: only files of `severstal export` say how images go in')
+        if any(n > 14 for n,_ in found): raise ValueError('it has functions or training steps of its own: not opened')
+        if text is None: raise ValueError('an ONNX model without the record that `severstal export` leaves in a file')
         return _checked(text), raw
     except (ValueError, TypeError, KeyError, RecursionError) as e:
         raise ValueError(f'{path} cannot be used: {" ".join(str(e).split())[:300]}') from e
 def read_export(
     path, # a .onnx file of `severstal export`
 )->dict: # task, classes, thresholds, tta, source, parity …
-    "The record in an exported file; no engine is needed. Raises `ValueError` naming the file and what is wrong with it."
+    "The record in an exported file; no engine is needed. Raises `ValueError` with the file and what is wrong."
     return _read_export(path)[0]
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #0fa04662
+# %% ../../nbs/engines/08d_runtime.ipynb #ed98aca0
 def _open_onnx(raw, outputs, threads):
     "A function from a batch uint8 `[n,C,h,w]` to the outputs, by ONNX Runtime."
     import onnxruntime as ort
@@ -113,49 +123,50 @@ def _open_onnx(raw, outputs, threads):
     return lambda x: session.run(outputs, {'image': x})
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #e52b5fe0
+# %% ../../nbs/engines/08d_runtime.ipynb #9c93a273
 def _open_openvino(raw, outputs, threads):
     "A function from a batch uint8 `[n,C,h,w]` to the outputs, by OpenVINO in float32."
     import openvino as ov
     core = ov.Core()
     model = core.read_model(raw)
     model = ov.Model([model.output(o) for o in outputs], model.get_parameters())
-    net = core.compile_model(model, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32', 'INFERENCE_NUM_THREADS': threads, 'PERFORMANCE_HINT': 'LATENCY'})
+    how = {'INFERENCE_PRECISION_HINT': 'f32', 'INFERENCE_NUM_THREADS': threads, 'PERFORMANCE_HINT': 'LATENCY'}
+    net = core.compile_model(model, 'CPU', how)
     def run(x):
         found = net({'image': x})
         return [found[k] for k in range(len(outputs))]
     return run
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #7535278d
+# %% ../../nbs/engines/08d_runtime.ipynb #1f86db5d
 ENGINES = dict(openvino='openvino', onnx='onnxruntime') # engine → module, the faster first
 def pick_engine(
     engine:str='auto', # 'onnx', 'openvino', or 'auto': the first of OpenVINO and ONNX Runtime that is installed
     compared=(), # modules in which a file was compared with its run: these come first
 )->str: # 'onnx' or 'openvino'
     "An engine that is installed. Raises `ImportError` with what to install, `ValueError` on another name."
-    if engine not in (*ENGINES, 'auto'): raise ValueError(f"engine {engine!r}: an exported file opens with 'auto', 'onnx' or 'openvino'")
+    if engine not in (*ENGINES, 'auto'):
+        raise ValueError(f"engine {engine!r}: an exported file opens with 'auto', 'onnx' or 'openvino'")
     here = [k for k in (ENGINES if engine == 'auto' else [engine]) if find_spec(ENGINES[k])]
     if here: return next((k for k in here if ENGINES[k] in compared), here[0])
-    name = 'onnx' if engine == 'auto' else engine
-    raise ImportError(f"{ENGINES[name]} is not installed: pip install 'severstal_nb[{'export' if name == 'onnx' else name}]' "
-                      f'(without PyTorch: pip install {ENGINES[name]})')
+    extra, module = ('openvino', 'openvino') if engine == 'openvino' else ('export', 'onnxruntime')
+    raise ImportError(f"{module} is not installed: pip install 'severstal_nb[{extra}]', without PyTorch pip install {module}")
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #eacb9019
+# %% ../../nbs/engines/08d_runtime.ipynb #0cfe817c
 class ExportedModel(Answers):
     "An exported file, opened by an engine, with its own size, crops, flips and thresholds. `load_model` makes it."
     gate, form = None, 'today'
     def __init__(self, file, info, run, options, thresholds=None):
         self.files, self.info, self._run, self.options = [Path(file)], info, run, options
-        self.task, self.classes, self.color, self.white_level = (info[k] for k in ('task', 'classes', 'color', 'white_level'))
+        for k in ('task', 'classes', 'color', 'white_level'): setattr(self, k, info[k])
         self.thresholds = thresholds or Thresholds.from_dict(info['thresholds'])
     def __repr__(self):
         o = self.options
-        return f'ExportedModel({self.files[0].name}: {self.task}, {len(self.classes)} classes, {o["engine"]}, {o["threads"]} threads)'
+        return f'ExportedModel({self.files[0].name}: {self.task}, {o["engine"]}, threads: {o["threads"]})'
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #c13c062f
+# %% ../../nbs/engines/08d_runtime.ipynb #9dd181cd
 def load_model(
     file, # a .onnx file of `severstal export`
     engine:str='auto', # 'onnx', 'openvino', or 'auto', as in `pick_engine`
@@ -166,46 +177,52 @@ def load_model(
     batch_size:int|None=None, # None: as the file says
     num_workers:int=1, # decoding threads
 )->ExportedModel:
-    "Open an exported file for predicting. Raises `ValueError` or `ImportError` with the file, what is wrong, and what to do."
+    "Open an exported file. Raises `ValueError` or `ImportError` with the file, what is wrong, and what to do."
     info, raw = _read_export(file)
     kind = pick_engine(engine, (info.get('parity') or {}).get('engines', ()))
     threads = threads or (len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())
     outputs = ['probs_float', 'label_probs'] if info['task'] == 'segmentation' else ['label_probs']
-    try: run = (_open_onnx if kind == 'onnx' else _open_openvino)(raw, outputs if info['label_head'] else outputs[:1], threads)
+    if not info['label_head']: outputs = outputs[:1]
+    try: run = (_open_onnx if kind == 'onnx' else _open_openvino)(raw, outputs, threads)
     except Exception as e: # each engine has its own
-        raise ValueError(f'{file} cannot be opened by {ENGINES[kind]}: {" ".join(str(e).split())[:300]}. Export it anew, or update the engine') from e
-    options = dict(crop=info['crop'], stride=info['crop_stride'], size=info['image_size'], tta=info['tta'] if tta is None else tta, softmax=info['softmax'],
-                   batch_size=batch_size or info['batch_size'], num_workers=num_workers, threads=threads,
-                   engine=f'{kind} {importlib.metadata.version(ENGINES[kind])}')
-    flip_dims(options['tta'])
-    return ExportedModel(file, info, run, {k: tuple(v) if isinstance(v, list) and k != 'tta' else v for k,v in options.items()}, thresholds)
+        raise ValueError(f'{file} cannot be opened by {ENGINES[kind]}: {" ".join(str(e).split())[:300]}. '
+                         'Export it anew, or update the engine') from e
+    tta = info['tta'] if tta is None else tta
+    flip_dims(tta)
+    options = {k: tuple(v) if isinstance(v, list) else v for k,v in info.items() if k in ('crop', 'softmax')}
+    options |= dict(stride=info['crop_stride'], size=info['image_size'] and tuple(info['image_size']), tta=tta,
+                    batch_size=batch_size or info['batch_size'], num_workers=num_workers, threads=threads,
+                    engine=f'{kind} {importlib.metadata.version(ENGINES[kind])}')
+    return ExportedModel(file, info, run, options, thresholds)
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #0a6fce81
+# %% ../../nbs/engines/08d_runtime.ipynb #3a723c2f
 @patch
 def _probs(self:ExportedModel, x:np.ndarray)->tuple:
     "Maps `[n,K,h,w]` or None, and labels `[n,K]` or None, of a batch uint8 `[n,C,h,w]`: float32, averaged over flips."
     only, total, flips = self.info['size'], None, flip_dims(self.options['tta'])
     if only and list(x.shape[2:]) != only:
-        raise ValueError(f'{self.files[0]} takes images of {only[0]}×{only[1]} pixels only, this is {x.shape[2]}×{x.shape[3]}: export it with another --size')
+        raise ValueError(f'{self.files[0]} takes images of {only[0]}×{only[1]} pixels only, not {x.shape[2]}×{x.shape[3]}: '
+                         'export it with another --size')
     for dims in flips:
         try: found = self._run(np.ascontiguousarray(np.flip(x, dims)) if dims else x)
         except Exception as e: # each engine has its own
-            raise ValueError(f'{self.files[0]}: {self.options["engine"]} fails on a batch {x.shape}: {" ".join(str(e).split())[:200]}') from e
+            why = " ".join(str(e).split())[:200]
+            raise ValueError(f'{self.files[0]}: {self.options["engine"]} fails on a batch {x.shape}: {why}') from e
         found = [np.flip(o, dims) if dims and o.ndim == 4 else o for o in found]
         total = found if total is None else [a + b for a,b in zip(total, found)]
     if len(flips) > 1: total = [o/np.float32(len(flips)) for o in total]
     return (total[0], *total[1:], None)[:2] if self.task == 'segmentation' else (None, total[0])
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #53e34887
+# %% ../../nbs/engines/08d_runtime.ipynb #f0355b98
 def _in_color(image, color):
     "A grey image three times for a net that wants colour; colour as grey, as OpenCV reads it, for one that wants grey."
     if image.ndim == (2 if color == 'grey' else 3): return image
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY if color == 'grey' else cv2.COLOR_GRAY2RGB)
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #af55eae5
+# %% ../../nbs/engines/08d_runtime.ipynb #60719577
 @patch
 def _group(self:ExportedModel,
     images:list, # of (i, uint8 image)
@@ -223,13 +240,15 @@ def _group(self:ExportedModel,
     for g,(i,im) in enumerate(images):
         m = stitchers[g].result() if self.task == 'segmentation' else None
         stitchers[g] = None # lets the floats go
-        if m is not None and m.shape[1:] != im.shape[:2]: m = np.stack([cv2.resize(k, im.shape[1::-1], interpolation=cv2.INTER_LINEAR) for k in m])
+        if m is not None and m.shape[1:] != im.shape[:2]: # as torch's interpolate, without aligned corners
+            m = np.stack([cv2.resize(k, im.shape[1::-1], interpolation=cv2.INTER_LINEAR) for k in m])
         if not all(np.isfinite(p).all() for p in (m, best[g]) if p is not None):
-            raise ValueError(f'image {i}: {self.files[0]} gives values that are no probabilities (nan or infinite): train the net anew')
+            raise ValueError(f'image {i}: {self.files[0]} gives nan or infinite values, which are no probabilities: '
+                             'train the net anew')
         yield Prediction(i, None if m is None else np.rint(m*np.float32(255)).astype(np.uint8), best[g])
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #c93f95fc
+# %% ../../nbs/engines/08d_runtime.ipynb #211f67de
 @patch
 def stream(self:ExportedModel,
     images, # `SteelData`, or a list of paths, PIL images and arrays `[h,w]` or `[h,w,3]`, or one of these

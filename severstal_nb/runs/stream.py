@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 # %% ../../nbs/runs/10g_stream.ipynb #adc2eb15
-from ..core.files import atomic_path, file_digest, read_json
+from ..core.files import atomic_path, file_digest, plain, read_json
 from ..core.images import Problems
 from ..crops import flip_dims
 from ..data import SteelData
@@ -53,7 +53,8 @@ def prediction_key(predictor, data:SteelData)->dict:
     "All that predictions depend on: models, engine, options, rules, names of the images."
     gate, o = predictor.gate, predictor.options
     key = dict(models=[fingerprint(f) for f in predictor.files], gate=[fingerprint(f) for f in gate.files] if gate else [])
-    key |= {k: o.get(k) for k in ('crop', 'stride', 'size', 'softmax', 'precision')} | {k: o[k] for k in ('engine',) if k in o}
+    key |= {k: o.get(k) for k in ('crop', 'stride', 'size', 'softmax', 'precision')}
+    if 'engine' in o: key['engine'] = o['engine']
     return key | dict(gate_size=gate.options['size'] if gate else None, images=_name_fingerprint(data),
                       rules=predictor.thresholds.to_dict(), tta=flip_dims(o['tta']))
 
@@ -128,7 +129,8 @@ def listed_images(
     log=LOG,
 )->SteelData:
     "The images to predict, also those that cannot be opened; what was repaired is in the log."
-    data = images if isinstance(images, SteelData) else with_unopened(read_images(images, color=predictor.color, white_level=predictor.white_level))
+    kw = dict(color=predictor.color, white_level=predictor.white_level)
+    data = images if isinstance(images, SteelData) else with_unopened(read_images(images, **kw))
     opened = set(data.images.image_id[data.images.height > 0])
     for p in data.problems.itertuples(): # the others are named when their turn comes
         if p.file in opened: log.warning(f'{p.file}: {p.reason}')
@@ -149,18 +151,19 @@ def predict_images(
 )->Path:
     "Predict every image in this process and write one CSV, checked after writing."
     data = listed_images(images, predictor, sample, log)
-    return write_all(open_writer(out, predictor, data, form or predictor.form, every_row, sample, resume), predictor, data, progress, log)
+    writer = open_writer(out, predictor, data, form or predictor.form, every_row, sample, resume)
+    return write_all(writer, predictor, data, progress, log)
 
 
 # %% ../../nbs/runs/10g_stream.ipynb #65d72ae0
 def _export_differs(record, predictor, path)->str|None:
     "What an exported file does otherwise than `predictor`; None: it stands in for it."
-    o, pair = predictor.options, lambda v: list(v) if isinstance(v, (list, tuple)) else v
-    if record['source'].get('models') != {f.relative_to(path).as_posix(): file_digest(f) for f in predictor.files}: return 'was made of other models or folds'
+    o, models = predictor.options, {f.relative_to(path).as_posix(): file_digest(f) for f in predictor.files}
+    if record['source'].get('models') != models: return 'was made of other models or folds'
     if Thresholds.from_dict(record['thresholds']) != predictor.thresholds: return 'has other thresholds'
-    want = dict(tta=flip_dims(o['tta']), crop=o.get('crop'), crop_stride=o.get('stride'), image_size=o['size'], softmax=o['softmax'])
-    for k, v in (record | dict(tta=flip_dims(record['tta']))).items():
-        if k in want and pair(v) != pair(want[k]): return f'has another {k}'
+    if flip_dims(record['tta']) != flip_dims(o['tta']): return 'has other flips'
+    want = dict(crop=o.get('crop'), crop_stride=o.get('stride'), image_size=o['size'], softmax=o['softmax'])
+    return next((f'has another {k}' for k,v in plain(want).items() if record[k] != v), None)
 
 
 # %% ../../nbs/runs/10g_stream.ipynb #a773d7d8
@@ -169,20 +172,22 @@ def find_export(
     engine:str='auto', # 'auto', 'onnx', 'openvino'
 )->tuple: # the file, the engine
     "The newest export that does what `predictor` does. Raises `ValueError` that says why there is none."
-    if len(predictor.runs) > 1 or predictor.gate: raise ValueError('an exported file stands in for one run without a gate')
+    if len(predictor.runs) > 1 or predictor.gate: raise ValueError('an export stands in for one run without a gate')
     path, why = predictor.runs[0].path, 'none was made'
     noted = read_json(path/'exports.json') if (path/'exports.json').is_file() else []
     for o in reversed(noted if isinstance(noted, list) else []):
         try:
             file = (path/o['path']).resolve()
             record = read_export(file)
-            fit = [k for k,name in ENGINES.items() if engine in ('auto', k) and name in record['parity']['engines'] and find_spec(name)]
-            if o['parity'] is not True or file_digest(file) != o['digest']: why = f'{file} is not the file that was compared with the run'
+            right = o['parity'] is True and file_digest(file) == o['digest']
+            fit = [k for k,name in ENGINES.items() if name in record['parity']['engines'] and find_spec(name)]
+            if not right: why = f'{file} is not what was compared with the run'
             elif differs := _export_differs(record, predictor, path): why = f'{file} {differs}'
-            elif not fit: why = f'{file} was not compared in an engine that is installed here'
-            else: return file, fit[0]
+            elif fit := fit if engine == 'auto' else [k for k in fit if k == engine]: return file, fit[0]
+            else: why = f'{file} was not compared in an engine that is installed here'
         except (OSError, ValueError, TypeError, KeyError) as e: why = str(e)
-    raise ValueError(f'{path} has no export that could stand in for it: {why}. severstal export {path} --out FILE.onnx makes one')
+    raise ValueError(f'{path} has no export that could stand in for it: {why}. '
+                     f'severstal export {path} --out FILE.onnx makes one')
 
 
 # %% ../../nbs/runs/10g_stream.ipynb #1dc4744e
@@ -192,13 +197,16 @@ def open_predictor(
     log=LOG,
     **kw, # of `Predictor`: folds, device, tta, gate, thresholds, batch_size, num_workers, sequential
 ):
-    "What predicts with a file, or with runs. Which engine it is goes to standard error, unless runs predict with PyTorch as ever."
-    if engine not in (None, 'torch', 'auto', 'onnx', 'openvino'): raise ValueError(f'engine {engine!r}: choose among torch, auto, onnx, openvino')
-    given, several = {k: v for k,v in kw.items() if v not in (None, False)}, models if isinstance(models, (list, tuple)) else [models]
+    "What predicts with a file, or with runs. Standard error gets the engine, unless runs predict with PyTorch as ever."
+    if engine not in (None, 'torch', 'auto', *ENGINES):
+        raise ValueError(f'engine {engine!r}: choose among torch, auto, {", ".join(sorted(ENGINES))}')
+    given = {k: v for k,v in kw.items() if v not in (None, False)}
+    several = models if isinstance(models, (list, tuple)) else [models]
     if files := [o for o in several if isinstance(o, (str, Path)) and Path(o).is_file()]:
-        if len(several) > 1: raise ValueError(f'{files[0]} predicts alone: severstal export puts the mean of several folds into one file')
-        if odd := given.keys() - {'tta', 'thresholds', 'batch_size', 'num_workers'}: raise ValueError(f'{files[0]} is an exported file: {min(odd)} is for run folders')
-        if engine == 'torch': raise ValueError(f'{files[0]} is an exported file: its engines are onnx and openvino')
+        said, odd = f'{files[0]} is an exported file', given.keys() - {'tta', 'thresholds', 'batch_size', 'num_workers'}
+        if len(several) > 1: raise ValueError(f'{said} and predicts alone; one file may hold the mean of several folds')
+        if odd: raise ValueError(f'{said}: {min(odd)} is for run folders')
+        if engine == 'torch': raise ValueError(f'{said}: its engines are onnx and openvino')
         model = load_model(files[0], engine or 'auto', **given)
     else:
         from severstal_nb.runs.predictor import Predictor
@@ -220,7 +228,8 @@ def _stand_in(predictor, engine):
         print(f'engine: torch, as {e}', file=sys.stderr)
         return predictor
     o = predictor.options
-    model = load_model(file, kind, tta=o['tta'], thresholds=predictor.thresholds, batch_size=o['batch_size'], num_workers=o['num_workers'])
+    given = {k: o[k] for k in ('tta', 'batch_size', 'num_workers')}
+    model = load_model(file, kind, thresholds=predictor.thresholds, **given)
     model.form = predictor.form
     return model
 

@@ -7,7 +7,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/deploy/export.html.md"""
 # %% auto #0
 __all__ = ['ExportError', 'ExportGraph', 'export_onnx']
 
-# %% ../../nbs/deploy/12a_export.ipynb #115ccbf2
+# %% ../../nbs/deploy/12a_export.ipynb #48b37f13
 import contextlib, importlib.util, io, itertools, json, logging, os, time, warnings
 import numpy as np, torch
 from dataclasses import replace
@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from torch import nn
 
-# %% ../../nbs/deploy/12a_export.ipynb #849c6fe7
+# %% ../../nbs/deploy/12a_export.ipynb #16463551
 from .. import __version__
 from ..core.files import atomic_path, check_target, file_digest, plain, read_json, write_json
 from ..core.names import nearest
@@ -28,7 +28,7 @@ from ..runs.folder import load_run
 from ..runs.predictor import Predictor
 from ..synthetic import make_strip
 
-# %% ../../nbs/deploy/12a_export.ipynb #f6095915
+# %% ../../nbs/deploy/12a_export.ipynb #999530b5
 class ExportError(ValueError):
     "A run cannot be exported; the message says why."
 def _check_installed():
@@ -37,7 +37,7 @@ def _check_installed():
     if not lost and not any(map(importlib.util.find_spec, _ENGINES)): lost = ['onnxruntime']
     if lost: raise ImportError(f"export needs {' and '.join(lost)}: pip install 'severstal_nb[export]'")
 
-# %% ../../nbs/deploy/12a_export.ipynb #68708033
+# %% ../../nbs/deploy/12a_export.ipynb #302da8d0
 class ExportGraph(nn.Module):
     "From uint8 images `[n,C,h,w]` to the outputs of an exported file, with the mean of several nets; see `names`."
     def __init__(self,
@@ -73,13 +73,13 @@ class ExportGraph(nn.Module):
         masks = ((q >= cut[...,None,None]) & on[...,None,None]).to(torch.uint8)
         return q.to(torch.uint8), probs, masks, masks.amax((2,3)), given
 
-# %% ../../nbs/deploy/12a_export.ipynb #c9c253d1
+# %% ../../nbs/deploy/12a_export.ipynb #eab7fda5
 def _reason(e:Exception)->str:
     "The first line of the exception that began it."
     while e.__cause__ or e.__context__: e = e.__cause__ or e.__context__
     return f'{type(e).__name__}: ' + (str(e).strip().splitlines() or ['no message'])[0][:300]
 
-# %% ../../nbs/deploy/12a_export.ipynb #b17eb983
+# %% ../../nbs/deploy/12a_export.ipynb #7a7f9bb7
 @contextlib.contextmanager
 def _silence():
     "Warnings, prints and logs of torch are left out; what is wrong is in the exception."
@@ -92,7 +92,7 @@ def _silence():
             yield
     finally: logging.disable(was)
 
-# %% ../../nbs/deploy/12a_export.ipynb #f187da59
+# %% ../../nbs/deploy/12a_export.ipynb #ab1a74c1
 def _strip(o):
     "Take notes about code and files of this machine out of a protobuf message."
     for name in ('metadata_props', 'doc_string'):
@@ -100,7 +100,7 @@ def _strip(o):
     for field,v in o.ListFields():
         if field.message_type: [_strip(x) for x in (v if field.is_repeated else [v])]
 
-# %% ../../nbs/deploy/12a_export.ipynb #35c07ab2
+# %% ../../nbs/deploy/12a_export.ipynb #4c6ef61a
 def _trace(graph:ExportGraph, shape:tuple, free:bool, defaults:dict):
     "The ONNX model of `graph`, for `shape` [2,C,h,w] or any size. Raises `ExportError`."
     import onnx
@@ -128,7 +128,7 @@ def _trace(graph:ExportGraph, shape:tuple, free:bool, defaults:dict):
     onnx.checker.check_model(model)
     return model
 
-# %% ../../nbs/deploy/12a_export.ipynb #57a32950
+# %% ../../nbs/deploy/12a_export.ipynb #b115799f
 def _in_onnxruntime(raw:bytes, threads:int=0):
     "A function from images, and other inputs by name, to a dict of outputs."
     import onnxruntime
@@ -146,7 +146,7 @@ def _in_openvino(raw:bytes, threads:int=0):
     return lambda image: {name: v.copy() for o,v in net([image]).items() for name in o.names}
 _ENGINES = dict(onnxruntime=_in_onnxruntime, openvino=_in_openvino)
 
-# %% ../../nbs/deploy/12a_export.ipynb #872dfb99
+# %% ../../nbs/deploy/12a_export.ipynb #8d5a194a
 def _strips(predictor, images=None, size=None)->list: # uint8 `[h,w]` or `[h,w,3]`
     "The first, middle and last image of a folder, or synthetic ones, at one size: cut, or mirrored where too small."
     if images is None:
@@ -161,7 +161,7 @@ def _strips(predictor, images=None, size=None)->list: # uint8 `[h,w]` or `[h,w,3
     more = lambda o: [(0, max(0, n - m)) for n,m in zip((h,w), o.shape)] + [(0,0)]*(o.ndim - 2)
     return [np.pad(o, more(o), mode='symmetric')[:h,:w] for o in got]
 
-# %% ../../nbs/deploy/12a_export.ipynb #6fe5bee0
+# %% ../../nbs/deploy/12a_export.ipynb #fb5de5e5
 def _batches(strips:list, fixed:bool)->list: # lists of images
     "Three at their size, three at an odd size, and one."
     if fixed: return [strips, strips[:1]]
@@ -174,7 +174,7 @@ def _stack(batch):
     x = np.stack(batch)
     return x[:,None] if x.ndim == 3 else x.transpose(0,3,1,2).copy()
 
-# %% ../../nbs/deploy/12a_export.ipynb #d008a9a7
+# %% ../../nbs/deploy/12a_export.ipynb #d6e37792
 def _bare(rules:Thresholds)->Thresholds:
     "The rules that are in the graph: without areas, components, holes and the triplet rule."
     return replace(rules, min_area=0, min_size=0, top_area=0, holes=False, area_scale=0.)
@@ -193,7 +193,7 @@ def _mask_row(got, want, rules, label_head)->dict: # name → a number for each 
                 final=per(mine != final), label_off=np.abs(got['label_probs'] - sure)*label_head,
                 labels=labels, labels_far=labels & ~near.any((1,2)))
 
-# %% ../../nbs/deploy/12a_export.ipynb #cb005f34
+# %% ../../nbs/deploy/12a_export.ipynb #a903d8a9
 def _label_row(got, want, rules, softmax)->dict: # name → a number for each class
     "How the labels of one image differ, for a classifier."
     sure, mine = want.labels, got['label_probs']
@@ -202,26 +202,26 @@ def _label_row(got, want, rules, softmax)->dict: # name → a number for each cl
     return dict(label_off=np.abs(mine - sure), labels=off, labels_far=off & (np.abs(sure - label) > 1/255),
                 between=(sure > .5/255) & (sure < 254.5/255))
 
-# %% ../../nbs/deploy/12a_export.ipynb #57de2cf3
+# %% ../../nbs/deploy/12a_export.ipynb #4c2f558a
 def _verdict(t:dict)->str|None: # None: it passes
     "Why the totals of an engine do not pass."
     n = max(1, t.get('pixels', 0))
     if t['not_finite']: return 'it gives values that are no numbers'
     if t.get('byte_max', 0) > 1 or t.get('bytes', 0) > 1e-4*n:
-        return f'probabilities differ by up to {t["byte_max"]}/255, in {100*t["bytes"]/n:.2g} % of the pixels'
+        return f'probabilities differ by up to {t["byte_max"]}/255, in {100*t["bytes"]/n:.3g} % of the pixels'
     if t['label_off'] > 1e-3: return f'label probabilities differ by up to {t["label_off"]:.2g}'
     if t.get('far') or t['labels_far']:
         return f'{t.get("far", 0)} pixels and {t["labels_far"]} labels are decided otherwise, far from their threshold'
-    if t.get('final', 0) > 1e-3*n: return f'the final masks differ in {100*t["final"]/n:.2g} % of the pixels'
+    if t.get('final', 0) > 1e-3*n: return f'the final masks differ in {100*t["final"]/n:.3g} % of the pixels'
     if t['log_odds_off'] > 1e-4: return f'the net is saturated, and its log-odds differ by up to {t["log_odds"]:.2g}'
 
-# %% ../../nbs/deploy/12a_export.ipynb #afcb2385
+# %% ../../nbs/deploy/12a_export.ipynb #be805e7e
 def _log_odds(p):
     "Logits from -12 to 12 of float32 probabilities; beyond, float32 and the engines' sigmoids have no digits left."
     p = np.clip(p.astype(np.float64), 1e-9, 1 - 1e-9)
     return np.clip(np.log(p) - np.log1p(-p), -12, 12)
 
-# %% ../../nbs/deploy/12a_export.ipynb #f875238a
+# %% ../../nbs/deploy/12a_export.ipynb #476a6556
 def _compare(answers, predictor, graph, batches)->tuple: # totals, rows of differences
     "Compare what a file gave for each batch with the predictor, image by image."
     total, rows, kinds, seen = dict(not_finite=0, log_odds=None, log_odds_off=0.), [], len(predictor.classes), 0
@@ -250,7 +250,7 @@ def _compare(answers, predictor, graph, batches)->tuple: # totals, rows of diffe
         if off.size: total.update(log_odds=off.max().item(), log_odds_off=(off > .05).mean().item())
     return total, rows
 
-# %% ../../nbs/deploy/12a_export.ipynb #88602b8d
+# %% ../../nbs/deploy/12a_export.ipynb #eb2f5fa7
 def _check_parity(model, predictor, graph, strips, fixed)->dict: # the parity record
     "Compare a model with the predictor in every engine that is installed. Raises `ExportError` where they differ."
     raw, batches = model.SerializeToString(), _batches(strips, fixed)
@@ -267,21 +267,21 @@ def _check_parity(model, predictor, graph, strips, fixed)->dict: # the parity re
     record['saturated'] = any(o['between'] < 1e-3 for o in record['engines'].values())
     return record
 
-# %% ../../nbs/deploy/12a_export.ipynb #2d881db1
+# %% ../../nbs/deploy/12a_export.ipynb #cb2a0652
 def _known_size(predictor)->tuple|None:
     "The (height, width) of everything that this run's nets are given, where the config says so."
     o, d = predictor.options, predictor.config.data
     size = o.get('crop') or o['size'] or d.image_size
     return tuple(size) if size else None
 
-# %% ../../nbs/deploy/12a_export.ipynb #70bba0a3
+# %% ../../nbs/deploy/12a_export.ipynb #04d8d9a2
 def _example_shape(graph, predictor, size)->tuple: # [2,C,h,w]
     "What is traced: a small image, unless there is one size."
     stride, least = (max(getattr(o, k) for o in graph.nets) for k in ('stride', 'least'))
     h = -(-max(64, least)//stride)*stride
     return 2, 3 if predictor.color == 'rgb' else 1, *(size or (h, h + max(stride, 32)))
 
-# %% ../../nbs/deploy/12a_export.ipynb #49c797b5
+# %% ../../nbs/deploy/12a_export.ipynb #e2875fc9
 def _point_entry(run, name:str|None)->dict:
     "An operating point of the run. Raises `ValueError` naming the nearest."
     if name is None: return {}
@@ -290,7 +290,7 @@ def _point_entry(run, name:str|None)->dict:
     others = f'; it has {", ".join(nearest(name, points) or points)}' if points else ': severstal decide makes them'
     raise ValueError(f'{run.path} has no operating point {name!r}{others}')
 
-# %% ../../nbs/deploy/12a_export.ipynb #978dde53
+# %% ../../nbs/deploy/12a_export.ipynb #2fbae84e
 def _info(run, predictor, graph, size, point, entry)->dict:
     "The JSON of the file, without parity and speed."
     o, nets, files = predictor.options, graph.nets, predictor.files
@@ -303,7 +303,7 @@ def _info(run, predictor, graph, size, point, entry)->dict:
     return dict(format=1, version=__version__) | info | dict(source=source, calibration=entry.get('calibration'),
                                                              date=time.strftime('%Y-%m-%d %H:%M:%S'))
 
-# %% ../../nbs/deploy/12a_export.ipynb #bd651eba
+# %% ../../nbs/deploy/12a_export.ipynb #a8c22d4e
 def _speed(model, graph, strips)->dict:
     "How many times faster than PyTorch the engines are here, in CPU seconds of one thread; the best of four."
     x, raw, was, best = _stack(strips), model.SerializeToString(), torch.get_num_threads(), {}
@@ -321,7 +321,7 @@ def _speed(model, graph, strips)->dict:
     times = {k: round(best['torch']/v, 2) for k,v in best.items() if k != 'torch'}
     return dict(batch=_named(strips), threads=1, clock='cpu') | times
 
-# %% ../../nbs/deploy/12a_export.ipynb #bcc6843c
+# %% ../../nbs/deploy/12a_export.ipynb #eff29ca7
 def _attempt(predictor, graph, size, images)->tuple: # ONNX model, parity record, strips
     "Trace and check at one size, or for any."
     rules, kinds = predictor.thresholds, len(predictor.classes)
@@ -330,7 +330,7 @@ def _attempt(predictor, graph, size, images)->tuple: # ONNX model, parity record
     strips = _strips(predictor, images, size)
     return model, _check_parity(model, predictor, graph, strips, size is not None), strips
 
-# %% ../../nbs/deploy/12a_export.ipynb #ac9c7d8d
+# %% ../../nbs/deploy/12a_export.ipynb #4692a591
 _SATURATED = ('hardly a probability between 0 and 1 on these images: bytes prove little, and only log-odds were '
               'compared, as far as there were any (parity in the file); --images with defects says more')
 def export_onnx(
@@ -356,6 +356,7 @@ def export_onnx(
         raise ValueError(f'size {say(size)}: the nets of {run.path} are given {say(known)} always')
     graph = ExportGraph(predictor.nets, o['softmax'], predictor.thresholds.gate == 'soft').eval()
     info = _info(run, predictor, graph, None, point, entry)
+    if o['precision'] != 'fp32': log.warning(f'{run.path} predicts in {o["precision"]}; the file computes in fp32')
     o.update(tta=(), precision='fp32', crop=None, size=None, stride=None, channels_last=False)
     for fixed in ([tuple(size)] if size else [None, known] if known else [None]):
         try: model, parity, strips = _attempt(predictor, graph, fixed, images)
@@ -374,7 +375,7 @@ def export_onnx(
     _record(run, out, info, log)
     return Path(out)
 
-# %% ../../nbs/deploy/12a_export.ipynb #f339b02d
+# %% ../../nbs/deploy/12a_export.ipynb #0a47fbbd
 def _record(run, out, info, log):
     "Note an export in RUN/exports.json; a run that cannot be written is left as it is."
     path = run.path/'exports.json'

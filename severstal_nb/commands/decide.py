@@ -170,14 +170,14 @@ def _draw(part:Path, c:Components, o:Outcome, choice:Choice, probs, classes):
         ax.set_title(plain_label(f'{name}: error {calibration_error(probs[:, k], c.has[:, k]):.3f}'))
     save_figure(fig, part/'calibration.png')
 
-# %% ../../nbs/commands/11e_decide.ipynb #5398aa8f
+# %% ../../nbs/commands/11e_decide.ipynb #2c42a879
 def _write_section(run:Run, title:str, says:list, c:Components, o:Outcome, choice:Choice, probs, mm, calibration):
     "The folder sections/decide of a run, whole or not at all."
+    check_links(run.path)
     place = run.path/'sections'/'decide'
     part = place.with_name('.decide.part')
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    check_links(run.path/'sections')
     tables = dict(classes=class_rows(c, o, mm).reset_index(names='class'), froc=froc(c), calibration=calibration.reset_index(names='class'))
     if c.of == 'pixel': tables['sizes'] = size_rows(c, o)
     for k, t in tables.items(): write_table(part/f'{k}.csv', t)

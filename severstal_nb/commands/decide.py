@@ -112,20 +112,21 @@ def promise_lines(p:dict)->list: # sentences
         else: lines.append(f'{name}: NO PROMISE, even at the lowest threshold {_percent(o["missed"])} of the defects are missed, in {o["groups"]} strips.')
     return lines
 
-# %% ../../nbs/commands/11e_decide.ipynb #a43e9624
+# %% ../../nbs/commands/11e_decide.ipynb #5cdab87c
 def _report(c:Components, o:Outcome, mm)->dict:
     "The numbers of a point, for points.json."
     row = class_rows(c, o, mm).loc['all']
-    keys = 'defects found found_low found_high covered false_per_strip false_per_clean_strip false_per_metre clean stopped pixels_per_strip'.split()
-    return {k: float(row[k]) for k in keys if k in row} | dict(strips=len(c), strips_stopped=int(o.fired.any(1).sum()))
+    keys = 'defects found found_low found_high covered false_per_strip false_per_clean_strip false_per_metre clean stopped stopped_low stopped_high'.split()
+    return {k: float(row[k]) for k in [*keys, *['pixels_per_strip']*(c.of == 'pixel')] if k in row} | dict(strips=len(c), strips_stopped=int(o.fired.any(1).sum()))
 
-# %% ../../nbs/commands/11e_decide.ipynb #2388b936
+# %% ../../nbs/commands/11e_decide.ipynb #4f6d6e7f
 def report_lines(r:dict, how:str)->list: # sentences
     "The numbers of a point in words."
     found = f'{r["found"]*r["defects"]:.0f} of {r["defects"]:.0f} defects are found ({_percent(r["found"])}; {_percent(r["found_low"])} to {_percent(r["found_high"])})' if r['defects'] else 'there are no defects'
-    stop = f'{r["stopped"]:.0f} of {r["clean"]:.0f} clean strips are stopped' if r['clean'] else 'there are no clean strips'
-    metre = f', {r["false_per_metre"]:.3g} per metre' if 'false_per_metre' in r else ''
-    return [f'{how}: {found}, {stop}, {r["false_per_strip"]:.3g} false components per strip{metre}; {r["strips_stopped"]} of {r["strips"]} strips to look at, {r["pixels_per_strip"]:,.0f} pixels each on average over all.']
+    stop = f'{r["stopped"]:.0f} of {r["clean"]:.0f} clean strips are stopped ({_percent(r["stopped_low"])} to {_percent(r["stopped_high"])})' if r['clean'] else 'there are no clean strips'
+    metre, masks = f' and {r["false_per_metre"]:.3g} per metre' if 'false_per_metre' in r else '', 'pixels_per_strip' in r
+    return [f'{how}: {found}, {stop}.', f'There are {r["false_per_strip"]:.3g} {"false components" if masks else "classes named wrongly"} per strip{metre}; {r["strips_stopped"]} of {r["strips"]} strips are '
+            'to be looked at' + (f', on average {r["pixels_per_strip"]*r["strips"]/max(1, r["strips_stopped"]):,.0f} pixels of each.' if masks else '.')]
 
 # %% ../../nbs/commands/11e_decide.ipynb #1f939511
 _ENSEMBLE = 'These are predictions of the nets of single folds for images they had not seen. Prediction averages all nets, which is another net, usually a better one: ' \
@@ -169,14 +170,14 @@ def _draw(part:Path, c:Components, o:Outcome, choice:Choice, probs, classes):
         ax.set_title(plain_label(f'{name}: error {calibration_error(probs[:, k], c.has[:, k]):.3f}'))
     save_figure(fig, part/'calibration.png')
 
-# %% ../../nbs/commands/11e_decide.ipynb #5398aa8f
+# %% ../../nbs/commands/11e_decide.ipynb #2c42a879
 def _write_section(run:Run, title:str, says:list, c:Components, o:Outcome, choice:Choice, probs, mm, calibration):
     "The folder sections/decide of a run, whole or not at all."
+    check_links(run.path)
     place = run.path/'sections'/'decide'
     part = place.with_name('.decide.part')
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    check_links(run.path/'sections')
     tables = dict(classes=class_rows(c, o, mm).reset_index(names='class'), froc=froc(c), calibration=calibration.reset_index(names='class'))
     if c.of == 'pixel': tables['sizes'] = size_rows(c, o)
     for k, t in tables.items(): write_table(part/f'{k}.csv', t)

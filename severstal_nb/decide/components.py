@@ -13,12 +13,12 @@ import cv2, numpy as np, pandas as pd
 from dataclasses import dataclass, replace
 from scipy.special import expit, ndtri
 
-# %% ../../nbs/decide/08c_components.ipynb #55378a6b
+# %% ../../nbs/decide/08c_components.ipynb #eb2f7ec3
 from ..core.names import apart
 from ..core.plots import WIDE, class_colors, new_figure, plain_label, plot_style
 from .postprocess import Thresholds, _components, binarise
 from ..metrics.labels import check_probs
-from ..metrics.masks import interval
+from ..metrics.masks import interval, wilson
 
 # %% ../../nbs/decide/08c_components.ipynb #cdf4b99a
 def _reached(values, part, size):
@@ -164,7 +164,7 @@ def stops(
     hit = np.asarray(fired)[c.clean].reshape(len(g), -1).any(1) if len(g) else np.zeros(0)
     return int((np.bincount(g, hit) > 0).sum()) if len(g) else 0, int(g.max() + 1) if len(g) else 0
 
-# %% ../../nbs/decide/08c_components.ipynb #74282faf
+# %% ../../nbs/decide/08c_components.ipynb #52f27aaf
 def wilson_groups(
     hit, # bool `[n]`
     group, # `[n]` cases of one group are not independent
@@ -178,9 +178,9 @@ def wilson_groups(
     n = min(len(hit), p*(1 - p)*len(hit)**2/spread) if spread > 1e-12 else g.max() + 1
     z = ndtri((1 + level)/2)
     middle, half = (p + z*z/(2*n))/(1 + z*z/n), z*np.sqrt(p*(1 - p)/n + z*z/(4*n*n))/(1 + z*z/n)
-    return float(max(0, middle - half)), float(min(1, middle + half))
+    return float(max(0, min(p, middle - half))), float(min(1, max(p, middle + half)))
 
-# %% ../../nbs/decide/08c_components.ipynb #750d13ee
+# %% ../../nbs/decide/08c_components.ipynb #be63167c
 def class_rows(
     c:Components,
     o:Outcome,
@@ -196,7 +196,8 @@ def class_rows(
         row |= dict(false=int(false.sum()), false_per_strip=false.mean(), false_per_clean_strip=false[clean].mean() if clean.any() else np.nan)
         if metres: row |= dict(false_per_metre=false.sum()/metres)
         stopped, n = stops(c, o.fired[:, k])
-        rows.append(row | dict(clean=n, stopped=stopped, pixels_per_strip=o.area[:, k].sum(1).mean()))
+        row |= dict(clean=n, stopped=stopped) | dict(zip(('stopped_low', 'stopped_high'), wilson(stopped, n)))
+        rows.append(row | dict(pixels_per_strip=o.area[:, k].sum(1).mean()))
     return pd.DataFrame(rows, index=[*apart(c.classes, ['all']), 'all'])
 
 # %% ../../nbs/decide/08c_components.ipynb #c69e24d7
@@ -260,7 +261,7 @@ def froc(
                      o.found[mine, 1].mean() if len(hit) else np.nan, false[:, j].mean(), *low_high, false[c.clean, j].mean() if clean else np.nan, stopped/clean if clean else np.nan])
     return pd.DataFrame(rows, columns='threshold found low high covered false false_low false_high false_clean stopped'.split())
 
-# %% ../../nbs/decide/08c_components.ipynb #1cc4eea3
+# %% ../../nbs/decide/08c_components.ipynb #fa5446f2
 @plot_style()
 def plot_froc(
     c:Components,
@@ -272,8 +273,9 @@ def plot_froc(
     ax, colors = axes[0, 0], [*class_colors(len(c.classes))/255, 'k']
     for k, (name, color) in enumerate(zip([*c.classes, 'all'], colors)):
         k = k if k < len(c.classes) else None
-        if not (k is None or (c.cls == k).any()): continue
+        if not len(c.cls) or k is not None and not (c.cls == k).any(): continue
         t = froc(c, k, s, n=1)
+        t = t[:t.false.argmax() + 1] # at still lower cuts the false components run together
         ax.fill_between(t.false, t.low, t.high, color=color, alpha=.16 if k is None else .08, lw=0)
         ax.plot(t.false, t.found, color=color, label=plain_label(name), lw=2 if k is None else 1.2)
         if o is None: continue

@@ -8,10 +8,11 @@ Docs: https://severstal-nb.github.io/severstal_nb/deploy/cluster.html.md"""
 __all__ = ['cut_shares', 'share_rows', 'write_share', 'GatheredRows', 'rows_folder', 'ShareWorker', 'ray_session', 'run_shares',
            'predict_cluster']
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #b04794f7
-import logging, os, shutil, socket, tempfile
+# %% ../../nbs/deploy/12c_cluster.ipynb #e36e8582
+import logging, os, shutil, socket, sys, tempfile
 import pandas as pd
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 from ..core.files import atomic_path, locked, plain, read_json, write_json
 from ..core.images import Problems
@@ -22,18 +23,19 @@ from ..runs.config import PLUGINS, load_plugin
 from ..runs.folder import LOG
 from ..runs.stream import listed_images, open_predictor, open_writer, prediction_key, write_all
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #2f0b1782
+# %% ../../nbs/deploy/12c_cluster.ipynb #ea55ad7c
 def cut_shares(
     data:SteelData,
     batch_size:int,
-    least:int=64, # images in a share: at least so many, and whole batches
+    least:int|None=None, # images in a share: so many or more, in whole batches; None: 64, or a sixteenth of fewer images
 )->list: # of dicts: first row; path, height and width of each image
     "Images that follow each other, in whole batches."
-    n, t = -(-least//batch_size)*batch_size, data.images
+    t = data.images
+    n = -(-(least or min(64, -(-len(t)//16)))//batch_size)*batch_size
     columns = dict(path=[os.path.abspath(p) for p in t['path']], height=t.height.tolist(), width=t.width.tolist())
     return [dict(first=a, **{k: v[a:a+n] for k,v in columns.items()}) for a in range(0, len(t), n)]
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #7fb3bc1a
+# %% ../../nbs/deploy/12c_cluster.ipynb #81c57fce
 def _share_data(share:dict, look:dict)->SteelData:
     "The images of a share as data; `look` says how they are decoded."
     return SteelData(pd.DataFrame(dict(image_id=share['path'], **{k: share[k] for k in ('path', 'height', 'width')})), [], **look)
@@ -46,7 +48,7 @@ def share_rows(predictor, data:SteelData)->list: # of dicts: error, rles, probs
     for _,i,reason in problems.rows: rows[i]['error'] = reason
     return rows
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #0edc0916
+# %% ../../nbs/deploy/12c_cluster.ipynb #d3aca2dd
 def _share_file(folder, first): return Path(folder)/f'{first:010d}.parquet'
 def write_share(
     folder, first:int, # row of the share's first image
@@ -59,7 +61,7 @@ def write_share(
         pq.write_table(pa.Table.from_pylist([dict(r, i=first+j) for j,r in enumerate(rows)], kinds), part)
     return path
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #48fbacc8
+# %% ../../nbs/deploy/12c_cluster.ipynb #176d1d84
 class GatheredRows:
     "The rows that workers wrote, in the place of the predictor that made them: `write_all` takes either."
     def __init__(self, predictor, folder, firsts): self.predictor, self.folder, self.firsts = predictor, folder, firsts
@@ -78,7 +80,7 @@ class GatheredRows:
                 elif problems is None: raise ValueError(f"{data.images['path'].iat[r['i']]}: {r['error']}")
                 else: problems.add(data.images['path'].iat[r['i']], r['i'], r['error'])
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #a396ad59
+# %% ../../nbs/deploy/12c_cluster.ipynb #cc286ec6
 @contextmanager
 def rows_folder(
     out, # CSV to write
@@ -101,12 +103,12 @@ def rows_folder(
         yield folder
         shutil.rmtree(folder)
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #6681ec11
+# %% ../../nbs/deploy/12c_cluster.ipynb #8d67bb39
 def _models_key(predictor)->dict:
     "What `prediction_key` says, whatever the images are."
     return {k: v for k,v in prediction_key(predictor, _share_data(dict(path=[], height=[], width=[]), {})).items() if k != 'images'}
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #b3b05833
+# %% ../../nbs/deploy/12c_cluster.ipynb #a9761d97
 class ShareWorker:
     "Opens the models once; called with a share, it writes the share's file."
     most = 5 # tries of one share
@@ -139,39 +141,42 @@ class ShareWorker:
         tries.unlink(missing_ok=True)
         return done
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #992785ad
+# %% ../../nbs/deploy/12c_cluster.ipynb #9aac4131
 def _import_ray():
     try: import ray, ray.data
     except ImportError as e: raise ImportError(f"--cluster needs Ray Data, which is not installed ({e}): pip install 'severstal_nb[ray]'") from e
     return ray
-def _start_ray(ray, cpus:int, folder, tries:int=3):
+def _start_ray(cpus:int, folder, tries:int=3):
     "Start Ray on the loopback of this machine. Raises `TimeoutError` where it does not come up."
-    for n in range(tries):
-        try: return ray.init('local', num_cpus=cpus, object_store_memory=128<<20, include_dashboard=False, log_to_driver=False, logging_level='ERROR',
-                             _node_ip_address='127.0.0.1', _temp_dir=str(folder))
-        except Exception as e: # it raises bare ones
+    quiet = dict(RAY_USAGE_STATS_ENABLED='0', RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER='0', RAY_BACKEND_LOG_LEVEL='fatal', RAY_agent_register_timeout_ms='200000')
+    os.environ.update(quiet)  # the second: loopback, as Ray does on Windows and macOS
+    ray = _import_ray()
+    for _ in range(tries):
+        try:
+            ray.init('local', num_cpus=cpus, object_store_memory=128<<20, include_dashboard=False, log_to_driver=False, logging_level='ERROR', _temp_dir=str(folder))
+            if ray.nodes()[0]['NodeManagerAddress'] == '127.0.0.1': return ray
+            raise RuntimeError('Ray would listen on all addresses of this machine, because it was imported before: start Python anew')
+        except Exception as e: # Ray raises bare ones
             ray.shutdown()
             if 'timed out' not in str(e): raise
-    raise TimeoutError(f'Ray did not start in {tries} tries of 30 seconds: this machine is busy. Try again later, or start Ray by `ray start --head` and give --cluster ray=auto')
+    raise TimeoutError(f'Ray did not start in {tries} tries of half a minute: this machine is too busy. Try again later, or start Ray by `ray start --head` and give --cluster ray=auto')
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #41d35d5b
+# %% ../../nbs/deploy/12c_cluster.ipynb #11afa505
 @contextmanager
 def ray_session(
     address:str|None=None, # of a cluster; None: start Ray on this machine
     cpus:int=1, # that workers may take on this machine
 ): # the `ray` module, connected; what was started here is stopped at the end
-    "Ray for as long as the block lasts. Raises `ImportError` with what to install."
-    for k,v in dict(USAGE_STATS_ENABLED='0', agent_register_timeout_ms='200000').items(): os.environ.setdefault(f'RAY_{k}', v)
-    ray = _import_ray()
-    if ray.is_initialized(): yield ray; return
-    with tempfile.TemporaryDirectory(prefix='ray-', ignore_cleanup_errors=True) as folder:
+    "Ray for as long as the block lasts; what it prints goes to standard error. Raises `ImportError` with what to install."
+    with redirect_stdout(sys.stderr), tempfile.TemporaryDirectory(prefix='ray-', ignore_cleanup_errors=True) as folder:
+        if (here := sys.modules.get('ray')) and here.is_initialized(): yield here; return
+        ray = _import_ray() if address else _start_ray(cpus, folder)
         try:
             if address: ray.init(address, log_to_driver=False, logging_level='ERROR')
-            else: _start_ray(ray, cpus, folder)
             yield ray
         finally: ray.shutdown()
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #fef6eaf9
+# %% ../../nbs/deploy/12c_cluster.ipynb #91f74889
 def run_shares(
     ray, # from `ray_session`
     shares:list, # from `cut_shares`
@@ -192,7 +197,7 @@ def _of_worker(e):
     while (inner := getattr(e, 'cause', None) or e.__cause__) is not None: e = inner
     return e
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #88f8882e
+# %% ../../nbs/deploy/12c_cluster.ipynb #a90e142f
 def _opening(predictor, models, kw, threads)->dict:
     "How a worker opens what `predictor` is, wherever it works."
     o = predictor.options
@@ -202,7 +207,7 @@ def _opening(predictor, models, kw, threads)->dict:
     paths = lambda p: p and [os.path.abspath(r.path) for r in p.runs]
     return kw | dict(models=paths(predictor), engine='torch', threads=threads, gate=paths(predictor.gate), device=str(predictor.device))
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #49e72738
+# %% ../../nbs/deploy/12c_cluster.ipynb #1f7a0f89
 def predict_cluster(
     models, # as in `open_predictor`: runs, or an exported file
     images, # a folder of images, or `SteelData`
@@ -219,7 +224,7 @@ def predict_cluster(
     "Predict every image by worker processes of Ray and write one CSV, the same that `predict_images` writes."
     kind, _, address = cluster.partition('=')
     if kind != 'ray': raise ValueError(f'cluster {cluster!r}: ray is this machine, ray=ADDRESS a cluster')
-    _import_ray()
+    if not find_spec('ray'): _import_ray()
     predictor = open_predictor(models, engine, log, threads=threads, **kw)
     data, size = listed_images(images, predictor, sample, log), predictor.options['batch_size']
     writer = open_writer(out, predictor, data, form or predictor.form, every_row, sample, resume)
@@ -231,7 +236,7 @@ def predict_cluster(
         if left: _compute(left, args, address or None, workers, threads, predictor, len(data), progress)
         return write_all(writer, GatheredRows(predictor, folder, [s['first'] for s in shares]), data, progress, log)
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #397cb7b4
+# %% ../../nbs/deploy/12c_cluster.ipynb #de337213
 def _compute(shares, args, address, workers, threads, predictor, n, progress):
     "Have shares computed, with a bar."
     from tqdm.auto import tqdm

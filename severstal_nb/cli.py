@@ -242,6 +242,9 @@ def _point(args):
          arg('--device', default=None, help='cpu, cuda, cuda:1, mps'),
          arg('--engine', choices=('torch', 'auto', 'onnx', 'openvino'), default=None,
              help='torch (the default for runs), or an export of the run that gives its answers: auto takes one where there is one'),
+         arg('--threads', type=int, default=None, metavar='N', help='threads that compute (all processors; with --cluster 1 in each worker)'),
+         arg('--cluster', default=None, metavar='ray[=ADDRESS]', help='predict with worker processes of Ray, on this machine or a cluster (auto: the one it belongs to)'),
+         arg('--cluster-workers', type=int, default=None, metavar='N', help='how many (as many as there are processors for)'),
          arg('--gate', action='append', default=None, metavar='RUN',
              help='classification run without whose word no class is reported (may be repeated)'),
          arg('--point', default=None, metavar='NAME', help='operating point of the run, from severstal decide (the run’s thresholds)'),
@@ -254,13 +257,18 @@ def _predict(args):
         if not Path(o).exists(): raise FileNotFoundError(f'{o}: no such run folder')
     if not Path(args.images).exists(): raise FileNotFoundError(f'--images {args.images}: no such folder')
     if args.sample and not Path(args.sample).is_file(): raise FileNotFoundError(f'--sample {args.sample}: no such file')
-    for k,low in (('batch_size', 1), ('workers', 0)):
+    for k,low in (('batch_size', 1), ('workers', 0), ('threads', 1), ('cluster_workers', 1)):
         if getattr(args, k) is not None: _at_least(k.replace('_', '-'), getattr(args, k), low)
+    if args.cluster_workers and not args.cluster: raise UsageError('--cluster-workers goes with --cluster ray')
     tta, folds = _parse_tta(args.tta), _parse_folds(args.folds)
     rules = _point(args)
     how = dict(form=args.form, every_row=args.all_rows, sample=args.sample, resume=not args.fresh)
     what = dict(engine=args.engine, folds=folds, tta=tta, batch_size=args.batch_size, num_workers=args.workers, device=args.device,
-                sequential=args.sequential, gate=args.gate, thresholds=rules)
+                sequential=args.sequential, gate=args.gate, thresholds=rules, threads=args.threads)
+    if args.cluster:
+        from severstal_nb.deploy.cluster import predict_cluster
+        what['threads'] = args.threads or 1
+        return print(predict_cluster(args.runs, args.images, args.out, args.cluster, workers=args.cluster_workers, **how, **what))
     if any(Path(o).is_file() for o in args.runs): # an exported file: without torch
         from severstal_nb.runs.stream import open_predictor, predict_images
         return print(predict_images(open_predictor(args.runs, **what), args.images, args.out, **how))
@@ -349,7 +357,7 @@ def _evaluate(args):
          arg('--max-pixels', type=int, default=1<<23, metavar='N', help='of one image (8388608)'),
          arg('--point', default=None, metavar='NAME', help='operating point of the run'),
          arg('--engine', choices=('torch', 'auto', 'onnx', 'openvino'), default=None, help='as for severstal predict'),
-         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--folds', '--tta', '--device', '--gate', '--sequential')])
+         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--threads', '--folds', '--tta', '--device', '--gate', '--sequential')])
 def _serve(args):
     "`severstal serve`"
     for o in [*args.runs, *(args.gate or [])]:
@@ -362,7 +370,7 @@ def _serve(args):
     from severstal_nb.app.service import serve
     from severstal_nb.runs.stream import open_predictor
     predictor = open_predictor(args.runs, args.engine, folds=folds, tta=tta, gate=args.gate, device=args.device, sequential=args.sequential,
-                               thresholds=_point(args), num_workers=0)
+                               thresholds=_point(args), threads=args.threads, num_workers=0)
     name = ' + '.join(Path(o).resolve().name for o in args.runs)
     serve(predictor, name, args.host, args.port, args.token, args.allow_host, Limits(places=args.places, max_pixels=args.max_pixels))
 

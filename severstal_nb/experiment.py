@@ -288,14 +288,14 @@ def predict(
     resume:bool=True, # continue a broken-off file
     sequential:bool=False, # one model in memory at a time
     thresholds:Thresholds|None=None, # None: the runs' own
-    engine:str|None=None, # 'torch', 'auto', 'onnx', 'openvino', as in `open_predictor`
+    engine:str|None=None, threads:int|None=None, # as in `open_predictor`
     progress:bool=True,
     log=LOG,
 )->Path:
     "Predict every image with the mean of all models of `runs` and write one CSV, checked after writing."
     check_target(out)
     keep_memory()  # before the first large tensor, a model's weights for one
-    predictor = open_predictor(runs, engine, log, folds=folds, device=device, tta=tta, gate=gate, thresholds=thresholds, batch_size=batch_size,
+    predictor = open_predictor(runs, engine, log, threads, folds=folds, device=device, tta=tta, gate=gate, thresholds=thresholds, batch_size=batch_size,
                                num_workers=num_workers, sequential=sequential)
     rank, world = rank_world()
     if world == 1: return predict_images(predictor, images, out, form, every_row, sample, resume, progress, log)

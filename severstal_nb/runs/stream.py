@@ -195,6 +195,7 @@ def open_predictor(
     models, # an exported .onnx file; or a run, a run folder, or a list of them
     engine:str|None=None, # 'torch', 'auto', 'onnx', 'openvino'; None: torch for runs, 'auto' for a file
     log=LOG,
+    threads:int|None=None, # that compute; None: as many as there are processors
     **kw, # of `Predictor`: folds, device, tta, gate, thresholds, batch_size, num_workers, sequential
 ):
     "What predicts with a file, or with runs. Standard error gets the engine, unless runs predict with PyTorch as ever."
@@ -207,18 +208,20 @@ def open_predictor(
         if len(several) > 1: raise ValueError(f'{said} and predicts alone; one file may hold the mean of several folds')
         if odd: raise ValueError(f'{said}: {min(odd)} is for run folders')
         if engine == 'torch': raise ValueError(f'{said}: its engines are onnx and openvino')
-        model = load_model(files[0], engine or 'auto', **given)
+        model = load_model(files[0], engine or 'auto', threads, **given)
     else:
+        import torch
         from severstal_nb.runs.predictor import Predictor
+        if threads: torch.set_num_threads(threads)
         model = Predictor(models, log=log, **kw)
         if engine in (None, 'torch'): return model
-        model = _stand_in(model, engine)
+        model = _stand_in(model, engine, threads)
     print(f'engine: {model}', file=sys.stderr)
     return model
 
 
 # %% ../../nbs/runs/10g_stream.ipynb #66bcbfe6
-def _stand_in(predictor, engine):
+def _stand_in(predictor, engine, threads=None):
     "The export that stands in for a run; with 'auto' the run itself where there is none, or where a GPU computes."
     try:
         if engine == 'auto' and predictor.device.type != 'cpu': raise ValueError(f'{predictor.device} computes')
@@ -229,7 +232,7 @@ def _stand_in(predictor, engine):
         return predictor
     o = predictor.options
     given = {k: o[k] for k in ('tta', 'batch_size', 'num_workers')}
-    model = load_model(file, kind, thresholds=predictor.thresholds, **given)
+    model = load_model(file, kind, threads, thresholds=predictor.thresholds, **given)
     model.form = predictor.form
     return model
 

@@ -221,7 +221,7 @@ def _search(args):
 
 # %% ../nbs/11_cli.ipynb #a4b421b0
 @command('Predict a folder of images with one run, or the mean of several: submission.csv or predictions.csv.',
-         arg('runs', nargs='+', metavar='RUN', help='run folders'),
+         arg('runs', nargs='+', metavar='RUN', help='run folders; or one exported FILE.onnx, which needs no PyTorch'),
          arg('--images', required=True, metavar='DIR', help='folder of images'),
          arg('--out', required=True, metavar='FILE', help='CSV to write; one that was broken off is continued'),
          arg('--folds', default=None, metavar='0,2', help='folds to take of each run (those that are finished)'),
@@ -231,6 +231,8 @@ def _search(args):
          arg('--batch-size', type=int, default=None, metavar='N', help='images in a batch'),
          arg('--workers', type=int, default=None, metavar='N', help='loader processes'),
          arg('--device', default=None, help='cpu, cuda, cuda:1, mps'),
+         arg('--engine', choices=('torch', 'auto', 'onnx', 'openvino'), default=None,
+             help='torch (the default for runs), or an export of the run that gives its answers: auto takes one where there is one'),
          arg('--gate', action='append', default=None, metavar='RUN',
              help='classification run without whose word no class is reported (may be repeated)'),
          arg('--sample', default=None, metavar='FILE', help='sample submission whose names and order are followed'),
@@ -245,17 +247,23 @@ def _predict(args):
     for k,low in (('batch_size', 1), ('workers', 0)):
         if getattr(args, k) is not None: _at_least(k.replace('_', '-'), getattr(args, k), low)
     tta, folds = _parse_tta(args.tta), _parse_folds(args.folds)
+    how = dict(form=args.form, every_row=args.all_rows, sample=args.sample, resume=not args.fresh)
+    what = dict(engine=args.engine, folds=folds, tta=tta, batch_size=args.batch_size, num_workers=args.workers, device=args.device,
+                sequential=args.sequential, gate=args.gate)
+    if any(Path(o).is_file() for o in args.runs): # an exported file: without torch
+        from severstal_nb.runs.stream import open_predictor, predict_images
+        return print(predict_images(open_predictor(args.runs, **what), args.images, args.out, **how))
     from severstal_nb.experiment import predict
-    print(predict(args.runs, args.images, args.out, folds=folds, tta=tta, form=args.form,
-                  every_row=args.all_rows, batch_size=args.batch_size, num_workers=args.workers, device=args.device, resume=not args.fresh,
-                  sample=args.sample, sequential=args.sequential, gate=args.gate))
+    print(predict(args.runs, args.images, args.out, **how, **what))
 
 # %% ../nbs/11_cli.ipynb #796f7d3a
 def _parse_tta(text:str|None)->list|None:
-    "Flips to average over. Raises `ConfigError` naming the valid ones."
+    "Flips to average over. Raises `ValueError` naming the valid ones."
     if text is None: return None
-    flips = '' if text == 'none' else text.strip('[]')
-    return load_config(overrides=[f'predict.tta=[{flips}]']).predict.tta
+    from severstal_nb.crops import flip_dims
+    flips = [] if text == 'none' else [o.strip() for o in text.strip('[]').split(',')]
+    flip_dims(flips)
+    return flips
 
 # %% ../nbs/11_cli.ipynb #5ff9a8b1
 def _parse_folds(text:str|None)->list|None:

@@ -22,8 +22,8 @@ from ..ensembling import OOFStore
 from ..metrics.labels import presence_ci, presence_metrics, single_label_metrics, tune_label_thresholds
 from ..metrics.masks import bootstrap_ci, count_components, counts_dice, pair_counts, pixel_cut, seg_metrics
 from ..rle import join_runs
-from .build import LOG, fold_rows
-from .folder import HEADLINES, Run, run_table
+from .build import fold_rows
+from .folder import HEADLINES, LOG, Run, run_table
 from .predictor import Predictor, _asked_rules, _fixed_thresholds
 from .settings import Config
 from ..splits import make_folds

@@ -341,6 +341,7 @@ def export_onnx(
     size:tuple|None=None, # (height, width), all that the file takes; None: any size where the net can
     images=None, # folder of images to compare on; None: synthetic strips
     speed:bool=False, # measure it, too
+    note:bool=True, # in RUN/exports.json
     log=LOG,
 )->Path:
     "Write one ONNX file that answers as the run does; or nothing, and `ExportError` has the reason."
@@ -372,7 +373,7 @@ def export_onnx(
     info |= dict(size=fixed, parity=parity, speed=_speed(model, graph, strips) if speed else None)
     model.metadata_props.add(key='severstal_nb', value=json.dumps(plain(info), allow_nan=False))
     with atomic_path(out) as part: part.write_bytes(model.SerializeToString())
-    _record(run, out, info, log)
+    if note: _record(run, out, info, log)
     return Path(out)
 
 # %% ../../nbs/deploy/12a_export.ipynb #0a47fbbd

@@ -197,7 +197,7 @@ def query(rng, site):
     k = rng.choice(names)
     if rng.random() < .25: k, bad = rng.choice(['gate', 'holes', 'pixle', 'PIXEL', 'pixel%00', 'pixel[]', 'self', '__class__', '', 'token', 'x'*2000, '%ff', 'classes', 'of', 'task', 'pixel.real']), rng.choice(['.5', '1', 'soft', ''])
     q = f'{k}={bad}'
-    if rng.random() < .2: q = rng.choice([f'pixel=.5&{q}', f'{q}&{q}', f'{q}&{k}=.5', f'pixel=.5&pixel=.5'])
+    if rng.random() < .2: q = rng.choice([f'pixel=.5&{q}', f'{q}&{q}', f'{q}&{k}=.5', 'pixel=.5&pixel=.5'])
     if q in ('=', '='): q = 'x=1'
     return request(path=f'/api/images?{q}', body=site.png), {422, 400}, None
 

@@ -2,19 +2,20 @@
 
     python benchmarks/load_service.py                    some minutes
     python benchmarks/load_service.py --requests 500     fewer; stores nothing
+    python benchmarks/load_service.py --size 32 200      small strips; stores nothing
     python benchmarks/load_service.py --clients 32       more than there are places: some are told to come later
 
 The server is a process of its own, `severstal serve` with a net of one convolution, so that what is measured is the service: HTTP, decoding, components,
 run lengths, JSON. Clients are threads of this process that keep their connection, send strips of 256×1600 pixels as PNG and JPEG, and come back when they
-are told so (503 with Retry-After). Every answer is compared with the first one to the same image. Memory is the server's, read before, during and after; between tenths
-of the run. It is flat when the last half grows by less than 5 %. Results go to benchmarks/results/load_service.json and .md, or where --out says.
+are told so (503 with Retry-After). Every answer is compared with the first one to the same image. Memory is the server's, read before and
+after each tenth of the run. It is flat when it grows by less than 5 % in the last half. Results go to benchmarks/results/load_service.json and .md, or where --out says.
 """
 import os
 
 for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'): os.environ.setdefault(name, '1')
 os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')
 
-import argparse, http.client, io, json, re, signal, subprocess, sys, tempfile, threading, time, warnings
+import argparse, http.client, io, re, signal, subprocess, sys, tempfile, threading, time, warnings
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -43,9 +44,9 @@ def cpu(pid):
     return (int(o[11]) + int(o[12]))/os.sysconf('SC_CLK_TCK')
 
 
-def files(n=6):
+def files(height, width, n=6):
     "Strips as PNG and JPEG."
-    data, out = synthetic_data(n, seed=3, balanced=True), []
+    data, out = synthetic_data(n, height, width, seed=3, balanced=True), []
     for i in range(n):
         with io.BytesIO() as f:
             Image.fromarray(data.image(i)).save(f, ('PNG', 'JPEG')[i % 2])
@@ -92,6 +93,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--requests', type=int, default=10_000)
     p.add_argument('--clients', type=int, default=8)
+    p.add_argument('--size', nargs=2, type=int, default=[256, 1600], metavar=('HEIGHT', 'WIDTH'))
     p.add_argument('--out', default=None)
     args = p.parse_args()
     with tempfile.TemporaryDirectory() as tmp:
@@ -100,7 +102,7 @@ def main():
         try:
             said = server.stdout.readline()
             port = int(re.search(r'127\.0\.0\.1:(\d+)', said)[1])
-            images, seen = files(), []
+            images, seen = files(*args.size), []
             Clients(port, images, min(200, args.requests)).run(args.clients) # warm
             tenth = max(1, args.requests//10)
             def note(at):
@@ -119,13 +121,14 @@ def main():
             code = server.wait(60)
     ms = lambda s, q: round(float(np.quantile(s, q))*1000, 1)
     half = seen[len(seen)//2]
-    out = dict(command='python benchmarks/load_service.py' + (f' --requests {args.requests}'*(args.requests != 10_000)) + f' --clients {args.clients}'*(args.clients != 8),
+    out = dict(command='python benchmarks/load_service.py' + (f' --requests {args.requests}'*(args.requests != 10_000)) + f' --clients {args.clients}'*(args.clients != 8)
+               + f' --size {args.size[0]} {args.size[1]}'*(args.size != [256, 1600]), size=args.size,
                requests=args.requests, clients=args.clients, per_second=round(args.requests/wall, 1), cpu_ms_per_request=round(work/args.requests*1000, 2),
                p50_ms=ms(load.seconds, .5), p99_ms=ms(load.seconds, .99), alone_p50_ms=ms(alone.seconds, .5), alone_p99_ms=ms(alone.seconds, .99), come_later=load.later,
                memory_mb=seen, flat=seen[-1] <= 1.05*half, counted=counted == args.requests + 2*min(200, args.requests), exit_code=code, wrong=load.wrong[:5], environment=environment())
     text = markdown_table(['', ''], [[k, v] for k, v in out.items() if k not in ('command', 'environment')])
     print(f'`{out["command"]}`\n\n{text}')
-    if path := args.out or (args.requests == 10_000 and HERE/'results'/'load_service.json'):
+    if path := args.out or (args.requests == 10_000 and args.size == [256, 1600] and HERE/'results'/'load_service.json'):
         write_json(path, out)
         with atomic_path(Path(path).with_suffix('.md')) as part: part.write_text(f'`{out["command"]}`\n\n{text}', 'utf-8')
     return int(bool(load.wrong) or not out['flat'] or not out['counted'] or code != 0)

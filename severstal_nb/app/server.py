@@ -66,10 +66,10 @@ def _host_of(value:str):
 
 # %% ../../nbs/app/15a_server.ipynb #29d521dc
 HEADERS = [(k.encode(), v.encode()) for k,v in {
-    'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
-                               "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'cross-origin-resource-policy': 'same-origin',
-    'cross-origin-opener-policy': 'same-origin', 'cache-control': 'no-store'}.items()]
+    'content-security-policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+                               "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'cache-control': 'no-store',
+    'cross-origin-resource-policy': 'same-origin', 'cross-origin-opener-policy': 'same-origin'}.items()]
 
 # %% ../../nbs/app/15a_server.ipynb #e6a9d2ef
 class Guard:
@@ -82,8 +82,8 @@ class Guard:
         free=('/healthz',), # but of these paths
         metrics=None, # a `Metrics`
     ):
-        self.app, self.hosts, self.any_address, self.free, self.metrics = app, {o.lower() for o in hosts}, any_address, free, metrics
-        self.token = token and token.encode()
+        self.app, self.any_address, self.free, self.metrics = app, any_address, free, metrics
+        self.hosts, self.token = {o.lower() for o in hosts}, token and token.encode()
     def check(self, scope):
         "Raise `HTTPException` for a request that is not for us, not from us, or without the token."
         def values(name): return [v.decode('latin-1').lower() for k,v in scope['headers'] if k == name]
@@ -136,7 +136,7 @@ class Metrics:
     BUCKETS = (.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30)
     def __init__(self,
         prefix:str, # of all names
-        **help:str, # name → what it is; 'seconds' is the histogram, names that end in _total are counters, others gauges
+        **help:str, # name → what it is; 'seconds' is the histogram, names in _total are counters, others gauges
     ): self.prefix, self.help, self.counts, self.seconds = prefix, help, Counter(), []
     def add(self, name:str, n=1, **labels):
         "Count `n` more."
@@ -151,7 +151,8 @@ class Metrics:
         for name, what in self.help.items():
             kind = 'histogram' if name == 'seconds' else 'counter' if name.endswith('_total') else 'gauge'
             lines += [f'# HELP {self.prefix}_{name} {what}', f'# TYPE {self.prefix}_{name} {kind}']
-            lines += [f'{self.prefix}_{k}{_labels(l)} {v}' for (k,l),v in counts.items() if k.removesuffix('_bucket').removesuffix('_sum').removesuffix('_count') == name]
+            lines += [f'{self.prefix}_{k}{_labels(l)} {v}' for (k,l),v in counts.items()
+                      if re.sub('_(bucket|sum|count)$', '', k) == name]
         return '\n'.join(lines) + '\n'
 
 # %% ../../nbs/app/15a_server.ipynb #21b1bdc1
@@ -167,10 +168,12 @@ class Limits:
 
 # %% ../../nbs/app/15a_server.ipynb #07aedae0
 async def read_body(request:Request, limits:Limits)->bytes:
-    "The raw body. Raises `HTTPException`: too large (413), too slow (408), packed or in parts (415), broken off or empty (400)."
+    "The raw body. Raises `HTTPException`: too large (413), too slow (408), packed or a form (415), broken off or empty (400)."
     head, body = request.headers, bytearray()
-    if head.get('content-encoding', 'identity') != 'identity': raise HTTPException(415, 'send the bytes of the file as they are, without Content-Encoding')
-    if head.get('content-type', '').startswith('multipart/'): raise HTTPException(415, 'send the bytes of the file as the body, not a form (curl --data-binary @FILE)')
+    if head.get('content-encoding', 'identity') != 'identity':
+        raise HTTPException(415, 'send the bytes of the file as they are, without Content-Encoding')
+    if head.get('content-type', '').startswith('multipart/'):
+        raise HTTPException(415, 'send the bytes of the file as the body, not a form (curl --data-binary @FILE)')
     large = HTTPException(413, f'the body has more than {limits.max_bytes:,} bytes')
     if (n := head.get('content-length', '0')).isdecimal() and int(n) > limits.max_bytes: raise large
     try:
@@ -178,7 +181,7 @@ async def read_body(request:Request, limits:Limits)->bytes:
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > limits.max_bytes: raise large
-    except TimeoutError: raise HTTPException(408, f'the body did not arrive within {limits.seconds:g} seconds') from None
+    except TimeoutError: raise HTTPException(408, f'the body took more than {limits.seconds:g} seconds') from None
     except ClientDisconnect: raise HTTPException(400, 'the connection ended before the body did') from None
     if not body: raise HTTPException(400, 'the body is empty: send the bytes of an image')
     return bytes(body)
@@ -195,7 +198,7 @@ def open_image(
     try:
         with open_pillow(io.BytesIO(raw), FORMATS) as im: w,h = im.size
     except ImageError as e: raise HTTPException(413, e) from None
-    except Exception: raise HTTPException(415, f'not an image of a kind that is read here: {", ".join(FORMATS)}') from None
+    except Exception: raise HTTPException(415, f'no image of a kind that is read here: {", ".join(FORMATS)}') from None
     if h*w > max_pixels: raise HTTPException(413, f'the image has {h}×{w} pixels: at most {max_pixels:,} are read')
     try: return decode_image(raw, color, white_level)
     except (ImageError, ValueError) as e: raise HTTPException(422, f'the image cannot be read: {e}') from None
@@ -212,7 +215,7 @@ class Worker:
         "A place for one request. Raises `HTTPException` 503 when there is none."
         if self.taken >= self.places:
             wait = str(min(60, max(1, math.ceil(self.seconds*self.taken))))
-            raise HTTPException(503, f'busy: {self.taken} requests are in work; try again in {wait} s', {'retry-after': wait})
+            raise HTTPException(503, f'busy with {self.taken} requests; try again in {wait} s', {'retry-after': wait})
         self.taken += 1
         try: yield
         finally: self.taken -= 1
@@ -229,7 +232,7 @@ class Worker:
 
 # %% ../../nbs/app/15a_server.ipynb #9ce51923
 def _protocol(seconds):
-    "uvicorn's protocol, which also closes a connection without a request in work for `seconds`, and answers in JSON what is no HTTP."
+    "uvicorn's protocol; it closes a connection without a request in work for `seconds`, and answers no HTTP in JSON."
     import h11
     from uvicorn.protocols.http.h11_impl import H11Protocol
     class Protocol(H11Protocol):
@@ -241,9 +244,10 @@ def _protocol(seconds):
             self.timer.cancel()
         def send_400_response(self, msg):
             body = json_error(400, 'this is not HTTP as it is read here').body
-            head = [('content-type', 'application/json'), ('content-length', str(len(body))), ('connection', 'close'), *HEADERS]
+            head = dict(content_type='application/json', content_length=str(len(body)), connection='close')
+            head = h11.Response(status_code=400, headers=[*((k.replace('_', '-'), v) for k,v in head.items()), *HEADERS])
             with suppress(h11.LocalProtocolError): # an answer has begun
-                for o in (h11.Response(status_code=400, headers=head), h11.Data(data=body), h11.EndOfMessage()): self.transport.write(self.conn.send(o))
+                for o in (head, h11.Data(data=body), h11.EndOfMessage()): self.transport.write(self.conn.send(o))
             self.transport.close()
         def watch(self, idle): # the last request, where it was answered when last looked at
             done = self.cycle is None or self.cycle.response_complete
@@ -260,9 +264,12 @@ def make_server(
     "A server that is bound, but does not answer yet. Raises `OSError` when the port is taken."
     import uvicorn
     try: sock = socket.create_server((host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET)
-    except (OSError, OverflowError) as e: raise OSError(f'cannot listen on {host} port {port}: {getattr(e, "strerror", None) or e}; port 0 is a free one') from None
-    config = uvicorn.Config(app, http=_protocol(limits.seconds), ws='none', loop='asyncio', lifespan='on', log_config=None, access_log=False, proxy_headers=False,
-                            server_header=False, limit_concurrency=limits.connections, timeout_graceful_shutdown=limits.stop_seconds)
+    except (OSError, OverflowError) as e:
+        why = getattr(e, 'strerror', None) or e
+        raise OSError(f'cannot listen on {host} port {port}: {why}; port 0 is a free one') from None
+    config = uvicorn.Config(app, http=_protocol(limits.seconds), ws='none', loop='asyncio', lifespan='on', log_config=None,
+                            access_log=False, proxy_headers=False, server_header=False,
+                            limit_concurrency=limits.connections, timeout_graceful_shutdown=limits.stop_seconds)
     return uvicorn.Server(config), sock, f'http://{f"[{host}]" if ":" in host else host}:{sock.getsockname()[1]}'
 
 # %% ../../nbs/app/15a_server.ipynb #f1c4b254

@@ -8,7 +8,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/app/service.html.md"""
 __all__ = ['MOST_COMPONENTS', 'read_rules', 'components', 'describe', 'Service', 'make_service', 'serve']
 
 # %% ../../nbs/app/15b_service.ipynb #1532b62a
-import copy, dataclasses, functools, json, logging, os, re, time
+import copy, dataclasses, json, logging, os, re, time
 import cv2, numpy as np
 from contextlib import asynccontextmanager
 
@@ -77,7 +77,7 @@ def describe(
         mask = a['masks'][k]
         n, parts = components(mask, a['probs'][k])
         row |= dict(area=int(np.count_nonzero(mask)), n_components=n, components=parts, rle=rle_encode(mask))
-    return dict(height=int(shape[0]), width=int(shape[1]), task=predictor.task, present=list(a['present']), classes=rows)
+    return dict(height=shape[0], width=shape[1], task=predictor.task, present=list(a['present']), classes=rows)
 
 # %% ../../nbs/app/15b_service.ipynb #20eb005e
 class Service:
@@ -88,19 +88,22 @@ class Service:
         limits:Limits=Limits(),
     ):
         self.predictor, self.name, self.limits, self.worker = predictor, name, limits, Worker(limits.places)
-        self.thresholds, self.nets = predictor.thresholds, getattr(predictor, 'nets', None) # opened now, not with the first image
+        self.thresholds, self.nets = predictor.thresholds, getattr(predictor, 'nets', None) # opened now, not later
         o, info = getattr(predictor, 'options', {}), getattr(predictor, 'info', {})
-        self.size = None if o.get('crop') or o.get('size') else info.get('size') # the only one that an exported file takes
+        self.size = None if o.get('crop') or o.get('size') else info.get('size') # the only one an exported file takes
         self.digests = [file_digest(f)[:16] for f in predictor.files]
-        self.metrics = Metrics('severstal', requests_total='Requests by status.', images_total='Images answered.', seconds='Seconds to answer an image, waiting included.',
-                               defects_total='Images in which a class was found.', queue='Requests that are read, wait or are computed.')
+        self.metrics = Metrics('severstal', requests_total='Requests by status.', images_total='Images answered.',
+                               seconds='Seconds to answer an image, waiting included.',
+                               defects_total='Images in which a class was found.',
+                               queue='Requests that are read, wait or are computed.')
         for c in predictor.classes: self.metrics.add('defects_total', 0, **{'class': c})
         self.metrics.add('images_total', 0)
     def work(self, raw:bytes, rules:Thresholds|None)->tuple: # names of classes found, JSON
         "Answer one image."
         p = self.predictor
         image = open_image(raw, p.color, p.white_level, self.limits.max_pixels)
-        if self.size and list(image.shape[:2]) != self.size: raise HTTPException(422, f'the net takes images of {self.size[0]}×{self.size[1]} pixels only')
+        if self.size and list(image.shape[:2]) != self.size:
+            raise HTTPException(422, f'the net takes images of {self.size[0]}×{self.size[1]} pixels only')
         if rules: p = copy.copy(p); p.thresholds = rules
         try:
             prediction, = p.stream([image])
@@ -121,8 +124,10 @@ class Service:
     async def info(self, request:Request):
         "`GET /api/info`"
         p, l = self.predictor, self.limits
-        return JSONResponse(dict(name=self.name, version=__version__, task=p.task, classes=list(p.classes), color=p.color, white_level=p.white_level, size=self.size, nets=self.digests,
-                                 thresholds=self.thresholds.to_dict(), keys=_keys(p.task), formats=FORMATS, max_bytes=l.max_bytes, max_pixels=l.max_pixels))
+        net = dict(task=p.task, classes=list(p.classes), color=p.color, white_level=p.white_level, size=self.size)
+        return JSONResponse(dict(name=self.name, version=__version__, nets=self.digests) | net |
+                            dict(thresholds=self.thresholds.to_dict(), keys=_keys(p.task), formats=FORMATS,
+                                 max_bytes=l.max_bytes, max_pixels=l.max_pixels))
     async def health(self, request:Request):
         "`GET /healthz`"
         return JSONResponse(dict(status='ok', queue=self.worker.taken))
@@ -143,7 +148,8 @@ def make_service(
     async def life(app):
         yield
         s.worker.close()
-    routes = [Route('/api/images', s.images, methods=['POST']), Route('/api/info', s.info), Route('/healthz', s.health), Route('/metrics', s.prometheus)]
+    routes = {'/api/info': s.info, '/healthz': s.health, '/metrics': s.prometheus}
+    routes = [Route('/api/images', s.images, methods=['POST']), *(Route(k, v) for k,v in routes.items())]
     return Guard(make_app(routes, life), metrics=s.metrics, **guard)
 
 # %% ../../nbs/app/15b_service.ipynb #29be7fe0
@@ -157,10 +163,12 @@ def serve(
 ):
     "Answer images over HTTP until SIGTERM or Ctrl-C. Raises `ValueError` or `OSError` in one line."
     token = token or os.environ.get('SEVERSTAL_TOKEN') or None
-    if token and not re.fullmatch(r'[!-~]{16,}', token): raise ValueError('a token has 16 or more letters, digits and signs, without spaces')
+    if token and not re.fullmatch(r'[!-~]{16,}', token):
+        raise ValueError('a token has 16 or more letters, digits and signs, without spaces')
     if not (local := is_loopback(host)) and not token:
         raise ValueError(f'--host {host} lets other machines ask: give --token TOKEN, or SEVERSTAL_TOKEN=TOKEN in the environment')
-    app = make_service(predictor, name, limits, token=token, hosts=[*LOOPBACK, host, *allow_host], any_address=not local)
-    say = functools.partial(print, flush=True)
-    run_server(app, lambda url: say(f'{name} ({predictor.task}, {len(predictor.classes)} classes) answers at {url}; Ctrl-C stops it'), host=host, port=port, limits=limits)
-    say('stopped')
+    hosts, what = [*LOOPBACK, host, *allow_host], f'{name} ({predictor.task}, {len(predictor.classes)} classes)'
+    app = make_service(predictor, name, limits, token=token, hosts=hosts, any_address=not local)
+    def say(url): print(f'{what} answers at {url}; Ctrl-C stops it', flush=True)
+    run_server(app, say, host=host, port=port, limits=limits)
+    print('stopped', flush=True)

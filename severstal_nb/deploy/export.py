@@ -202,12 +202,12 @@ def _label_row(got, want, rules, softmax)->dict: # name → a number for each cl
     return dict(label_off=np.abs(mine - sure), labels=off, labels_far=off & (np.abs(sure - label) > 1/255),
                 between=(sure > .5/255) & (sure < 254.5/255))
 
-# %% ../../nbs/deploy/12a_export.ipynb #4c2f558a
+# %% ../../nbs/deploy/12a_export.ipynb #56b454fd
 def _verdict(t:dict)->str|None: # None: it passes
     "Why the totals of an engine do not pass."
     n = max(1, t.get('pixels', 0))
     if t['not_finite']: return 'it gives values that are no numbers'
-    if t.get('byte_max', 0) > 1 or t.get('bytes', 0) > 1e-4*n:
+    if t.get('byte_max', 0) > 1 or t.get('bytes', 0) > 1e-4*n and t['float_max'] > 4e-5:
         return f'probabilities differ by up to {t["byte_max"]}/255, in {100*t["bytes"]/n:.3g} % of the pixels'
     if t['label_off'] > 1e-3: return f'label probabilities differ by up to {t["label_off"]:.2g}'
     if t.get('far') or t['labels_far']:
@@ -221,7 +221,7 @@ def _log_odds(p):
     p = np.clip(p.astype(np.float64), 1e-9, 1 - 1e-9)
     return np.clip(np.log(p) - np.log1p(-p), -12, 12)
 
-# %% ../../nbs/deploy/12a_export.ipynb #476a6556
+# %% ../../nbs/deploy/12a_export.ipynb #c77b15a5
 def _compare(answers, predictor, graph, batches)->tuple: # totals, rows of differences
     "Compare what a file gave for each batch with the predictor, image by image."
     total, rows, kinds, seen = dict(not_finite=0, log_odds=None, log_odds_off=0.), [], len(predictor.classes), 0
@@ -240,14 +240,16 @@ def _compare(answers, predictor, graph, batches)->tuple: # totals, rows of diffe
                 found = {o: row[o][k].item() for o in ('bytes', 'masks', 'final', 'labels') if o in row and row[o][k]}
                 if found: rows.append({'batch': _named(batch), 'image': i, 'class': c} | found)
     total['between'] /= seen
-    if total['between'] < 1e-3:
-        off, zero = [], torch.zeros(kinds)
+    saturated, rounded = total['between'] < 1e-3, total.get('byte_max') == 1 and total['bytes'] > 1e-4*total['pixels']
+    if saturated or rounded:
+        pairs, zero = [], torch.zeros(kinds)
         for batch,got in zip(batches, answers):
             with torch.no_grad(): want = graph(torch.from_numpy(_stack(batch)), zero, zero)[graph.names.index(name)]
-            want = _log_odds(want.numpy())
-            off.append(np.abs(_log_odds(got[name]) - want)[np.abs(want) < 12])
-        off = np.concatenate(off)
-        if off.size: total.update(log_odds=off.max().item(), log_odds_off=(off > .05).mean().item())
+            pairs.append((got[name].ravel(), want.numpy().ravel()))
+        mine, want = (np.concatenate(o) for o in zip(*pairs))
+        if rounded: total['float_max'] = np.abs(mine - want).max().item()
+        off = np.abs(_log_odds(mine) - _log_odds(want))[np.abs(_log_odds(want)) < 12]
+        if saturated and off.size: total.update(log_odds=off.max().item(), log_odds_off=(off > .05).mean().item())
     return total, rows
 
 # %% ../../nbs/deploy/12a_export.ipynb #eb2f5fa7

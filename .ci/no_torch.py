@@ -54,15 +54,15 @@ def tiny(folder):
     return path, folder/'images'
 
 
-def environment(folder):
+def environment(folder, clean):
     "Python of a fresh environment with the wheel and what it needs, and the hook in front of every program."
     run(sys.executable, '-m', 'build', '--wheel', '--outdir', folder/'dist', ROOT)
     venv.create(folder/'venv', with_pip=True)
     python = folder/'venv'/'bin'/'python'
     pip = [python, '-m', 'pip', '-q', '--disable-pip-version-check', 'install']
-    run(*pip, *(f'{o}=={version(o)}' for o in [*NEEDS, *ENGINES.values()]))
-    run(*pip, '--no-deps', next((folder/'dist').glob('*.whl')))
-    site = Path(run(python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))').strip())
+    run(*pip, *(f'{o}=={version(o)}' for o in [*NEEDS, *ENGINES.values()]), **clean)
+    run(*pip, '--no-deps', next((folder/'dist').glob('*.whl')), **clean)
+    site = Path(run(python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))', **clean).strip())
     (site/'banned.py').write_text(HOOK)
     (site/'banned.pth').write_text('import banned\n')
     return python
@@ -81,23 +81,25 @@ def differing(a, b):
 
 
 def main(argv):
-    clean = {k: v for k,v in os.environ.items() if k not in ('PYTHONPATH', 'PYTHONHOME')}
     with tempfile.TemporaryDirectory() as temp:
         temp = Path(temp)
-        if argv: trained, images = next(Path(argv[0]).rglob('run.json')).parent, next(Path(argv[0]).rglob('test_images'))
+        # elsewhere, and without PYTHONPATH: the package lies here, and pip would take it for installed
+        clean = dict(cwd=temp, env={k: v for k,v in os.environ.items() if k not in ('PYTHONPATH', 'PYTHONHOME')})
+        if argv: trained, images = (next(Path(argv[0]).resolve().rglob(o)) for o in ('run.json', 'test_images'))
         else: trained, images = tiny(temp)
         from severstal_nb.deploy.export import export_onnx
+        if argv: trained = trained.parent
         file = export_onnx(trained, temp/'net.onnx', images=images if argv else None)
         run('severstal', 'predict', trained, '--images', images, '--out', temp/'run.csv', '--all-rows')
-        python = environment(temp)
-        n = len(run(python, '-m', 'pip', 'list', '--disable-pip-version-check', env=clean).splitlines()) - 2
+        python = environment(temp, clean)
+        n = len(run(python, '-m', 'pip', 'list', '--disable-pip-version-check', **clean).splitlines()) - 2
         code = '; '.join([f'import severstal_nb.{o}' for o in MODULES] + ['import sys', 'assert "onnxruntime" not in sys.modules'])
-        run(python, '-c', code, env=clean)
-        if subprocess.run([python, '-c', 'import torch'], env=clean, capture_output=True).returncode == 0: raise SystemExit('the hook does not work')
+        run(python, '-c', code, **clean)
+        if subprocess.run([python, '-c', 'import torch'], **clean, capture_output=True).returncode == 0: raise SystemExit('the hook does not work')
         for engine in ENGINES:
             out, here = temp/f'{engine}.csv', temp/f'{engine}_here.csv'
             how = ['--images', images, '--engine', engine, '--all-rows']
-            run(python.with_name('severstal'), 'predict', file, *how, '--out', out, env=clean)
+            run(python.with_name('severstal'), 'predict', file, *how, '--out', out, **clean)
             run('severstal', 'predict', file, *how, '--out', here)
             if out.read_bytes() != here.read_bytes(): raise SystemExit(f'{engine}: the CSV is another one without PyTorch')
             off, on = differing(temp/'run.csv', out)

@@ -7,7 +7,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/deploy/cluster.html.md"""
 # %% auto #0
 __all__ = ['cut_shares', 'write_share', 'GatheredRows', 'ShareWorker', 'ray_session', 'predict_cluster']
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #0cd47c3d
+# %% ../../nbs/deploy/12c_cluster.ipynb #f40bdb88
 import logging, os, shutil, socket, sys, tempfile
 import pandas as pd
 from contextlib import contextmanager, redirect_stdout
@@ -22,7 +22,7 @@ from ..runs.config import PLUGINS, load_plugin
 from ..runs.folder import LOG
 from ..runs.stream import listed_images, open_predictor, open_writer, prediction_key, write_all
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #0b0fe200
+# %% ../../nbs/deploy/12c_cluster.ipynb #633fc214
 def cut_shares(
     data:SteelData,
     batch_size:int,
@@ -34,7 +34,7 @@ def cut_shares(
     columns = dict(path=[os.path.abspath(p) for p in t['path']], height=t.height.tolist(), width=t.width.tolist())
     return [dict(first=a, **{k: v[a:a+n] for k,v in columns.items()}) for a in range(0, len(t), n)]
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #798ae992
+# %% ../../nbs/deploy/12c_cluster.ipynb #7471b2a1
 def _share_data(share:dict, look:dict)->SteelData:
     "The images of a share as data; `look` says how they are decoded."
     table = pd.DataFrame({k: share[k] for k in ('path', 'height', 'width')})
@@ -48,7 +48,7 @@ def _share_rows(predictor, data:SteelData)->list: # of dicts: error, rles, probs
     for _,i,reason in problems.rows: rows[i]['error'] = reason
     return rows
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #4f983448
+# %% ../../nbs/deploy/12c_cluster.ipynb #78705e7b
 def _share_file(folder, first)->Path: return Path(folder)/f'{first:010d}.parquet'
 def write_share(
     folder, first:int, # row of the share's first image
@@ -61,7 +61,7 @@ def write_share(
         pq.write_table(pa.Table.from_pylist([dict(r, i=first+j) for j,r in enumerate(rows)], kinds), part)
     return path
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #7ef65069
+# %% ../../nbs/deploy/12c_cluster.ipynb #e8e6451a
 class GatheredRows:
     "The rows that workers wrote, in the place of the predictor that made them: `write_all` takes either."
     def __init__(self, predictor, folder, firsts): self.predictor, self.folder, self.firsts = predictor, folder, firsts
@@ -80,7 +80,7 @@ class GatheredRows:
                 elif problems is None: raise ValueError(f"{data.images['path'].iat[r['i']]}: {r['error']}")
                 else: problems.add(data.images['path'].iat[r['i']], r['i'], r['error'])
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #c4fa1e4f
+# %% ../../nbs/deploy/12c_cluster.ipynb #5a1ddf85
 @contextmanager
 def _rows_folder(
     out, # CSV to write
@@ -104,13 +104,13 @@ def _rows_folder(
         yield folder
         shutil.rmtree(folder)
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #f2f07191
+# %% ../../nbs/deploy/12c_cluster.ipynb #fca68ef5
 def _models_key(predictor)->dict:
     "What `prediction_key` says, whatever the images are."
     none = _share_data(dict(path=[], height=[], width=[]), {})
     return {k: v for k,v in prediction_key(predictor, none).items() if k != 'images'}
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #e6dc961a
+# %% ../../nbs/deploy/12c_cluster.ipynb #094f2862
 class ShareWorker:
     "Opens the models once; called with a share, it writes the share's file."
     most = 5 # tries of one share
@@ -154,7 +154,7 @@ class ShareWorker:
             return dict(n=0, error=f'{kind}{e}')
         return dict(n=len(share['path']), error='')
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #258672c5
+# %% ../../nbs/deploy/12c_cluster.ipynb #115d8a39
 _QUIET = dict(log_to_driver=False, logging_level='ERROR')
 _SMALL = dict(object_store_memory=128<<20, include_dashboard=False)
 def _import_ray():
@@ -179,7 +179,7 @@ def _start_ray(cpus:int, folder, tries:int=3):
     raise TimeoutError(f'Ray did not start in {tries} tries of half a minute: this machine is too busy. Try again, '
                        'or start Ray by `ray start --head` and give --cluster ray=auto')
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #25e6d61a
+# %% ../../nbs/deploy/12c_cluster.ipynb #f98a1d5f
 @contextmanager
 def ray_session(
     address:str|None=None, # of a cluster; None: start Ray on this machine
@@ -194,7 +194,7 @@ def ray_session(
             yield ray
         finally: ray.shutdown()
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #9c31c535
+# %% ../../nbs/deploy/12c_cluster.ipynb #b438cf12
 def _run_shares(
     ray, # from `ray_session`
     shares:list, # from `cut_shares`
@@ -212,7 +212,7 @@ def _run_shares(
         if o['error']: raise ValueError(o['error'])
         yield o['n']
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #b61ca1bb
+# %% ../../nbs/deploy/12c_cluster.ipynb #2154bd7e
 def _opening(predictor, kw, threads)->dict:
     "How a worker opens what `predictor` is, wherever it works."
     o = predictor.options
@@ -223,7 +223,7 @@ def _opening(predictor, kw, threads)->dict:
     more = dict(gate=paths(predictor.gate), device=str(predictor.device))
     return kw | dict(models=paths(predictor), engine='torch', threads=threads) | more
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #a6f51ea5
+# %% ../../nbs/deploy/12c_cluster.ipynb #e0ed39e0
 def predict_cluster(
     models, # as in `open_predictor`: runs, or an exported file
     images, # a folder of images, or `SteelData`
@@ -253,7 +253,7 @@ def predict_cluster(
         if left: _compute(left, args, address, workers, threads, predictor, len(data), progress)
         return write_all(writer, GatheredRows(predictor, folder, [s['first'] for s in shares]), data, progress, log)
 
-# %% ../../nbs/deploy/12c_cluster.ipynb #66831801
+# %% ../../nbs/deploy/12c_cluster.ipynb #48c7d0dc
 def _compute(shares, args, address, workers, threads, predictor, n, progress):
     "Have shares computed, with a bar."
     from tqdm.auto import tqdm

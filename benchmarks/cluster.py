@@ -24,7 +24,7 @@ from severstal_nb.runs.stream import open_predictor, predict_images
 predict_images(open_predictor(sys.argv[1], threads=1, batch_size=4), sys.argv[2], sys.argv[3], progress=False)
 '''
 CLUSTER = '''
-import sys, threading, time
+import itertools, sys, threading, time
 start = time.perf_counter()
 from severstal_nb.deploy.cluster import predict_cluster, ray_session
 model, images, out, workers = *sys.argv[1:4], int(sys.argv[4])
@@ -33,17 +33,21 @@ with ray_session(cpus=workers):
     up, end, seen, peak = time.perf_counter() - start, threading.Event(), {}, 0
     def watch():
         global peak
-        while not end.wait(.2):
+        for n in itertools.count():
+            if end.wait(1): return
             now = 0
             for p in psutil.Process().children(recursive=True):
-                try: t, now = p.cpu_times(), now + p.memory_full_info().uss; seen[p.pid] = p.name(), t.user + t.system
+                try:
+                    t = p.cpu_times()
+                    seen[p.pid] = p.name(), t.user + t.system
+                    if n % 5 == 4: now += p.memory_full_info().uss # slow to ask for
                 except psutil.Error: pass
             peak = max(peak, now)
     t = threading.Thread(target=watch)
     t.start()
     predict_cluster(model, images, out, workers=workers, batch_size=4, progress=False)
     end.set(); t.join()
-cpu = lambda work: sum(c for n,c in seen.values() if n.startswith('ray::') == work)
+cpu = lambda work: sum(c for n,c in seen.values() if n.startswith('ray::MapWorker') == work)
 result = dict(start_wall=up, wall=time.perf_counter() - start, workers_cpu=cpu(True), ray_cpu=cpu(False), children_mb=peak/2**20)
 '''
 MANY = '''
@@ -87,16 +91,17 @@ def measure(model, strips, workers, many):
         folder = Path(folder)
         model = Path(model) if model else a_file(folder)
         few = sorted((make_kaggle(folder/'few', 24, n_workers=1)/'train_images').glob('*.jpg'))
-        images = many_files(folder/'images', strips, few)
-        local = child(LOCAL, model, images, folder/'local.csv')
-        ray = child(CLUSTER, model, images, folder/'ray.csv', workers)
-        same = (folder/'local.csv').read_bytes() == (folder/'ray.csv').read_bytes()
-        growth = []
+        runs, growth = [], []
+        for n in (strips//4, strips): # two, so that the start can be told from what each strip costs
+            images = many_files(folder/f'images{n}', n, few)
+            local = child(LOCAL, model, images, folder/'local.csv')
+            ray = child(CLUSTER, model, images, folder/'ray.csv', workers)
+            runs.append(dict(strips=n, equal=(folder/'local.csv').read_bytes() == (folder/'ray.csv').read_bytes(), local=local, ray=ray))
         for n in many:
             (folder/f'rows{n}').mkdir()
             growth.append(dict(strips=n) | child(MANY, model, many_files(folder/f'many{n}', n, few), folder/f'rows{n}'))
-        return dict(model=model.name if model.parent != folder else 'linknet-mobilenet_v2, exported', engine='auto', strips=strips, workers=workers, equal=same,
-                    image_bytes=sum(p.stat().st_size for p in few)/len(few), local=local, ray=ray, growth=growth)
+        return dict(model=model.name if model.parent != folder else 'linknet-mobilenet_v2, exported', engine='auto', workers=workers, batch_size=4,
+                    image_bytes=sum(p.stat().st_size for p in few)/len(few), runs=runs, growth=growth)
 
 
 def main():

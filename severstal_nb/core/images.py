@@ -506,6 +506,9 @@ def guess_color(
         if (image != image[...,:1]).any(): return 'rgb'
     return 'grey'
 
+# %% ../../nbs/core/00b_images.ipynb #454d8221
+pd.options.mode.string_storage = 'python'
+
 # %% ../../nbs/core/00b_images.ipynb #abe3d6a8
 class Problems:
     "Collects what was skipped or repaired while reading; with `strict` the first one raises `ValueError`."

@@ -64,7 +64,8 @@ def one(case):
         for outcome, at in (('any size', None), ('one size', size or (h, h + 32))):
             try: export_onnx(run, file, size=at, log=quiet)
             except ExportError as e:
-                found.setdefault('reason', str(e).replace(str(run), 'RUN').removeprefix('nothing written: RUN ').partition('. At one size')[0])
+                why = str(e).replace(str(run), 'RUN').removeprefix('nothing written: RUN ').partition('. At one size')[0]
+                found['reason'] = '; '.join(filter(None, [found.get('reason'), why]))
                 assert sorted(o.name for o in Path(d).iterdir()) == ['run'], 'something was left behind'
                 continue
             import onnx

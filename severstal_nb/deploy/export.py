@@ -7,7 +7,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/deploy/export.html.md"""
 # %% auto #0
 __all__ = ['ExportError', 'ExportGraph', 'export_onnx']
 
-# %% ../../nbs/deploy/12a_export.ipynb #77d6c873
+# %% ../../nbs/deploy/12a_export.ipynb #48b37f13
 import contextlib, importlib.util, io, itertools, json, logging, os, time, warnings
 import numpy as np, torch
 from dataclasses import replace
@@ -15,7 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from torch import nn
 
-# %% ../../nbs/deploy/12a_export.ipynb #705d3ad4
+# %% ../../nbs/deploy/12a_export.ipynb #16463551
+from .. import __version__
 from ..core.files import atomic_path, check_target, file_digest, plain, read_json, write_json
 from ..core.names import nearest
 from ..decide.postprocess import Thresholds, postprocess
@@ -27,7 +28,7 @@ from ..runs.folder import load_run
 from ..runs.predictor import Predictor
 from ..synthetic import make_strip
 
-# %% ../../nbs/deploy/12a_export.ipynb #b8567fae
+# %% ../../nbs/deploy/12a_export.ipynb #999530b5
 class ExportError(ValueError):
     "A run cannot be exported; the message says why."
 def _check_installed():
@@ -36,26 +37,28 @@ def _check_installed():
     if not lost and not any(map(importlib.util.find_spec, _ENGINES)): lost = ['onnxruntime']
     if lost: raise ImportError(f"export needs {' and '.join(lost)}: pip install 'severstal_nb[export]'")
 
-# %% ../../nbs/deploy/12a_export.ipynb #944e9117
+# %% ../../nbs/deploy/12a_export.ipynb #302da8d0
 class ExportGraph(nn.Module):
     "From uint8 images `[n,C,h,w]` to the outputs of an exported file, with the mean of several nets; see `names`."
     def __init__(self,
         nets:list, # `SteelModel`s of one kind
         softmax:bool=False, # label probabilities sum to one, and the highest is the label
-        soft:bool=False, # with a label head: the pixels are multiplied by the label probability before they are compared
+        soft:bool=False, # with a label head: pixels are multiplied by the label probability before they are compared
     ):
         super().__init__()
         self.nets, self.softmax, self.soft = nn.ModuleList(nets), softmax, soft
-        self.masks, self.label_head = (any(o.task in (task, 'both') for o in nets) for task in ('segmentation', 'classification'))
+        self.masks = any(o.task != 'classification' for o in nets)
+        self.label_head = any(o.task != 'segmentation' for o in nets)
         self.names = [*['probs', 'probs_float', 'masks']*self.masks, 'labels', 'label_probs']
         self.register_buffer('levels', torch.arange(256)/255)
     def cut(self, t): return (self.levels < t[...,None]).sum(-1).float()
     def heads(self, image):
         "Mean probabilities of masks and labels; None where no net has that head."
-        outs = [o if isinstance(o, (tuple, list)) else (o, None) if o.ndim == 4 else (None, o) for o in (net(image) for net in self.nets)]
-        maps, told = ([o for o in side if o is not None] for side in zip(*outs))
-        likely = (lambda o: o.softmax(-1)) if self.softmax else torch.sigmoid
-        return (sum(f(o) for o in side)/len(side) if side else None for f,side in ((torch.sigmoid, maps), (likely, told)))
+        outs = []
+        for out in (net(image) for net in self.nets): outs += out if isinstance(out, (tuple, list)) else [out]
+        maps = [o.sigmoid() for o in outs if o.ndim == 4]
+        told = [o.softmax(-1) if self.softmax else o.sigmoid() for o in outs if o.ndim == 2]
+        return [sum(o)/len(o) if o else None for o in (maps, told)]
     def forward(self,
         image, # uint8 [n,C,h,w]
         pixel, label, # float32 [K] thresholds
@@ -70,25 +73,26 @@ class ExportGraph(nn.Module):
         masks = ((q >= cut[...,None,None]) & on[...,None,None]).to(torch.uint8)
         return q.to(torch.uint8), probs, masks, masks.amax((2,3)), given
 
-# %% ../../nbs/deploy/12a_export.ipynb #d7ab8150
+# %% ../../nbs/deploy/12a_export.ipynb #eab7fda5
 def _reason(e:Exception)->str:
     "The first line of the exception that began it."
     while e.__cause__ or e.__context__: e = e.__cause__ or e.__context__
     return f'{type(e).__name__}: ' + (str(e).strip().splitlines() or ['no message'])[0][:300]
 
-# %% ../../nbs/deploy/12a_export.ipynb #993bca34
+# %% ../../nbs/deploy/12a_export.ipynb #7a7f9bb7
 @contextlib.contextmanager
 def _silence():
     "Warnings, prints and logs of torch are left out; what is wrong is in the exception."
     was = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        lost = io.StringIO()
+        with warnings.catch_warnings(), contextlib.redirect_stdout(lost), contextlib.redirect_stderr(lost):
             warnings.simplefilter('ignore')
             yield
     finally: logging.disable(was)
 
-# %% ../../nbs/deploy/12a_export.ipynb #c70c3adc
+# %% ../../nbs/deploy/12a_export.ipynb #ab1a74c1
 def _strip(o):
     "Take notes about code and files of this machine out of a protobuf message."
     for name in ('metadata_props', 'doc_string'):
@@ -96,33 +100,35 @@ def _strip(o):
     for field,v in o.ListFields():
         if field.message_type: [_strip(x) for x in (v if field.is_repeated else [v])]
 
-# %% ../../nbs/deploy/12a_export.ipynb #d3f21f38
+# %% ../../nbs/deploy/12a_export.ipynb #4c6ef61a
 def _trace(graph:ExportGraph, shape:tuple, free:bool, defaults:dict):
     "The ONNX model of `graph`, for `shape` [2,C,h,w] or any size. Raises `ExportError`."
     import onnx
     example = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     dims = {0: 'n'} | ({2: 'h', 3: 'w'} if free else {})
+    kw = dict(input_names=['image', *defaults], output_names=graph.names, dynamic_shapes=(dims, None, None))
     try:
         with _silence(), torch.no_grad():
-            model = torch.onnx.export(graph, (example, *(torch.from_numpy(v) for v in defaults.values())), dynamo=True, opset_version=18, external_data=False,
-                                      input_names=['image', *defaults], output_names=graph.names, dynamic_shapes=(dims, None, None), verbose=False).model_proto
-        if model.ByteSize() > 2**31 - 2**20: raise ExportError(f'{model.ByteSize()/2**30:.1f} GB do not fit into one ONNX file (2 GB): export fewer folds')
-    except Exception as e: raise e if isinstance(e, ExportError) else ExportError(f'torch cannot export it: {_reason(e)}') from e
+            model = torch.onnx.export(graph, (example, *map(torch.from_numpy, defaults.values())), dynamo=True,
+                                      opset_version=18, external_data=False, verbose=False, **kw).model_proto
+    except Exception as e: raise ExportError(f'torch cannot export it: {_reason(e)}') from e
+    if (size := model.ByteSize()) > 2**31 - 2**20:
+        raise ExportError(f'{size/2**30:.1f} GB do not fit into one ONNX file (2 GB): export fewer folds')
     _strip(model)
     del model.graph.value_info[:]
-    model.producer_name, model.producer_version = 'severstal_nb', version('severstal_nb')
+    model.producer_name, model.producer_version = 'severstal_nb', __version__
     used = {o for node in model.graph.node for o in node.input}
     for o in [o for o in model.graph.input if o.name not in used]: model.graph.input.remove(o)
-    model.graph.initializer.extend(onnx.numpy_helper.from_array(v, k) for k,v in defaults.items() if k in used) # inputs with a default
-    for o in model.graph.output:
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(v, k) for k,v in defaults.items() if k in used)
+    for sides in (o.type.tensor_type.shape.dim for o in model.graph.output):
         for i,name in dims.items():
-            if len(o.type.tensor_type.shape.dim) > i and (i == 0 or len(o.type.tensor_type.shape.dim) == 4): o.type.tensor_type.shape.dim[i].dim_param = name
-    if foreign := {o.domain for o in (*model.opset_import, *model.graph.node)} - {''} or {o.name for o in model.functions}:
-        raise ExportError(f'the graph has operators outside of the ONNX standard: {", ".join(sorted(foreign))}')
+            if len(sides) > i: sides[i].dim_param = name
+    foreign = {o.domain for o in (*model.opset_import, *model.graph.node)} - {''} or {o.name for o in model.functions}
+    if foreign: raise ExportError(f'the graph has operators outside of the ONNX standard: {", ".join(sorted(foreign))}')
     onnx.checker.check_model(model)
     return model
 
-# %% ../../nbs/deploy/12a_export.ipynb #22b66e57
+# %% ../../nbs/deploy/12a_export.ipynb #b115799f
 def _in_onnxruntime(raw:bytes, threads:int=0):
     "A function from images, and other inputs by name, to a dict of outputs."
     import onnxruntime
@@ -135,13 +141,14 @@ def _in_openvino(raw:bytes, threads:int=0):
     "The same with OpenVINO, in float32; it takes images only."
     import openvino
     core = openvino.Core()
-    net = core.compile_model(core.read_model(raw), 'CPU', dict(INFERENCE_PRECISION_HINT='f32', INFERENCE_NUM_THREADS=threads))
+    how = dict(INFERENCE_PRECISION_HINT='f32', INFERENCE_NUM_THREADS=threads)
+    net = core.compile_model(core.read_model(raw), 'CPU', how)
     return lambda image: {name: v.copy() for o,v in net([image]).items() for name in o.names}
 _ENGINES = dict(onnxruntime=_in_onnxruntime, openvino=_in_openvino)
 
-# %% ../../nbs/deploy/12a_export.ipynb #111cc0c8
+# %% ../../nbs/deploy/12a_export.ipynb #8d5a194a
 def _strips(predictor, images=None, size=None)->list: # uint8 `[h,w]` or `[h,w,3]`
-    "Three images of one size: the first, middle and last of a folder, or synthetic ones; cut to `size`, repeating what is too small."
+    "The first, middle and last image of a folder, or synthetic ones, at one size: cut, or mirrored where too small."
     if images is None:
         h, w = size or (128, 320)
         got = [make_strip(s, h, w)[0] for s in range(9)]
@@ -151,9 +158,10 @@ def _strips(predictor, images=None, size=None)->list: # uint8 `[h,w]` or `[h,w,3
         some = ImageList([paths[round(i*(len(paths) - 1)/2)] for i in range(3)], predictor.color, predictor.white_level)
         got = [some.image(i) for i in range(3)]
         h, w = size or (min(2048, *(o.shape[i] for o in got)) for i in (0, 1))
-    return [np.pad(o, [(0, max(0, n - m)) for n,m in zip((h,w), o.shape)] + [(0,0)]*(o.ndim - 2), mode='symmetric')[:h,:w] for o in got]
+    more = lambda o: [(0, max(0, n - m)) for n,m in zip((h,w), o.shape)] + [(0,0)]*(o.ndim - 2)
+    return [np.pad(o, more(o), mode='symmetric')[:h,:w] for o in got]
 
-# %% ../../nbs/deploy/12a_export.ipynb #b7672648
+# %% ../../nbs/deploy/12a_export.ipynb #fb5de5e5
 def _batches(strips:list, fixed:bool)->list: # lists of images
     "Three at their size, three at an odd size, and one."
     if fixed: return [strips, strips[:1]]
@@ -166,7 +174,7 @@ def _stack(batch):
     x = np.stack(batch)
     return x[:,None] if x.ndim == 3 else x.transpose(0,3,1,2).copy()
 
-# %% ../../nbs/deploy/12a_export.ipynb #4694fada
+# %% ../../nbs/deploy/12a_export.ipynb #d6e37792
 def _bare(rules:Thresholds)->Thresholds:
     "The rules that are in the graph: without areas, components, holes and the triplet rule."
     return replace(rules, min_area=0, min_size=0, top_area=0, holes=False, area_scale=0.)
@@ -179,63 +187,72 @@ def _mask_row(got, want, rules, label_head)->dict: # name → a number for each 
     if label_head and rules.gate == 'soft': pixel = pixel/np.maximum(sure, 1e-9)
     near = (np.abs(byte - pixel_cut(pixel)[:,None,None]) <= 1) | (np.abs(sure - label) <= 1/255)[:,None,None]
     mine = postprocess(got['probs'], rules, got['label_probs'] if label_head else None)
-    return dict(pixels=np.full(len(byte), byte[0].size), bytes=per(off > 0), byte_max=off.max((1,2)), masks=per(got['masks'] != bare), far=per((got['masks'] != bare) & ~near),
-                final=per(mine != final), label_off=np.abs(got['label_probs'] - sure)*label_head, labels=got['labels'] != bare.any((1,2)),
-                labels_far=(got['labels'] != bare.any((1,2))) & ~near.any((1,2)), between=per((byte > 0) & (byte < 255)))
+    masks, labels = got['masks'] != bare, got['labels'] != bare.any((1,2))
+    return dict(pixels=np.full(len(byte), byte[0].size), between=per((byte > 0) & (byte < 255)),
+                bytes=per(off > 0), byte_max=off.max((1,2)), masks=per(masks), far=per(masks & ~near),
+                final=per(mine != final), label_off=np.abs(got['label_probs'] - sure)*label_head,
+                labels=labels, labels_far=labels & ~near.any((1,2)))
 
-# %% ../../nbs/deploy/12a_export.ipynb #55028069
+# %% ../../nbs/deploy/12a_export.ipynb #a903d8a9
 def _label_row(got, want, rules, softmax)->dict: # name → a number for each class
     "How the labels of one image differ, for a classifier."
     sure, mine = want.labels, got['label_probs']
     label = np.broadcast_to(sure.max() if softmax else np.float32(rules.label), sure.shape)
     off = got['labels'] != (np.arange(len(sure)) == sure.argmax() if softmax else sure >= label)
-    return dict(label_off=np.abs(mine - sure), labels=off, labels_far=off & (np.abs(sure - label) > 1/255), between=(sure > .5/255) & (sure < 254.5/255))
+    return dict(label_off=np.abs(mine - sure), labels=off, labels_far=off & (np.abs(sure - label) > 1/255),
+                between=(sure > .5/255) & (sure < 254.5/255))
 
-# %% ../../nbs/deploy/12a_export.ipynb #c378f782
+# %% ../../nbs/deploy/12a_export.ipynb #56b454fd
 def _verdict(t:dict)->str|None: # None: it passes
     "Why the totals of an engine do not pass."
     n = max(1, t.get('pixels', 0))
     if t['not_finite']: return 'it gives values that are no numbers'
-    if t.get('byte_max', 0) > 1 or t.get('bytes', 0) > 1e-4*n:
-        return f'probabilities differ by up to {t["byte_max"]}/255, in {100*t["bytes"]/n:.2g} % of the pixels'
+    if t.get('byte_max', 0) > 1 or t.get('bytes', 0) > 1e-4*n and t['float_max'] > 4e-5:
+        return f'probabilities differ by up to {t["byte_max"]}/255, in {100*t["bytes"]/n:.3g} % of the pixels'
     if t['label_off'] > 1e-3: return f'label probabilities differ by up to {t["label_off"]:.2g}'
-    if t.get('far') or t['labels_far']: return f'{t.get("far", 0)} pixels and {t["labels_far"]} labels are decided otherwise away from their threshold'
-    if t.get('final', 0) > 1e-3*n: return f'the final masks differ in {100*t["final"]/n:.2g} % of the pixels'
+    if t.get('far') or t['labels_far']:
+        return f'{t.get("far", 0)} pixels and {t["labels_far"]} labels are decided otherwise, far from their threshold'
+    if t.get('final', 0) > 1e-3*n: return f'the final masks differ in {100*t["final"]/n:.3g} % of the pixels'
     if t['log_odds_off'] > 1e-4: return f'the net is saturated, and its log-odds differ by up to {t["log_odds"]:.2g}'
 
-# %% ../../nbs/deploy/12a_export.ipynb #1a69d11e
+# %% ../../nbs/deploy/12a_export.ipynb #be805e7e
 def _log_odds(p):
     "Logits from -12 to 12 of float32 probabilities; beyond, float32 and the engines' sigmoids have no digits left."
     p = np.clip(p.astype(np.float64), 1e-9, 1 - 1e-9)
     return np.clip(np.log(p) - np.log1p(-p), -12, 12)
 
-# %% ../../nbs/deploy/12a_export.ipynb #907dfa54
+# %% ../../nbs/deploy/12a_export.ipynb #c77b15a5
 def _compare(answers, predictor, graph, batches)->tuple: # totals, rows of differences
     "Compare what a file gave for each batch with the predictor, image by image."
-    total, rows, kinds, rules = dict(not_finite=0, log_odds=None, log_odds_off=0.), [], len(predictor.classes), predictor.thresholds
-    largest, name = ('byte_max', 'label_off'), 'probs_float' if graph.masks else 'label_probs'
-    seen = 0
+    total, rows, kinds, seen = dict(not_finite=0, log_odds=None, log_odds_off=0.), [], len(predictor.classes), 0
+    name, rules = 'probs_float' if graph.masks else 'label_probs', predictor.thresholds
     for batch,got in zip(batches, answers):
         total['not_finite'] += sum(int((~np.isfinite(v)).sum()) for v in got.values())
         for i,want in enumerate(predictor.stream(batch)):
             mine = {k: v[i] for k,v in got.items()}
-            row = _mask_row(mine, want, rules, graph.label_head) if graph.masks else _label_row(mine, want, rules, graph.softmax)
+            if graph.masks: row = _mask_row(mine, want, rules, graph.label_head)
+            else: row = _label_row(mine, want, rules, graph.softmax)
             seen += want.masks.size if graph.masks else kinds
-            for k,v in row.items(): total[k] = max(total.get(k, 0), v.max().item()) if k in largest else total.get(k, 0) + v.sum().item()
-            where = dict(batch=_named(batch), image=i)
-            for k in range(kinds):
-                found = {o: v[k].item() for o,v in row.items() if v[k] and o in ('bytes', 'masks', 'final', 'labels')}
-                if found: rows.append(where | {'class': predictor.classes[k]} | found)
+            for k,v in row.items():
+                old = total.get(k, 0)
+                total[k] = max(old, v.max().item()) if k in ('byte_max', 'label_off') else old + v.sum().item()
+            for k,c in enumerate(predictor.classes):
+                found = {o: row[o][k].item() for o in ('bytes', 'masks', 'final', 'labels') if o in row and row[o][k]}
+                if found: rows.append({'batch': _named(batch), 'image': i, 'class': c} | found)
     total['between'] /= seen
-    if total['between'] < 1e-3:
-        off = []
+    saturated, rounded = total['between'] < 1e-3, total.get('byte_max') == 1 and total['bytes'] > 1e-4*total['pixels']
+    if saturated or rounded:
+        pairs, zero = [], torch.zeros(kinds)
         for batch,got in zip(batches, answers):
-            with torch.no_grad(): want = _log_odds(graph(torch.from_numpy(_stack(batch)), *(torch.zeros(kinds),)*2)[graph.names.index(name)].numpy())
-            off.append(np.abs(_log_odds(got[name]) - want)[np.abs(want) < 12])
-        if (off := np.concatenate(off)).size: total.update(log_odds=off.max().item(), log_odds_off=(off > .05).mean().item())
+            with torch.no_grad(): want = graph(torch.from_numpy(_stack(batch)), zero, zero)[graph.names.index(name)]
+            pairs.append((got[name].ravel(), want.numpy().ravel()))
+        mine, want = (np.concatenate(o) for o in zip(*pairs))
+        if rounded: total['float_max'] = np.abs(mine - want).max().item()
+        off = np.abs(_log_odds(mine) - _log_odds(want))[np.abs(_log_odds(want)) < 12]
+        if saturated and off.size: total.update(log_odds=off.max().item(), log_odds_off=(off > .05).mean().item())
     return total, rows
 
-# %% ../../nbs/deploy/12a_export.ipynb #7880fa6c
+# %% ../../nbs/deploy/12a_export.ipynb #eb2f5fa7
 def _check_parity(model, predictor, graph, strips, fixed)->dict: # the parity record
     "Compare a model with the predictor in every engine that is installed. Raises `ExportError` where they differ."
     raw, batches = model.SerializeToString(), _batches(strips, fixed)
@@ -246,50 +263,55 @@ def _check_parity(model, predictor, graph, strips, fixed)->dict: # the parity re
         except Exception as e: raise ExportError(f'{name} cannot run it: {_reason(e)}') from e
         total, rows = _compare(answers, predictor, graph, batches)
         if why := _verdict(total): raise ExportError(f'in {name} {why}')
-        record['engines'][name] = dict(version=version(name), **{k: v for k,v in total.items() if k not in ('not_finite', 'far', 'labels_far', 'log_odds_off')})
+        inner = ('not_finite', 'far', 'labels_far', 'log_odds_off') # nothing, or there would be no file
+        record['engines'][name] = dict(version=version(name)) | {k: v for k,v in total.items() if k not in inner}
         record['differences'] += [dict(engine=name, **o) for o in rows]
     record['saturated'] = any(o['between'] < 1e-3 for o in record['engines'].values())
     return record
 
-# %% ../../nbs/deploy/12a_export.ipynb #f99cb98d
+# %% ../../nbs/deploy/12a_export.ipynb #cb2a0652
 def _known_size(predictor)->tuple|None:
     "The (height, width) of everything that this run's nets are given, where the config says so."
     o, d = predictor.options, predictor.config.data
     size = o.get('crop') or o['size'] or d.image_size
     return tuple(size) if size else None
 
-# %% ../../nbs/deploy/12a_export.ipynb #dcefd18a
+# %% ../../nbs/deploy/12a_export.ipynb #04d8d9a2
 def _example_shape(graph, predictor, size)->tuple: # [2,C,h,w]
     "What is traced: a small image, unless there is one size."
     stride, least = (max(getattr(o, k) for o in graph.nets) for k in ('stride', 'least'))
     h = -(-max(64, least)//stride)*stride
     return 2, 3 if predictor.color == 'rgb' else 1, *(size or (h, h + max(stride, 32)))
 
-# %% ../../nbs/deploy/12a_export.ipynb #e1ee8286
+# %% ../../nbs/deploy/12a_export.ipynb #e2875fc9
 def _point_entry(run, name:str|None)->dict:
     "An operating point of the run. Raises `ValueError` naming the nearest."
     if name is None: return {}
     points = read_json(run.path/'points.json') if (run.path/'points.json').is_file() else {}
     if name in points: return points[name]
-    raise ValueError(f'{run.path} has no operating point {name!r}' + (f'; it has {", ".join(nearest(name, points) or points)}' if points else ': severstal decide makes them'))
+    others = f'; it has {", ".join(nearest(name, points) or points)}' if points else ': severstal decide makes them'
+    raise ValueError(f'{run.path} has no operating point {name!r}{others}')
 
-# %% ../../nbs/deploy/12a_export.ipynb #8fd11d2e
+# %% ../../nbs/deploy/12a_export.ipynb #2fbae84e
 def _info(run, predictor, graph, size, point, entry)->dict:
     "The JSON of the file, without parity and speed."
-    o, rules, nets = predictor.options, predictor.thresholds, graph.nets
-    return dict(format=1, version=version('severstal_nb'), task=predictor.task, classes=predictor.classes, color=predictor.color, white_level=predictor.white_level,
-                stride=max(m.stride for m in nets), least=max(m.least for m in nets), size=size, image_size=o['size'], softmax=o['softmax'], label_head=graph.label_head,
-                thresholds=rules.to_dict(), point=point, tta=list(o['tta'] or ()), crop=o.get('crop'), crop_stride=o.get('stride'), batch_size=o['batch_size'],
-                source=dict(run=run.name, folds=[int(f.parent.name.removeprefix('fold_')) for f in predictor.files],
-                            models={f.relative_to(run.path).as_posix(): file_digest(f) for f in predictor.files}),
-                calibration=entry.get('calibration'), date=time.strftime('%Y-%m-%d %H:%M:%S'))
+    o, nets, files = predictor.options, graph.nets, predictor.files
+    info = {k: getattr(predictor, k) for k in ('task', 'classes', 'color', 'white_level')}
+    info |= dict(stride=max(m.stride for m in nets), least=max(m.least for m in nets), size=size, image_size=o['size'])
+    info |= dict(softmax=o['softmax'], label_head=graph.label_head, point=point, thresholds=predictor.thresholds.to_dict())
+    info |= dict(tta=list(o['tta'] or ()), crop=o.get('crop'), crop_stride=o.get('stride'), batch_size=o['batch_size'])
+    source = dict(run=run.name, folds=[int(f.parent.name.removeprefix('fold_')) for f in files],
+                  models={f.relative_to(run.path).as_posix(): file_digest(f) for f in files})
+    return dict(format=1, version=__version__) | info | dict(source=source, calibration=entry.get('calibration'),
+                                                             date=time.strftime('%Y-%m-%d %H:%M:%S'))
 
-# %% ../../nbs/deploy/12a_export.ipynb #f6eefd3e
+# %% ../../nbs/deploy/12a_export.ipynb #a8c22d4e
 def _speed(model, graph, strips)->dict:
-    "How many times faster than PyTorch the engines are on this machine, in CPU seconds of one thread; the best of three."
+    "How many times faster than PyTorch the engines are here, in CPU seconds of one thread; the best of four."
     x, raw, was, best = _stack(strips), model.SerializeToString(), torch.get_num_threads(), {}
     t, zero = torch.from_numpy(x), torch.zeros(graph.nets[0].config['n_classes'])
-    runs = dict(torch=lambda x: graph(t, zero, zero)) | {k: f(raw, 1) for k,f in _ENGINES.items() if importlib.util.find_spec(k)}
+    runs = {k: f(raw, 1) for k,f in _ENGINES.items() if importlib.util.find_spec(k)}
+    runs['torch'] = lambda x: graph(t, zero, zero)
     try:
         torch.set_num_threads(1)
         with torch.no_grad():
@@ -298,17 +320,21 @@ def _speed(model, graph, strips)->dict:
                 f(x)
                 best[k] = min(best.get(k, np.inf), time.process_time() - began)
     finally: torch.set_num_threads(was)
-    return dict(batch=_named(strips), threads=1, clock='cpu') | {k: round(best['torch']/v, 2) for k,v in best.items() if k != 'torch'}
+    times = {k: round(best['torch']/v, 2) for k,v in best.items() if k != 'torch'}
+    return dict(batch=_named(strips), threads=1, clock='cpu') | times
 
-# %% ../../nbs/deploy/12a_export.ipynb #094e22f7
+# %% ../../nbs/deploy/12a_export.ipynb #eff29ca7
 def _attempt(predictor, graph, size, images)->tuple: # ONNX model, parity record, strips
     "Trace and check at one size, or for any."
-    defaults = {k: np.broadcast_to(getattr(predictor.thresholds, k), len(predictor.classes)).astype(np.float32) for k in ('pixel', 'label')}
+    rules, kinds = predictor.thresholds, len(predictor.classes)
+    defaults = {k: np.broadcast_to(getattr(rules, k), kinds).astype(np.float32) for k in ('pixel', 'label')}
     model = _trace(graph, _example_shape(graph, predictor, size), size is None, defaults)
     strips = _strips(predictor, images, size)
     return model, _check_parity(model, predictor, graph, strips, size is not None), strips
 
-# %% ../../nbs/deploy/12a_export.ipynb #b366ce27
+# %% ../../nbs/deploy/12a_export.ipynb #4692a591
+_SATURATED = ('hardly a probability between 0 and 1 on these images: bytes prove little, and only log-odds were '
+              'compared, as far as there were any (parity in the file); --images with defects says more')
 def export_onnx(
     run, # a `Run` or its folder
     out, # .onnx to write
@@ -319,27 +345,31 @@ def export_onnx(
     speed:bool=False, # measure it, too
     log=LOG,
 )->Path:
-    "Write one ONNX file that answers as the run does. Raises `ExportError` with the reason where it would not; then no file is written."
+    "Write one ONNX file that answers as the run does; or nothing, and `ExportError` has the reason."
     _check_installed()
     if Path(out).suffix != '.onnx': raise ValueError(f'{out}: the name of an exported file ends in .onnx')
     check_target(out)
     run = load_run(getattr(run, 'path', run))
     entry = _point_entry(run, point)
-    predictor = Predictor(run, folds, 'cpu', thresholds=Thresholds.from_dict(entry['thresholds']) if entry else None, log=log)
-    known, o = _known_size(predictor), predictor.options
-    if size and known and tuple(size) != known: raise ValueError(f'size {size[0]}×{size[1]}: the nets of {run.path} are given {known[0]}×{known[1]} always')
+    rules = Thresholds.from_dict(entry['thresholds']) if entry else None
+    predictor = Predictor(run, folds, 'cpu', thresholds=rules, log=log)
+    known, o, say = _known_size(predictor), predictor.options, lambda hw: '×'.join(map(str, hw)) if hw else 'any size'
+    if size and known and tuple(size) != known:
+        raise ValueError(f'size {say(size)}: the nets of {run.path} are given {say(known)} always')
     graph = ExportGraph(predictor.nets, o['softmax'], predictor.thresholds.gate == 'soft').eval()
     info = _info(run, predictor, graph, None, point, entry)
+    if o['precision'] != 'fp32': log.warning(f'{run.path} predicts in {o["precision"]}; the file computes in fp32')
     o.update(tta=(), precision='fp32', crop=None, size=None, stride=None, channels_last=False)
-    for fixed in ([tuple(size)] if size else [None, *[known]*bool(known)]):
+    for fixed in ([tuple(size)] if size else [None, known] if known else [None]):
         try: model, parity, strips = _attempt(predictor, graph, fixed, images)
         except ExportError as e:
-            way = f'; trying {known[0]}×{known[1]} only' if known and not fixed else '' if fixed else '. At one size it may be right: --size HEIGHT WIDTH of your images'
-            why = f'{run.path} for {"×".join(map(str, fixed)) if fixed else "any size"}: {e}{way}'
-            if not (known and not fixed): raise ExportError(f'nothing written: {why}') from e
-            log.warning(why)
+            why = f'{run.path} for {say(fixed)}: {e}'
+            if fixed or not known:
+                hint = '' if fixed else '. At one size it may be right: --size HEIGHT WIDTH of your images'
+                raise ExportError(f'nothing written: {why}{hint}') from e
+            log.warning(f'{why}; trying {say(known)} only')
         else: break
-    if parity['saturated']: log.warning(f'{run.path}: hardly a probability between 0 and 1 on these images, so bytes prove little; ' + ('nor do log-odds: compare on images with defects' if any(o['log_odds'] is None for o in parity['engines'].values()) else 'log-odds were compared'))
+    if parity['saturated']: log.warning(f'{run.path}: {_SATURATED}')
     parity['images'] = 'synthetic' if images is None else len(strips)
     info |= dict(size=fixed, parity=parity, speed=_speed(model, graph, strips) if speed else None)
     model.metadata_props.add(key='severstal_nb', value=json.dumps(plain(info), allow_nan=False))
@@ -347,7 +377,7 @@ def export_onnx(
     _record(run, out, info, log)
     return Path(out)
 
-# %% ../../nbs/deploy/12a_export.ipynb #39012f56
+# %% ../../nbs/deploy/12a_export.ipynb #0a47fbbd
 def _record(run, out, info, log):
     "Note an export in RUN/exports.json; a run that cannot be written is left as it is."
     path = run.path/'exports.json'
@@ -355,6 +385,6 @@ def _record(run, out, info, log):
     except ValueError: where = str(Path(out).resolve()) # another drive
     try:
         old = [o for o in (read_json(path) if path.is_file() else []) if o['path'] != where]
-        write_json(path, [*old, dict(path=where, digest=file_digest(out), folds=info['source']['folds'], size=info['size'], date=info['date'],
-                                     point=info['point'], parity=info['parity']['ok'])])
+        new = dict(path=where, digest=file_digest(out), folds=info['source']['folds'], parity=info['parity']['ok'])
+        write_json(path, [*old, new | {k: info[k] for k in ('size', 'point', 'date')}])
     except (OSError, ValueError, TypeError, KeyError) as e: log.warning(f'{path} is not written: {e}')

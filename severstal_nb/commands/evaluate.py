@@ -283,6 +283,7 @@ def _finish(part:Path, runs:list, cfg:Config, name:str, data:SteelData, predicto
     (part/'rows.csv').unlink()
     write_json(part/'evaluation.json', dict(key=key, runs=[r.name for r in runs], nets=len(predictor.files), images=len(table), seen=int(table.seen.sum()),
                                             groups=int(table.group.nunique()) if 'group' in table else len(table), notes=notes))
+    write_json(part/'section.json', dict(title=f'Other images: {name}', text=notes, captions={'summary.csv': 'metric', 'classes.csv': 'class'}))
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #51c2e13a
 def _truth_digest(data:SteelData)->str:

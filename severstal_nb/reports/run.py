@@ -257,20 +257,20 @@ def environment_table(run:Run)->pd.DataFrame:
 
 # %% ../../nbs/reports/10j_run.ipynb #407d07dd
 def section_names(run:Run)->dict: # name → title, text (lines), captions (file → text, of files that are there)
-    "What other commands left in RUN/sections. Raises `RunError` where it cannot be read."
+    "What other commands left in RUN/sections, and evaluations. Raises `RunError` where it cannot be read."
     found = {}
-    for p in sorted(o.parent for o in (run.path/'sections').glob('[!.]*/section.json')):
+    for p in sorted(o.parent for place in ('sections', 'evaluations') for o in (run.path/place).glob('[!.]*/section.json')):
         try:
             o = read_json(p/'section.json')
             captions = {k: str(v) for k, v in o['captions'].items() if re.fullmatch(r'\w+\.(csv|png)', k) and (p/k).is_file()}
-            found[p.name] = dict(title=str(o['title']), text=[str(l) for l in o['text']], captions=captions)
+            found[p.relative_to(run.path).as_posix().removeprefix('sections/')] = dict(title=str(o['title']), text=[str(l) for l in o['text']], captions=captions)
         except (ValueError, KeyError, TypeError, AttributeError) as e: raise RunError(f'{p}/section.json is not a section: {e}') from e
     return found
 
 # %% ../../nbs/reports/10j_run.ipynb #0b84212f
 def section(run:Run, name:str, file:str|None=None):
-    "A table or picture of RUN/sections/NAME; without a file its text is printed."
-    found, path = section_names(run)[name], run.path/'sections'/name
+    "A table or picture of what `section_names` names; without a file its text is printed."
+    found, path = section_names(run)[name], run.path/('' if '/' in name else 'sections')/name
     if file is None: print(*map(printable, found['text']), sep='\n')
     elif file.endswith('.csv'): return _named(run_table(path/file).set_index(run_table(path/file).columns[0]).round(4), found['captions'][file]).fillna('')
     else:

@@ -377,19 +377,26 @@ def _serve(args):
 # %% ../nbs/11_cli.ipynb #29a776fb
 @command('Write a run as one ONNX file for other programs, once it was found to give the run’s own answers.',
          arg('run', metavar='RUN', help='run folder'),
-         arg('--out', required=True, metavar='FILE', help='.onnx to write'),
+         arg('--out', required=True, metavar='FILE', help='.onnx to write; with --int8 a .zip'),
          arg('--folds', default=None, metavar='0,2', help='folds whose nets are averaged (those that are finished)'),
          arg('--point', default=None, metavar='NAME', help='operating point of the run (its thresholds)'),
          arg('--size', nargs=2, type=int, default=None, metavar=('HEIGHT', 'WIDTH'), help='the only size of images that it takes (any, where the net can)'),
-         arg('--images', default=None, metavar='DIR', help='images to compare on (synthetic strips)'),
+         arg('--images', default=None, metavar='DIR', help='images to compare on (synthetic strips); with --int8 the data set of the run (it is looked for)'),
          arg('--speed', action='store_true', help='measure how much faster than PyTorch it is here'),
+         arg('--int8', action='store_true', help='quantise one net to eight bits, for OpenVINO: written where it is faster here and keeps the score'),
+         arg('--max-drop', type=float, default=None, metavar='D', help='with --int8: what its score may lose on images it was not chosen by (0.01)'),
          needs='severstal_nb.deploy.export')
 def _export(args):
     "`severstal export`"
     for o in args.size or (): _at_least('size', o, 1)
     folds = _parse_folds(args.folds)
+    size = args.size and tuple(args.size)
+    if args.int8:
+        from severstal_nb.deploy.int8 import export_int8
+        return print(export_int8(args.run, args.out, args.images, folds=folds, point=args.point, size=size, max_drop=.01 if args.max_drop is None else args.max_drop))
+    if args.max_drop is not None: raise UsageError('--max-drop is for --int8')
     from severstal_nb.deploy.export import export_onnx
-    print(export_onnx(args.run, args.out, folds, args.point, args.size and tuple(args.size), args.images, args.speed))
+    print(export_onnx(args.run, args.out, folds, args.point, size, args.images, args.speed))
 
 # %% ../nbs/11_cli.ipynb #0c1f06c8
 @command('Choose an operating point of a run, from its out-of-fold predictions: what is found, what is stopped for nothing, what can be promised.',

@@ -7,14 +7,14 @@ Docs: https://severstal-nb.github.io/severstal_nb/deploy/int8.html.md"""
 # %% auto #0
 __all__ = ['LEAST', 'pick_images', 'quantise', 'export_int8']
 
-# %% ../../nbs/deploy/12b_int8.ipynb #f5864cbe
+# %% ../../nbs/deploy/12b_int8.ipynb #858308d5
 import contextlib, io, itertools, json, logging, sys, tempfile, time, zipfile
 import numpy as np, torch
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-# %% ../../nbs/deploy/12b_int8.ipynb #fce047f1
+# %% ../../nbs/deploy/12b_int8.ipynb #2a066ea7
 from ..core.feed import resize_image
 from ..core.files import atomic_path, check_target, plain
 from ..crops import tile_batches
@@ -29,7 +29,7 @@ from ..runs.folder import LOG, load_run, run_table
 from ..runs.predictor import Predictor
 from ..splits import make_folds
 
-# %% ../../nbs/deploy/12b_int8.ipynb #7bb3c9e4
+# %% ../../nbs/deploy/12b_int8.ipynb #ae79846b
 def _check_installed():
     "Raise `ImportError` unless everything that this takes is there."
     if lost := [o for o in ('onnx', 'onnxscript', 'openvino', 'nncf') if not find_spec(o)]:
@@ -49,7 +49,7 @@ def _run_images(run, images)->SteelData: # with the columns `part` and `group`
     names = data.images.image_id
     return data.assign(group=split.group[names].to_numpy() if 'group' in split else names)
 
-# %% ../../nbs/deploy/12b_int8.ipynb #50d8215a
+# %% ../../nbs/deploy/12b_int8.ipynb #89183c53
 LEAST = 10, 20 # images with a defect: for the control, and groups of them to report on
 def pick_images(
     run,
@@ -73,16 +73,20 @@ def pick_images(
         raise ExportError(f'{run.path}: INT8 takes at least {sum(LEAST)} {which} with a defect, {LEAST[0]} for the control and {LEAST[1]} to report on; '
                           f'there are {has.sum()}, of which {len(np.unique(groups[has]))} are no copies')
     learnt = np.unique(np.concatenate([o.train for o in rows]))
-    found = dict(calibration=np.sort(np.random.default_rng(seed).permutation(learnt)[:2*limit]), control=pool[control & has], unseen=pool[~control])
+    found = dict(calibration=np.sort(np.random.default_rng(seed).permutation(learnt)[:2*limit]), control=pool[control], unseen=pool[~control])
     return {k: data.subset(v) for k,v in found.items()}
 
-# %% ../../nbs/deploy/12b_int8.ipynb #39ad689f
+# %% ../../nbs/deploy/12b_int8.ipynb #50334e4f
 def _macro_f1(rows)->float: # bool [N,2K]: called, and true
     "Mean over classes of the F1; 0 for a class that is neither called nor there."
     on, true = np.split(np.asarray(rows, bool), 2, 1)
     return float(np.mean(2*(on & true).sum(0)/np.maximum(on.sum(0) + true.sum(0), 1)))
-_SCORES = dict(dice_defect=np.nanmean, dice=np.mean, f1_macro=_macro_f1) # of rows, one for each image
-def _rows(model, data)->dict: # metric → rows for its function; the first decides
+def _mean(rows)->float:
+    "Of what is not nan."
+    rows = rows[~np.isnan(rows)]
+    return float(rows.mean()) if rows.size else float('nan')
+_SCORES = dict(dice_defect=_mean, dice=_mean, f1_macro=_macro_f1) # of rows, one for each image
+def _rows(model, data)->dict: # metric → rows for its function
     "What each image adds to the scores of a model."
     if model.task == 'segmentation':
         dice = np.stack([dice_per_pair(model.masks(p)[None] > 0, data.mask(p.i)[None] > 0)[0] for p in model.stream(data)])
@@ -90,14 +94,14 @@ def _rows(model, data)->dict: # metric → rows for its function; the first deci
     on = [np.isin(model.classes, model.answer(p)['present']) for p in model.stream(data)]
     return dict(f1_macro=np.concatenate([on, data.labels], 1))
 
-# %% ../../nbs/deploy/12b_int8.ipynb #ad5d621e
+# %% ../../nbs/deploy/12b_int8.ipynb #8935f0f9
 def _compare(exact, small, data)->dict: # metric → f32, int8, drop, low, high, allowed
     "The scores of two models on the same images, and their difference with its 95 % interval over groups."
     a, b, groups = _rows(exact, data), _rows(small, data), data.images.group.to_numpy()
     return {k: dict(f32=float(f(a[k])), int8=float(f(b[k]))) | dict(zip(('drop', 'low', 'high'), paired_bootstrap(a[k], b[k], f, groups=groups)))
             for k,f in _SCORES.items() if k in a}
 
-# %% ../../nbs/deploy/12b_int8.ipynb #f60555a7
+# %% ../../nbs/deploy/12b_int8.ipynb #8a83a8c2
 def _inputs(model, data): # yields uint8 `[n,C,h,w]`
     "Batches as the net gets them."
     o = model.options
@@ -105,7 +109,7 @@ def _inputs(model, data): # yields uint8 `[n,C,h,w]`
         _, batches = tile_batches([resize_image(data.image(i), o['size'])], o['crop'], o['stride'], o['batch_size'])
         yield from (np.stack([t for *_,t in b]) for b in batches)
 
-# %% ../../nbs/deploy/12b_int8.ipynb #6bd43b3c
+# %% ../../nbs/deploy/12b_int8.ipynb #734f4439
 def _graph(model):
     "The OpenVINO model of an export, with its probabilities for outputs."
     import openvino as ov
@@ -113,7 +117,7 @@ def _graph(model):
     outputs = outputs[model.task != 'segmentation':1 + (model.task != 'segmentation' or model.info['label_head'])]
     return ov.Model([net.output(o) for o in outputs], net.get_parameters())
 
-# %% ../../nbs/deploy/12b_int8.ipynb #b5073b38
+# %% ../../nbs/deploy/12b_int8.ipynb #916e7097
 def _scorer(model, data):
     "The function that tells NNCF how good a compiled net is on some of the images: the score, and a value for each."
     def score(compiled, rows):
@@ -121,12 +125,12 @@ def _scorer(model, data):
         def run(x):
             found = compiled([x])
             return [found[k] for k in range(len(found))]
-        kind, found = next(iter(_rows(ExportedModel(model.files[0], model.info, run, model.options | dict(tta=[]), model.thresholds), some).items()))
-        each = np.nanmean(found, 1) if kind == 'dice_defect' else 1 - np.logical_xor(*np.split(found, 2, 1)).mean(1)
-        return float(_SCORES[kind](found)), each.tolist()
+        found = _rows(ExportedModel(model.files[0], model.info, run, model.options | dict(tta=[]), model.thresholds), some)
+        each = found['dice'].mean(1) if 'dice' in found else 1 - np.logical_xor(*np.split(found['f1_macro'], 2, 1)).mean(1)
+        return _mean(np.array([_SCORES[k](v) for k,v in found.items()])), each.tolist()
     return score
 
-# %% ../../nbs/deploy/12b_int8.ipynb #72b3510b
+# %% ../../nbs/deploy/12b_int8.ipynb #7cac065d
 def _quantise(model, calibration, control, drop):
     "The OpenVINO model in INT8, of which as many layers were turned back as the control needed."
     import nncf
@@ -139,7 +143,7 @@ def _quantise(model, calibration, control, drop):
                 max_drop=drop, advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(ranking_subset_size=50, num_ranking_workers=1))
     finally: nncf.set_log_level(level)
 
-# %% ../../nbs/deploy/12b_int8.ipynb #00298f6c
+# %% ../../nbs/deploy/12b_int8.ipynb #7fea9d04
 def _speed(nets, exact, small, x)->dict: # times as fast as PyTorch: f32, bf16 where the processor has it, int8
     "CPU seconds of one thread in turns, the best of five; `x` is a batch, `exact` and `small` OpenVINO models."
     import openvino as ov
@@ -159,7 +163,7 @@ def _speed(nets, exact, small, x)->dict: # times as fast as PyTorch: f32, bf16 w
     finally: torch.set_num_threads(was)
     return dict(batch='×'.join(map(str, x.shape)), threads=1, clock='cpu') | {k: round(best['torch']/v, 2) for k,v in best.items() if k != 'torch'}
 
-# %% ../../nbs/deploy/12b_int8.ipynb #bb152418
+# %% ../../nbs/deploy/12b_int8.ipynb #1060db05
 def _refusal(scores, speed, max_drop, groups)->str|None: # None: it passes
     "Why an INT8 net is not written."
     why = []
@@ -173,7 +177,7 @@ def _refusal(scores, speed, max_drop, groups)->str|None: # None: it passes
         why.append(f'it is not faster here: {speed["int8"]:g} times PyTorch, OpenVINO in {" and ".join(rival)} times')
     return '; '.join(why) or None
 
-# %% ../../nbs/deploy/12b_int8.ipynb #b0328c2b
+# %% ../../nbs/deploy/12b_int8.ipynb #2adc1c03
 def _write(out, net, info):
     "The two files of OpenVINO and the JSON in one zip."
     import openvino as ov
@@ -182,7 +186,7 @@ def _write(out, net, info):
         z.writestr(PARTS[0], json.dumps(plain(info), indent=1, allow_nan=False))
         for o in PARTS[1:]: z.write(Path(tmp)/o, o)
 
-# %% ../../nbs/deploy/12b_int8.ipynb #b5d46861
+# %% ../../nbs/deploy/12b_int8.ipynb #a551d355
 def quantise(
     run, # a `Run` or its folder
     images=None, # where the images of its data set are now; None: they are looked for
@@ -210,7 +214,7 @@ def quantise(
     record = dict(max_drop=max_drop, images={k: len(v) for k,v in parts.items()} | dict(unseen_groups=groups), scores=scores, nncf=version('nncf'))
     return net, exact.info | dict(parity=None, speed=speed, int8=record), _refusal(scores, speed, max_drop, groups)
 
-# %% ../../nbs/deploy/12b_int8.ipynb #b0032f02
+# %% ../../nbs/deploy/12b_int8.ipynb #e4022888
 def export_int8(
     run, # a `Run` or its folder
     out, # .zip to write

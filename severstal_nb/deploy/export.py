@@ -17,14 +17,12 @@ from torch import nn
 
 # %% ../../nbs/deploy/12a_export.ipynb #16463551
 from .. import __version__
+from ..core.feed import ImageList
 from ..core.files import atomic_path, check_target, file_digest, plain, read_json, write_json
-from ..core.names import nearest
 from ..decide.postprocess import Thresholds, postprocess
-from ..inference import ImageList
 from ..metrics.masks import pixel_cut
 from ..readers import read_images
-from ..runs.build import LOG
-from ..runs.folder import load_run
+from ..runs.folder import LOG, load_run
 from ..runs.predictor import Predictor
 from ..synthetic import make_strip
 
@@ -283,15 +281,6 @@ def _example_shape(graph, predictor, size)->tuple: # [2,C,h,w]
     h = -(-max(64, least)//stride)*stride
     return 2, 3 if predictor.color == 'rgb' else 1, *(size or (h, h + max(stride, 32)))
 
-# %% ../../nbs/deploy/12a_export.ipynb #e2875fc9
-def _point_entry(run, name:str|None)->dict:
-    "An operating point of the run. Raises `ValueError` naming the nearest."
-    if name is None: return {}
-    points = read_json(run.path/'points.json') if (run.path/'points.json').is_file() else {}
-    if name in points: return points[name]
-    others = f'; it has {", ".join(nearest(name, points) or points)}' if points else ': severstal decide makes them'
-    raise ValueError(f'{run.path} has no operating point {name!r}{others}')
-
 # %% ../../nbs/deploy/12a_export.ipynb #2fbae84e
 def _info(run, predictor, graph, size, point, entry)->dict:
     "The JSON of the file, without parity and speed."
@@ -351,14 +340,16 @@ def export_onnx(
     if Path(out).suffix != '.onnx': raise ValueError(f'{out}: the name of an exported file ends in .onnx')
     check_target(out)
     run = load_run(getattr(run, 'path', run))
-    entry = _point_entry(run, point)
-    rules = Thresholds.from_dict(entry['thresholds']) if entry else None
+    rules = None if point is None else run.point(point)
+    entry = {} if point is None else run.points[point]
     predictor = Predictor(run, folds, 'cpu', thresholds=rules, log=log)
     known, o, say = _known_size(predictor), predictor.options, lambda hw: '×'.join(map(str, hw)) if hw else 'any size'
     if size and known and tuple(size) != known:
         raise ValueError(f'size {say(size)}: the nets of {run.path} are given {say(known)} always')
     graph = ExportGraph(predictor.nets, o['softmax'], predictor.thresholds.gate == 'soft').eval()
     info = _info(run, predictor, graph, None, point, entry)
+    if info['crop'] and len(graph.nets) > 1 and (graph.label_head or run.task != 'segmentation'):
+        raise ExportError(f'{run.path}: of crops a run takes the highest label probability net by net, one graph can only average first: name one fold (--folds)')
     if o['precision'] != 'fp32': log.warning(f'{run.path} predicts in {o["precision"]}; the file computes in fp32')
     o.update(tta=(), precision='fp32', crop=None, size=None, stride=None, channels_last=False)
     for fixed in ([tuple(size)] if size else [None, known] if known else [None]):

@@ -34,7 +34,7 @@ setup(
     packages=find_namespace_packages(include=['severstal_nb', 'severstal_nb.*'], exclude=['*.__pycache__', '*.__pycache__.*']),
     package_data={'': ['*.yaml', '*.html', '*.css', '*.js']},
     install_requires=lines('requirements'),
-    extras_require={'dev': [o for k in ('dev', 'report', 'weights', 'search', 'cluster') for o in lines(f'{k}_requirements')],
-                    **{k: lines(f'{k}_requirements') for k in ('report', 'tensorboard', 'weights', 'search', 'cluster')}},
+    extras_require={'dev': [o for k in ('dev', 'report', 'weights', 'search', 'cluster', 'export', 'openvino', 'app', 'ray') for o in lines(f'{k}_requirements')],
+                    **{k: lines(f'{k}_requirements') for k in ('report', 'tensorboard', 'weights', 'search', 'cluster', 'export', 'openvino', 'app', 'ray')}},
     entry_points={'console_scripts': lines('console_scripts'), 'nbdev': ['severstal_nb=severstal_nb._modidx:d']},
 )

@@ -6,3 +6,10 @@ function Div(el)
     end
   end
 end
+
+-- Signatures: a default of None says nothing of the type, and a class that a page has just made is not of __main__.
+function CodeBlock(el)
+  el.text = el.text:gsub(':NoneType=None', '=None'):gsub('__main__%.', ''):gsub('<built%-in function (%w+)>', '%1')
+    :gsub('<Logger [%w_.]+ %(%u+%)>', 'LOG')
+  return el
+end

@@ -219,9 +219,18 @@ def _search(args):
     run = search(args.overrides, args.config, trials=args.trials, minutes=args.time, name=args.name, max_false_alarms=args.max_false_alarms)
     return _done(run) if run else 1
 
+# %% ../nbs/11_cli.ipynb #30747779
+def _point(args):
+    "The thresholds of `--point`; None without it."
+    if args.point is None: return
+    if Path(args.runs[0]).is_file(): raise UsageError(f'--point {args.point}: {args.runs[0]} is an exported file, which holds the point it was exported with')
+    if len(args.runs) > 1: raise UsageError(f'--point {args.point}: a point belongs to one run, and here are {len(args.runs)}')
+    from severstal_nb.runs.folder import load_run
+    return load_run(args.runs[0]).point(args.point)
+
 # %% ../nbs/11_cli.ipynb #a4b421b0
 @command('Predict a folder of images with one run, or the mean of several: submission.csv or predictions.csv.',
-         arg('runs', nargs='+', metavar='RUN', help='run folders'),
+         arg('runs', nargs='+', metavar='RUN', help='run folders; or one exported FILE.onnx, which needs no PyTorch'),
          arg('--images', required=True, metavar='DIR', help='folder of images'),
          arg('--out', required=True, metavar='FILE', help='CSV to write; one that was broken off is continued'),
          arg('--folds', default=None, metavar='0,2', help='folds to take of each run (those that are finished)'),
@@ -231,8 +240,14 @@ def _search(args):
          arg('--batch-size', type=int, default=None, metavar='N', help='images in a batch'),
          arg('--workers', type=int, default=None, metavar='N', help='loader processes'),
          arg('--device', default=None, help='cpu, cuda, cuda:1, mps'),
+         arg('--engine', choices=('torch', 'auto', 'onnx', 'openvino'), default=None,
+             help='torch (the default for runs), or an export of the run that gives its answers: auto takes one where there is one'),
+         arg('--threads', type=int, default=None, metavar='N', help='threads that compute (all processors; with --cluster 1 in each worker)'),
+         arg('--cluster', default=None, metavar='ray[=ADDRESS]', help='predict with worker processes of Ray, on this machine or a cluster (auto: the one it belongs to)'),
+         arg('--cluster-workers', type=int, default=None, metavar='N', help='how many (as many as there are processors for)'),
          arg('--gate', action='append', default=None, metavar='RUN',
              help='classification run without whose word no class is reported (may be repeated)'),
+         arg('--point', default=None, metavar='NAME', help='operating point of the run, from severstal decide (the run’s thresholds)'),
          arg('--sample', default=None, metavar='FILE', help='sample submission whose names and order are followed'),
          arg('--sequential', action='store_true', help='one model in memory at a time'),
          arg('--fresh', action='store_true', help='start again instead of continuing'))
@@ -242,20 +257,32 @@ def _predict(args):
         if not Path(o).exists(): raise FileNotFoundError(f'{o}: no such run folder')
     if not Path(args.images).exists(): raise FileNotFoundError(f'--images {args.images}: no such folder')
     if args.sample and not Path(args.sample).is_file(): raise FileNotFoundError(f'--sample {args.sample}: no such file')
-    for k,low in (('batch_size', 1), ('workers', 0)):
+    for k,low in (('batch_size', 1), ('workers', 0), ('threads', 1), ('cluster_workers', 1)):
         if getattr(args, k) is not None: _at_least(k.replace('_', '-'), getattr(args, k), low)
+    if args.cluster_workers and not args.cluster: raise UsageError('--cluster-workers goes with --cluster ray')
     tta, folds = _parse_tta(args.tta), _parse_folds(args.folds)
+    rules = _point(args)
+    how = dict(form=args.form, every_row=args.all_rows, sample=args.sample, resume=not args.fresh)
+    what = dict(engine=args.engine, folds=folds, tta=tta, batch_size=args.batch_size, num_workers=args.workers, device=args.device,
+                sequential=args.sequential, gate=args.gate, thresholds=rules, threads=args.threads)
+    if args.cluster:
+        from severstal_nb.deploy.cluster import predict_cluster
+        what['threads'] = args.threads or 1
+        return print(predict_cluster(args.runs, args.images, args.out, args.cluster, workers=args.cluster_workers, **how, **what))
+    if any(Path(o).is_file() for o in args.runs): # an exported file: without torch
+        from severstal_nb.runs.stream import open_predictor, predict_images
+        return print(predict_images(open_predictor(args.runs, **what), args.images, args.out, **how))
     from severstal_nb.experiment import predict
-    print(predict(args.runs, args.images, args.out, folds=folds, tta=tta, form=args.form,
-                  every_row=args.all_rows, batch_size=args.batch_size, num_workers=args.workers, device=args.device, resume=not args.fresh,
-                  sample=args.sample, sequential=args.sequential, gate=args.gate))
+    print(predict(args.runs, args.images, args.out, **how, **what))
 
 # %% ../nbs/11_cli.ipynb #796f7d3a
 def _parse_tta(text:str|None)->list|None:
-    "Flips to average over. Raises `ConfigError` naming the valid ones."
+    "Flips to average over. Raises `ValueError` naming the valid ones."
     if text is None: return None
-    flips = '' if text == 'none' else text.strip('[]')
-    return load_config(overrides=[f'predict.tta=[{flips}]']).predict.tta
+    from severstal_nb.crops import flip_dims
+    flips = [] if text == 'none' else [o.strip() for o in text.strip('[]').split(',')]
+    flip_dims(flips)
+    return flips
 
 # %% ../nbs/11_cli.ipynb #5ff9a8b1
 def _parse_folds(text:str|None)->list|None:
@@ -303,7 +330,7 @@ def _report(args):
          arg('runs', nargs='+', metavar='RUN', help='run folder, or several whose nets are averaged'),
          arg('overrides', nargs='*', default=[], metavar='key=value', help='data.root=DIR, how it is read, predict.threshold and other rules'),
          arg('--out', default=None, metavar='DIR', help='folder to write (evaluations/NAME in the run folder)'),
-         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--folds', '--tta', '--batch-size', '--workers', '--device', '--gate', '--sequential')],
+         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--folds', '--tta', '--batch-size', '--workers', '--device', '--gate', '--point', '--sequential')],
          arg('--fresh', action='store_true', help='start again; an evaluation of other settings at --out is replaced'),
          needs='severstal_nb.commands.evaluate')
 def _evaluate(args):
@@ -313,9 +340,92 @@ def _evaluate(args):
     for o in [*runs, *(args.gate or [])]:
         if not Path(o).exists(): raise FileNotFoundError(f'{o}: no such run folder')
     tta, folds = _parse_tta(args.tta), _parse_folds(args.folds)
+    args.runs = runs
+    rules = _point(args)
     from severstal_nb.commands.evaluate import evaluate
     print(evaluate(runs, [o for o in words if o not in runs], args.out, folds=folds, tta=tta, gate=args.gate, batch_size=args.batch_size,
-                   num_workers=args.workers, device=args.device, sequential=args.sequential, fresh=args.fresh))
+                   num_workers=args.workers, device=args.device, sequential=args.sequential, thresholds=rules, fresh=args.fresh))
+
+# %% ../nbs/11_cli.ipynb #5cf6e502
+@command('Answer images over HTTP with a run or an exported file: classes, components, run lengths as JSON.',
+         arg('runs', nargs='+', metavar='RUN', help='run folder, several whose nets are averaged, or one exported FILE.onnx'),
+         arg('--host', default='127.0.0.1', help='address to listen on; any but this machine’s own needs --token (127.0.0.1)'),
+         arg('--port', type=int, default=8000, help='0 takes a free one (8000)'),
+         arg('--token', default=None, help='asked of every request; also SEVERSTAL_TOKEN in the environment'),
+         arg('--allow-host', action='append', default=[], metavar='NAME', help='another name of this server, such as a proxy’s (may be repeated)'),
+         arg('--places', type=int, default=16, metavar='N', help='requests in work or waiting before others are told to come later (16)'),
+         arg('--max-pixels', type=int, default=1<<23, metavar='N', help='of one image (8388608)'),
+         arg('--point', default=None, metavar='NAME', help='operating point of the run'),
+         arg('--engine', choices=('torch', 'auto', 'onnx', 'openvino'), default=None, help='as for severstal predict'),
+         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--threads', '--folds', '--tta', '--device', '--gate', '--sequential')])
+def _serve(args):
+    "`severstal serve`"
+    for o in [*args.runs, *(args.gate or [])]:
+        if not Path(o).exists(): raise FileNotFoundError(f'{o}: no such run folder or exported file')
+    for k in ('places', 'max_pixels'): _at_least(k.replace('_', '-'), getattr(args, k), 1)
+    tta, folds = _parse_tta(args.tta), _parse_folds(args.folds)
+    if missing := [o for o in ('starlette', 'uvicorn') if not importlib.util.find_spec(o)]:
+        raise ImportError(f"serve needs {' and '.join(missing)}: pip install 'severstal_nb[app]'")
+    from severstal_nb.app.server import Limits
+    from severstal_nb.app.service import serve
+    from severstal_nb.runs.stream import open_predictor
+    predictor = open_predictor(args.runs, args.engine, folds=folds, tta=tta, gate=args.gate, device=args.device, sequential=args.sequential,
+                               thresholds=_point(args), threads=args.threads, num_workers=0)
+    name = ' + '.join(Path(o).resolve().name for o in args.runs)
+    serve(predictor, name, args.host, args.port, args.token, args.allow_host, Limits(places=args.places, max_pixels=args.max_pixels))
+
+# %% ../nbs/11_cli.ipynb #29a776fb
+@command('Write a run as one ONNX file for other programs, once it was found to give the run’s own answers.',
+         arg('run', metavar='RUN', help='run folder'),
+         arg('--out', required=True, metavar='FILE', help='.onnx to write; with --int8 a .zip'),
+         arg('--folds', default=None, metavar='0,2', help='folds whose nets are averaged (those that are finished)'),
+         arg('--point', default=None, metavar='NAME', help='operating point of the run (its thresholds)'),
+         arg('--size', nargs=2, type=int, default=None, metavar=('HEIGHT', 'WIDTH'), help='the only size of images that it takes (any, where the net can)'),
+         arg('--images', default=None, metavar='DIR', help='images to compare on (synthetic strips); with --int8 the data set of the run (it is looked for)'),
+         arg('--speed', action='store_true', help='measure how much faster than PyTorch it is here'),
+         arg('--int8', action='store_true', help='quantise one net to eight bits, for OpenVINO: written where it is faster here and keeps the score'),
+         arg('--max-drop', type=float, default=None, metavar='D', help='with --int8: what its score may lose on images it was not chosen by (0.01)'),
+         needs='severstal_nb.deploy.export')
+def _export(args):
+    "`severstal export`"
+    for o in args.size or (): _at_least('size', o, 1)
+    folds = _parse_folds(args.folds)
+    size = args.size and tuple(args.size)
+    if args.int8:
+        from severstal_nb.deploy.int8 import export_int8
+        return print(export_int8(args.run, args.out, args.images, folds=folds, point=args.point, size=size, max_drop=.01 if args.max_drop is None else args.max_drop))
+    if args.max_drop is not None: raise UsageError('--max-drop is for --int8')
+    from severstal_nb.deploy.export import export_onnx
+    print(export_onnx(args.run, args.out, folds, args.point, size, args.images, args.speed))
+
+# %% ../nbs/11_cli.ipynb #0c1f06c8
+@command('Choose an operating point of a run, from its out-of-fold predictions: what is found, what is stopped for nothing, what can be promised.',
+         arg('run', metavar='RUN', help='run folder'),
+         arg('--budget', type=float, default=None, metavar='SHARE', help='of clean strips that may be stopped, such as 0.02'),
+         arg('--recall', type=float, default=None, metavar='SHARE', help='of the defects of each class that must be found, such as 0.95'),
+         arg('--cost', default=None, metavar='missed=50,false=1,review=0.2', help='of a defect missed, a clean strip stopped, a strip looked at'),
+         arg('--confidence', type=float, default=.9, metavar='SHARE', help='of the promise that goes with --budget (0.9)'),
+         arg('--point', default=None, metavar='NAME', help='of the point (after what was asked)'),
+         arg('--data', default=None, metavar='DIR', help='where the images are now (they are looked for)'),
+         arg('--check', default=None, metavar='DIR', help='labelled images that no net has seen: does the point hold there?'),
+         needs='severstal_nb.commands.decide')
+def _decide(args):
+    "`severstal decide`"
+    asked = [o for o in ('budget', 'recall', 'cost') if getattr(args, o) is not None]
+    if len(asked) > 1 or not asked and not (args.check and args.point):
+        raise UsageError('give one of --budget SHARE, --recall SHARE, --cost missed=50,false=1; or --point NAME --check DIR')
+    cost, name = args.cost and _parse_cost(args.cost), args.point
+    from severstal_nb.commands.decide import check_point, decide
+    if asked:
+        print(found := decide(args.run, args.budget, args.recall, cost, args.confidence, name, args.data))
+        name = found.name
+    if args.check: print(*check_point(args.run, name, args.check), sep='\n')
+
+# %% ../nbs/11_cli.ipynb #8b87ba6d
+def _parse_cost(text:str)->dict:
+    "`missed=50,false=1` as numbers. Raises `UsageError` on anything else."
+    try: return {k.strip(): float(v) for k, v in (o.split('=') for o in text.split(','))}
+    except ValueError: raise UsageError(f'--cost {text}: expected prices such as missed=50,false=1,review=0.2') from None
 
 # %% ../nbs/11_cli.ipynb #0debd3b9
 @command('Fetch a data set through the Kaggle client, unpack and count it.',

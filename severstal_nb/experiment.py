@@ -16,27 +16,26 @@ from inspect import signature
 from pathlib import Path
 
 # %% ../nbs/10_experiment.ipynb #6fbab5c1
-from .core.distributed import from_rank0, on_rank0, rank_world, setup_distributed
+from .core.distributed import from_rank0, gather_objects, on_rank0, rank_world, setup_distributed
 from .core.files import check_links, check_target, locked, read_json, remove_parts, write_json, write_table
 from .core.plots import save_figure
 from .data import SteelData
 from .decide.postprocess import Thresholds
 from .learn.dataset import keep_memory
-from .readers import read_images, with_unopened
 from .reports.figures import plot_history
 from .reports.run import draw_labels, draw_masks
-from .runs.build import (LOG, build_loaders, build_loss, build_meter, build_model, build_train_meter,
+from .runs.build import (build_loaders, build_loss, build_meter, build_model, build_train_meter,
                                      check_monitor, data_line, fold_rows, folds_to_train, open_data, rank0_first,
                                      rule_warning, split_data, start_weights)
 from .runs.config import (as_config, differing, fit_to_data, hyper_parameters, load_config, model_name,
                                       run_name)
 from .runs.evaluate import (image_table, label_results, mask_results, predict_table, result_line,
                                         store_masks, test_results)
-from .runs.folder import (Run, RunError, check_name, close_logger, copy_run, create_run, event_writer,
+from .runs.folder import (LOG, Run, RunError, check_name, close_logger, copy_run, create_run, event_writer,
                                       init_run, load_run, resume_target, run_logger, run_table)
 from .runs.predictor import Predictor
 from .runs.settings import Config, ConfigError
-from .runs.stream import follow_sample, merge_parts, open_writer, rank_share, write_all
+from .runs.stream import listed_images, merge_parts, open_predictor, predict_images, rank_share
 from .training import fit
 
 # %% ../nbs/10_experiment.ipynb #ef9d35b4
@@ -275,7 +274,7 @@ def train(
 
 # %% ../nbs/10_experiment.ipynb #7e5ec44b
 def predict(
-    runs, # a run, a run folder, or a list of them
+    runs, # a run, a run folder, or a list of them; or an exported .onnx file
     images, # a folder of images, or `SteelData`
     out, # CSV to write
     *,
@@ -289,22 +288,20 @@ def predict(
     resume:bool=True, # continue a broken-off file
     sequential:bool=False, # one model in memory at a time
     thresholds:Thresholds|None=None, # None: the runs' own
+    engine:str|None=None, threads:int|None=None, # as in `open_predictor`
     progress:bool=True,
     log=LOG,
 )->Path:
     "Predict every image with the mean of all models of `runs` and write one CSV, checked after writing."
     check_target(out)
     keep_memory()  # before the first large tensor, a model's weights for one
-    predictor = Predictor(runs, folds, device, tta, gate, thresholds, batch_size, num_workers, sequential, log)
-    data = images if isinstance(images, SteelData) else with_unopened(read_images(images, color=predictor.color, white_level=predictor.white_level))
-    opened = set(data.images.image_id[data.images.height > 0])
-    for p in data.problems.itertuples(): # the others are named when their turn comes
-        if p.file in opened: log.warning(f'{p.file}: {p.reason}')
-    if sample: data = follow_sample(data, sample, log)
-    (rank, world), part, share = rank_world(), out, data
-    if world > 1:
-        part = f'{out}.part{rank}of{world}'
-        share = data.subset(np.array(rank_share(len(data), predictor.options['batch_size'], rank, world), int))
-    writer = open_writer(part, predictor, share, form or predictor.config.predict.form, every_row, sample, resume)
-    part = write_all(writer, predictor, share, progress and rank == 0, log)
-    return part if world == 1 else merge_parts(part, out, data, predictor)
+    predictor = open_predictor(runs, engine, log, threads, folds=folds, device=device, tta=tta, gate=gate, thresholds=thresholds, batch_size=batch_size,
+                               num_workers=num_workers, sequential=sequential)
+    rank, world = rank_world()
+    if world == 1: return predict_images(predictor, images, out, form, every_row, sample, resume, progress, log)
+    data = listed_images(images, predictor, sample, log)
+    share = data.subset(np.array(rank_share(len(data), predictor.options['batch_size'], rank, world), int))
+    part = predict_images(predictor, share, f'{out}.part{rank}of{world}', form, every_row, sample, resume, progress and rank == 0, log)
+    on_rank0(merge_parts, gather_objects(part.read_bytes()), out, data, predictor)
+    part.unlink()
+    return Path(out)

@@ -105,7 +105,7 @@ def _check_balance(data):
 # %% ../../nbs/commands/11b_check.ipynb #86c9d3bf
 def brightness(data)->np.ndarray: # [N] mean grey value, nan where an image cannot be read
     "Mean brightness of every image."
-    from severstal_nb.learn.store import decode_ahead
+    from severstal_nb.core.feed import decode_ahead
     images = decode_ahead(data, range(len(data)), 2)
     return np.array([np.nan if isinstance(im, Exception) else im.mean() for _, im in images])
 

@@ -20,18 +20,18 @@ from ..core.plots import save_figure
 from ..data import SteelData, concat
 from ..decide.postprocess import Thresholds
 from ..duplicates import find_duplicates, group_ids, read_duplicates
+from ..formats.layouts import guess_reader
 from ..formats.masks import read_map
 from ..learn.dataset import keep_memory
 from ..metrics.labels import presence_metrics, single_label_metrics
 from ..metrics.masks import component_recall, counts_dice, interval, paired_bootstrap, resamples, seg_metrics
-from ..readers import guess_reader
 from ..reports.compare import columns, deciding, per_image
 from ..reports.run import (class_table, draw_labels, draw_masks, find_data, label_figure, metric_table,
                                       size_figure)
-from ..runs.build import LOG, open_data
+from ..runs.build import open_data
 from ..runs.config import as_config, check_paths
 from ..runs.evaluate import ScoreWriter, label_metrics, mask_metrics, match_classes
-from ..runs.folder import HEADLINES, Run, init_run, load_run, run_table
+from ..runs.folder import HEADLINES, LOG, Run, init_run, load_run, run_table
 from ..runs.predictor import Predictor
 from ..runs.settings import Config, ConfigError, flatten
 from ..runs.stream import prediction_key, write_all
@@ -283,6 +283,7 @@ def _finish(part:Path, runs:list, cfg:Config, name:str, data:SteelData, predicto
     (part/'rows.csv').unlink()
     write_json(part/'evaluation.json', dict(key=key, runs=[r.name for r in runs], nets=len(predictor.files), images=len(table), seen=int(table.seen.sum()),
                                             groups=int(table.group.nunique()) if 'group' in table else len(table), notes=notes))
+    write_json(part/'section.json', dict(title=f'Other images: {name}', text=notes, captions={'summary.csv': 'metric', 'classes.csv': 'class'}))
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #51c2e13a
 def _truth_digest(data:SteelData)->str:

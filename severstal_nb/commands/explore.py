@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 # %% ../../nbs/commands/11g_explore.ipynb #171da7d7
+from ..core.feed import decode_ahead
 from ..core.files import atomic_path
-from ..core.plots import class_colors, class_legend, image_figure, new_figure, plain_label, plot_style, save_figure, show_image
+from ..core.plots import (class_colors, class_legend, image_figure, new_figure, plain_label, plot_style,
+                                     save_figure, show_image)
 from ..duplicates import find_duplicates
-from ..learn.store import decode_ahead
 from ..metrics.labels import auroc
 from ..metrics.masks import dice_per_pair
 

@@ -6,8 +6,8 @@ Docs: https://severstal-nb.github.io/severstal_nb/core/images.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_BYTES', 'EXTENSIONS', 'MAX_PIXELS', 'ImageError', 'split_member', 'open_zip', 'read_bytes', 'pass_over', 'Place',
-           'open_pillow', 'image_size', 'to_uint8', 'pixels', 'read_image', 'decoder_words', 'damaged', 'guess_color',
-           'Problems', 'plain_names', 'as_reader', 'open_images']
+           'open_pillow', 'image_size', 'to_uint8', 'pixels', 'decode_image', 'read_image', 'decoder_words', 'damaged',
+           'guess_color', 'Problems', 'plain_names', 'as_reader', 'open_images']
 
 # %% ../../nbs/core/00b_images.ipynb #96a5df23
 import inspect, io, logging, os, re, stat, struct, sys, tempfile, threading, zipfile
@@ -287,13 +287,14 @@ _FORMATS = ('AVIF','BMP','DIB','GIF','JPEG','JPEG2000','PNG','PPM','SUN','TIFF',
 _PILLOW = threading.Lock()
 def open_pillow(
     file, # a binary file, or a path
+    formats=_FORMATS, # by Pillow's names
 ): # Pillow's image, nothing decoded yet
     "Open with Pillow, named formats only. Raises `ImageError` when it is too large, and what Pillow raises."
     from PIL import Image
     with _PILLOW:
         Image.init() # once
         limit,Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS,None
-        try: im = Image.open(file, formats=[f for f in _FORMATS if f in Image.OPEN])
+        try: im = Image.open(file, formats=[f for f in formats if f in Image.OPEN])
         finally: Image.MAX_IMAGE_PIXELS = limit
     try: _check_claim(im.height, im.width, 1<<31)
     except ImageError: im.close(); raise
@@ -426,6 +427,24 @@ def pixels(
     return np.asarray(image.convert('L' if image.mode in ('1','L','LA') else 'RGB'))
 
 
+# %% ../../nbs/core/00b_images.ipynb #682f96b9
+def decode_image(
+    raw:bytes, # of a whole file
+    color:str='grey', # 'grey' | 'rgb'
+    white_level:float|None=None, # of images of more than 8 bits: the value shown as 255
+)->np.ndarray: # uint8 [h,w] or [h,w,3]
+    "The pixels of an image file that is in memory. Raises `ImageError` or `ValueError` with the reason."
+    if color not in ('grey','rgb'): raise ValueError(f"color is 'grey' or 'rgb', found {color!r}")
+    _read_head(raw, raw[-1024:], len(raw), lambda: io.BytesIO(raw))
+    image = _decode(raw, cv2.IMREAD_GRAYSCALE if color == 'grey' else cv2.IMREAD_COLOR)
+    if image is None: raise ImageError(f'cannot be decoded as an image ({len(raw)} bytes)')
+    image = to_uint8(image, white_level)
+    if image.ndim == 2: return image if color == 'grey' else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    image = np.ascontiguousarray(image[...,:3])
+    if color == 'grey': return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+
+
 # %% ../../nbs/core/00b_images.ipynb #0caeb374
 def read_image(
     path, # a file, or 'archive.zip::member'
@@ -435,16 +454,8 @@ def read_image(
     "Decode an image. Raises `ImageError` naming the file that is missing, empty, cut off, too large or not an image."
     if color not in ('grey','rgb'): raise ValueError(f"color is 'grey' or 'rgb', found {color!r}")
     raw = read_bytes(path)
-    try:
-        _read_head(raw, raw[-1024:], len(raw), lambda: io.BytesIO(raw))
-        image = _decode(raw, cv2.IMREAD_GRAYSCALE if color == 'grey' else cv2.IMREAD_COLOR)
-        if image is None: raise ImageError(f'cannot be decoded as an image ({len(raw)} bytes)')
-        image = to_uint8(image, white_level)
+    try: return decode_image(raw, color, white_level)
     except (ImageError, ValueError) as e: raise ImageError(f'{path}: {e}') from None
-    if image.ndim == 2: return image if color == 'grey' else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
-    image = np.ascontiguousarray(image[...,:3])
-    if color == 'grey': return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
 
 
 # %% ../../nbs/core/00b_images.ipynb #f5f671fb
@@ -494,6 +505,9 @@ def guess_color(
         except ImageError: continue
         if (image != image[...,:1]).any(): return 'rgb'
     return 'grey'
+
+# %% ../../nbs/core/00b_images.ipynb #454d8221
+pd.options.mode.string_storage = 'python'
 
 # %% ../../nbs/core/00b_images.ipynb #abe3d6a8
 class Problems:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from fastcore.basics import patch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
+from ..core.feed import resize_image
 from ..rle import box_runs, check_box, fill_between
 
 # %% ../../nbs/learn/06b_dataset.ipynb #0b3ea578
@@ -66,12 +67,11 @@ def resize(
 )->tuple: # image and mask
     "An image and its masks at another size."
     h, w = size
-    if image.shape[:2] == (h, w): return image, mask
-    mode = cv2.INTER_AREA if h * w < image.shape[0] * image.shape[1] else cv2.INTER_LINEAR
-    if mask is not None:
+    if mask is not None and image.shape[:2] != (h, w):
         planes = [cv2.resize(np.ascontiguousarray(m), (w, h), interpolation=cv2.INTER_NEAREST) for m in mask]
         mask = np.stack(planes) if planes else np.zeros((0, h, w), np.uint8)
-    return cv2.resize(np.ascontiguousarray(image), (w, h), interpolation=mode), mask
+    return resize_image(image, size), mask
+
 
 # %% ../../nbs/learn/06b_dataset.ipynb #4c824c95
 class SteelDataset(Dataset):

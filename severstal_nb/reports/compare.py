@@ -98,6 +98,9 @@ def run_row(run:Run)->dict:
     row |= {k: m.get(k) for k in HEADLINES[run.task]} | {k: m.get(k) for k in (f'{first}_low', f'{first}_high')}
     if t := run.results.get('test'):
         row |= dict(test_images=t.get('n_images')) | {f'test_{k}': t.get(k) for k in (first, f'{first}_low', f'{first}_high')}
+    for name, p in run.points.items(): # of `severstal decide`, on images that had no say
+        r, name = p['report'], plain_cell(name)
+        row |= {f'{name}: found': r['found'], f'{name}: clean stopped': r['stopped']/r['clean'] if r['clean'] else None}
     return row | dict(state='finished' if m else 'not finished')
 
 # %% ../../nbs/reports/10i_compare.ipynb #2a68683e

@@ -14,7 +14,7 @@ from pathlib import Path
 # %% ../../nbs/reports/10k_page.ipynb #a3a0e8a7
 from ..core.files import atomic_path
 from .compare import _started_folds, columns, per_image
-from .run import _at_hand, case_rows, find_data
+from .run import _at_hand, case_rows, find_data, section_names
 from ..runs.folder import Run, RunError, load_run
 
 # %% ../../nbs/reports/10k_page.ipynb #8ed6d7ba
@@ -80,7 +80,7 @@ def _seen_from(path, here)->str:
     return str(Path(path).resolve()) if here is None else os.path.relpath(Path(path).resolve(), Path(here).resolve())
 def _opening(run, here):
     "Title, imports and the run in a line."
-    names = 'case_figure class_table data_table environment_table fold_figure headline label_figure metric_table run_data setting_table ' \
+    names = 'case_figure class_table data_table environment_table fold_figure headline label_figure metric_table run_data section setting_table ' \
             'size_figure threshold_table'.split()
     imports = textwrap.fill(f'from severstal_nb.reports.run import ({", ".join(names)})', 110, subsequent_indent=' '*4)
     return [('markdown', f'# {_plain_name(run.name)}'),
@@ -88,13 +88,25 @@ def _opening(run, here):
             ('code', "pd.set_option('display.max_colwidth', None, 'display.max_rows', None, 'display.html.use_mathjax', False)"),
             ('code', f'run = load_run({_seen_from(run.path, here)!r})\nMarkdown(headline(run))')]
 
+# %% ../../nbs/reports/10k_page.ipynb #6549ec16
+def _other_sections(run:Run)->list:
+    "The cells of what other commands left in the run folder."
+    cells = []
+    for name, o in section_names(run).items():
+        cells += [('markdown', f'## {_plain_name(o["title"])}'), ('code', f'section(run, {name!r})')]
+        for file, caption in o['captions'].items():
+            alt = f'#| fig-alt: {" ".join(_plain_name(caption).split())}\n' if file.endswith('.png') else ''
+            cells.append(('code', f'{alt}section(run, {name!r}, {file!r})'))
+    return cells
+
 # %% ../../nbs/reports/10k_page.ipynb #fe7e7560
 def _report_cells(run:Run, here, place=None, data=None)->list:
     "The cells of a report: `place` is where the images are, `data` the images."
     seen = dict(none=_SEEN, kfold=_UNSEEN).get((run.config.get('data') or {}).get('split_strategy'), _HELD)
     root = '' if place is None else f', {_seen_from(place, here)!r}'
     cells = _opening(run, here)
-    for title, text, sources in _sections(run, data).values():
+    for key, (title, text, sources) in _sections(run, data).items():
+        if key == 'settings': cells += _other_sections(run)
         text = text.format(seen=seen, **_WORDS[run.task])
         cells.append(('markdown', f'## {title}' + (f'\n\n{text}' if text else '')))
         for s in sources:

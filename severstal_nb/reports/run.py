@@ -7,16 +7,16 @@ Docs: https://severstal-nb.github.io/severstal_nb/reports/run.html.md"""
 # %% auto #0
 __all__ = ['headline', 'find_data', 'run_data', 'data_table', 'metric_table', 'class_table', 'fold_figure', 'label_figure',
            'missed', 'case_rows', 'case_figure', 'size_figure', 'setting_table', 'threshold_table', 'environment_table',
-           'draw_masks', 'draw_labels']
+           'section_names', 'section', 'draw_masks', 'draw_labels']
 
 # %% ../../nbs/reports/10j_run.ipynb #b19cb88c
-import json
+import json, re
 import numpy as np, pandas as pd
 from functools import cache
 from pathlib import Path
 
 # %% ../../nbs/reports/10j_run.ipynb #7bd62169
-from ..core.files import write_table
+from ..core.files import printable, read_json, write_table
 from ..core.names import apart
 from ..core.plots import new_figure, plot_style, save_figure
 from ..data import SteelData
@@ -27,7 +27,7 @@ from .figures import plot_cases, plot_confusion, plot_history, plot_label_cases,
 from ..runs.build import open_data
 from ..runs.config import load_config
 from ..runs.evaluate import oof_mask
-from ..runs.folder import HEADLINES, Run, run_table
+from ..runs.folder import HEADLINES, Run, RunError, run_table
 from ..runs.predictor import Predictor
 from ..runs.settings import KEYS, flatten
 
@@ -254,6 +254,28 @@ def environment_table(run:Run)->pd.DataFrame:
     "Machine, versions, revision and command line."
     found = flatten(run.environment)
     return _named(pd.DataFrame({'value': [str(v) for v in found.values()]}, index=[k.removeprefix('packages.') for k in found]), 'what')
+
+# %% ../../nbs/reports/10j_run.ipynb #407d07dd
+def section_names(run:Run)->dict: # name → title, text (lines), captions (file → text, of files that are there)
+    "What other commands left in RUN/sections, and evaluations. Raises `RunError` where it cannot be read."
+    found = {}
+    for p in sorted(o.parent for place in ('sections', 'evaluations') for o in (run.path/place).glob('[!.]*/section.json')):
+        try:
+            o = read_json(p/'section.json')
+            captions = {k: str(v) for k, v in o['captions'].items() if re.fullmatch(r'\w+\.(csv|png)', k) and (p/k).is_file()}
+            found[p.relative_to(run.path).as_posix().removeprefix('sections/')] = dict(title=str(o['title']), text=[str(l) for l in o['text']], captions=captions)
+        except (ValueError, KeyError, TypeError, AttributeError) as e: raise RunError(f'{p}/section.json is not a section: {e}') from e
+    return found
+
+# %% ../../nbs/reports/10j_run.ipynb #0b84212f
+def section(run:Run, name:str, file:str|None=None):
+    "A table or picture of what `section_names` names; without a file its text is printed."
+    found, path = section_names(run)[name], run.path/('' if '/' in name else 'sections')/name
+    if file is None: print(*map(printable, found['text']), sep='\n')
+    elif file.endswith('.csv'): return _named(run_table(path/file).set_index(run_table(path/file).columns[0]).round(4), found['captions'][file]).fillna('')
+    else:
+        from IPython.display import Image
+        return Image((path/file).read_bytes(), alt=found['captions'][file])
 
 # %% ../../nbs/reports/10j_run.ipynb #1b7fba36
 def draw_masks(

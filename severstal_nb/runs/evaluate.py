@@ -22,8 +22,8 @@ from ..ensembling import OOFStore
 from ..metrics.labels import presence_ci, presence_metrics, single_label_metrics, tune_label_thresholds
 from ..metrics.masks import bootstrap_ci, count_components, counts_dice, pair_counts, pixel_cut, seg_metrics
 from ..rle import join_runs
-from .build import LOG, fold_rows
-from .folder import HEADLINES, Run, run_table
+from .build import fold_rows
+from .folder import HEADLINES, LOG, Run, run_table
 from .predictor import Predictor, _asked_rules, _fixed_thresholds
 from .settings import Config
 from ..splits import make_folds
@@ -124,7 +124,7 @@ def mask_results(
     data:SteelData, # with the column `part`
     folds:list,
     log=LOG,
-)->dict: # metrics, search, thresholds, tuned, per_image
+)->dict: # metrics, search, thresholds, tuned, cross_fitted, per_image
     "Cross-fitted thresholds and scores from the out-of-fold probabilities of the folds trained."
     own = [fold_rows(data, k).valid for k in folds]
     rows, part = np.concatenate(own), np.repeat(folds, [len(o) for o in own])
@@ -144,6 +144,7 @@ def mask_results(
     for line in found.table().round(4).to_string().splitlines() if found else (): log.info(line)
     return dict(metrics=mask_metrics(pixels, data.classes, _groups(data, rows)), search=found.table().to_dict('index') if found else {},
                 thresholds=(fixed or found.thresholds).to_dict(), tuned=(found.thresholds if found else fixed).to_dict(),
+                cross_fitted={} if fixed or len(folds) < 2 else {str(k): t.to_dict() for k,t in found.folds.items()},
                 per_image=dict(rows=rows, counts=pixels))
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #63783eab
@@ -282,9 +283,11 @@ class ScoreWriter(ResumableCSV):
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #09a1b1cf
 def oof_mask(run:Run, data:SteelData, i:int)->np.ndarray: # uint8 [K,h,w]
-    "The out-of-fold mask of one image, with the run's thresholds."
-    part = data.images.part[i]
+    "The out-of-fold mask of one image as it was scored: with the thresholds of its fold, or else the run's."
+    part, fitted = data.images.part[i], run.results.get('cross_fitted')
     store = OOFStore(run.fold_path(int(part) if part.isdigit() else 0)/'oof')
     at = store.index[data.images.image_id[i]]
-    labels = store.labels[at]
-    return postprocess(store[at], run.thresholds, None if np.isnan(labels).any() else labels)
+    labels, own = store.labels[at], fitted.get(part) if isinstance(fitted, dict) else None
+    try: rules = Thresholds.from_dict(own) if own else run.thresholds
+    except TypeError as e: raise ValueError(f'{run.path}/results.json: {e}') from e
+    return postprocess(store[at], rules, None if np.isnan(labels).any() else labels)

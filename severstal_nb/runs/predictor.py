@@ -15,12 +15,11 @@ from pathlib import Path
 from fastcore.basics import patch
 from ..core.distributed import setup_distributed
 from ..core.files import check_digest
-from ..decide.postprocess import Thresholds, postprocess
-from ..inference import ImageList, Prediction, predict_stream
+from ..decide.postprocess import Answers, Thresholds
+from ..inference import predict_stream
 from ..models import load_model, read_info
-from .build import LOG
 from .config import load_config
-from .folder import Run, RunError, load_run
+from .folder import LOG, Run, RunError, load_run
 from .settings import Config
 
 # %% ../../nbs/runs/10e_predictor.ipynb #c129ca82
@@ -109,7 +108,7 @@ def _open_net(file):
     return net
 
 # %% ../../nbs/runs/10e_predictor.ipynb #40bce264
-class Predictor:
+class Predictor(Answers):
     "The mean of the nets of one or several runs, with their own size, boxes, flips, precision and thresholds."
     def __init__(self,
         runs, # a run folder, a `Run`, or a list of them
@@ -144,6 +143,8 @@ class Predictor:
         return f'Predictor({names}: {self.task}, {len(self.files)} nets on {self.device})'
     @property
     def device(self)->torch.device: return self.options['device']
+    @property
+    def form(self)->str: return self.config.predict.form
     @cached_property
     def nets(self)->list:
         "The nets; when sequential their files, of which one at a time is opened."
@@ -154,11 +155,6 @@ class Predictor:
         rules = self._given or _mean_thresholds([_run_thresholds(r, self.log) for r in self.runs])
         return dataclasses.replace(rules, label=self.gate.thresholds.label) if self.gate else rules
 
-# %% ../../nbs/runs/10e_predictor.ipynb #92b2b478
-def _is_one(images):
-    "Whether this is one image, not a list of them."
-    return isinstance(images, (str, Path)) or hasattr(images, 'convert') or (isinstance(images, np.ndarray) and images.ndim in (2, 3))
-
 # %% ../../nbs/runs/10e_predictor.ipynb #6ca40085
 @patch
 def stream(self:Predictor,
@@ -167,39 +163,5 @@ def stream(self:Predictor,
     problems=None, # a `Problems` that notes unreadable images, which are left out; None: they raise
 ): # yields `Prediction`, in order
     "Probabilities of image after image; a few are in memory at a time, however many there are."
-    if not hasattr(images, 'image'): images = ImageList([images] if _is_one(images) else images, self.color, self.white_level)
     more = dict(gate=self.gate.nets, gate_size=self.gate.options['size']) if self.gate else {}
-    return predict_stream(self.nets, images, start=start, problems=problems, **self.options, **more)
-
-# %% ../../nbs/runs/10e_predictor.ipynb #0bb88039
-@patch
-def masks(self:Predictor,
-    p:Prediction, # from `stream`
-)->np.ndarray: # uint8 0/1 `[K,H,W]`
-    "The masks of one image after thresholds, areas and gate."
-    return postprocess(p.masks, self.thresholds, p.labels)
-
-# %% ../../nbs/runs/10e_predictor.ipynb #996704c2
-@patch
-def answer(self:Predictor,
-    p:Prediction, # from `stream`
-)->dict: # labels, present; of masks also masks, probs
-    "The dict that `predict` gives for one image."
-    labels = p.labels if p.labels is not None else p.masks.max((1, 2))/255
-    item = dict(labels={c: float(v) for c,v in zip(self.classes, labels)})
-    if p.masks is not None:
-        item |= dict(probs=p.masks, masks=self.masks(p))
-        on = item['masks'].any((1, 2))
-    elif self.task == 'singlelabel': on = np.arange(len(labels)) == labels.argmax()
-    else: on = labels >= np.asarray(self.thresholds.label)
-    return item | dict(present=[c for c,o in zip(self.classes, on) if o])
-
-# %% ../../nbs/runs/10e_predictor.ipynb #dcdf78eb
-@patch
-def predict(self:Predictor,
-    images, # one image: path, PIL image or array `[h,w]` or `[h,w,3]`; or a list of them, or `SteelData`
-): # a dict for one image, a list of dicts for several
-    """`labels` {class: probability 0..1}; `present` [class names] by the thresholds; of a segmentation run also
-    `masks` uint8 0/1 [K,H,W] after thresholds and sizes, and `probs` uint8 [K,H,W], 255 times the probability."""
-    res = [self.answer(p) for p in self.stream(images)]
-    return res[0] if _is_one(images) else res
+    return predict_stream(self.nets, self.listed(images), start=start, problems=problems, **self.options, **more)

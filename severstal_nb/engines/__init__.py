@@ -1,0 +1,1 @@
+"What predicts with an exported file, without PyTorch."

@@ -367,12 +367,13 @@ def _serve(args):
     if missing := [o for o in ('starlette', 'uvicorn') if not importlib.util.find_spec(o)]:
         raise ImportError(f"serve needs {' and '.join(missing)}: pip install 'severstal_nb[app]'")
     from severstal_nb.app.server import Limits
-    from severstal_nb.app.service import serve
+    from severstal_nb.app.service import needed_token, serve
+    token = needed_token(args.host, args.token) # before nets are opened
     from severstal_nb.runs.stream import open_predictor
     predictor = open_predictor(args.runs, args.engine, folds=folds, tta=tta, gate=args.gate, device=args.device, sequential=args.sequential,
                                thresholds=_point(args), threads=args.threads, num_workers=0)
     name = ' + '.join(Path(o).resolve().name for o in args.runs)
-    serve(predictor, name, args.host, args.port, args.token, args.allow_host, Limits(places=args.places, max_pixels=args.max_pixels))
+    serve(predictor, name, args.host, args.port, token, args.allow_host, Limits(places=args.places, max_pixels=args.max_pixels))
 
 # %% ../nbs/11_cli.ipynb #29a776fb
 @command('Write a run as one ONNX file for other programs, once it was found to give the run’s own answers.',

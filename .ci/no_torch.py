@@ -92,7 +92,7 @@ def main(argv):
         file = export_onnx(trained, temp/'net.onnx', images=images if argv else None)
         run('severstal', 'predict', trained, '--images', images, '--out', temp/'run.csv', '--all-rows')
         python = environment(temp, clean)
-        n = len(run(python, '-m', 'pip', 'list', '--disable-pip-version-check', **clean).splitlines()) - 2
+        n = int(run(python, '-c', 'import importlib.metadata as m; print(len({o.name for o in m.distributions()}))', **clean))
         code = '; '.join([f'import severstal_nb.{o}' for o in MODULES] + ['import sys', 'assert "onnxruntime" not in sys.modules'])
         run(python, '-c', code, **clean)
         if subprocess.run([python, '-c', 'import torch'], **clean, capture_output=True).returncode == 0: raise SystemExit('the hook does not work')

@@ -31,13 +31,13 @@ def main():
         note.write_text(json.dumps(dict(seconds=time.perf_counter() - start)))
     from severstal_nb.commands.demo import _demo_tables, _score_unseen
     from severstal_nb.core.files import markdown_table
+    from severstal_nb.metrics.masks import counts_dice
     import pandas as pd
-    oof = pd.concat([pd.read_csv(a.folder/str(s)/'table.csv', index_col=0).loc['ours (out of fold)'].rename(s) for s in a.seeds], axis=1).mean(axis=1)
     counts, parts = zip(*(_score_unseen(a.folder/str(s))[2:] for s in a.seeds))
-    pooled, each = _demo_tables(oof.rename(dict(low='dice_low', high='dice_high')), np.concatenate(counts), np.concatenate(parts), list('1234'))
+    pooled, each = _demo_tables(dict.fromkeys(('dice', 'dice_low', 'dice_high')), np.concatenate(counts), np.concatenate(parts), list('1234'))
     pooled = pooled.drop('ours (out of fold)')
-    rows = [dict(seed=s, gain=float(_demo_tables(oof.rename(dict(low='dice_low', high='dice_high')), c, q, list('1234'))[0].loc['ours (unseen)', 'minus nothing']),
-                 seconds=json.loads((a.folder/f'{s}.json').read_text())['seconds']) for s, c, q in zip(a.seeds, counts, parts)]
+    rows = [dict(seed=s, gain=float(counts_dice(c).mean() - (c[..., 2] == 0).mean()), seconds=json.loads((a.folder/f'{s}.json').read_text())['seconds'])
+            for s, c in zip(a.seeds, counts)]
     tables = [t.reset_index().to_dict('list') for t in (pooled, each, pd.DataFrame(rows))]
     out = dict(zip(('pooled', 'classes', 'seeds'), tables), environment=environment())
     (HERE/'results'/'demo_seeds.json').write_text(json.dumps(out, indent=1, default=str) + '\n')

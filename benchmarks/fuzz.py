@@ -16,17 +16,10 @@ outcome is one of:
 Ends with exit code 1 if there is any of the last three. Results go to benchmarks/results/fuzz.json, or where --out says:
 kinds that were tried replace those that are there; --mini stores nothing.
 """
-import os
+from bootstrap import HERE # before anything heavy
 
-for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'): os.environ.setdefault(name, '1')
-os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')
-
-import argparse, contextlib, json, logging, random, signal, sys, tempfile, time, traceback, warnings
+import argparse, contextlib, json, logging, os, random, signal, sys, tempfile, time, traceback, warnings
 from pathlib import Path
-
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
-if path := os.environ.get('PYTHONPATH'): sys.path[:0] = path.split(os.pathsep)
 
 import common
 from fuzz_kinds import KINDS, Wrong

@@ -14,20 +14,11 @@ random generator. An outcome is one of:
 After every 25 requests a sound one is sent; it must be answered as at the beginning. Ends with exit code 1 if anything is not right. Results go to
 benchmarks/results/fuzz_service.json and .md, or beside the file that --out names; --mini, --only and --case store nothing.
 """
-import os
+from bootstrap import HERE # before anything heavy
 
-for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'): os.environ.setdefault(name, '1')
-os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')
-
-import argparse, contextlib, dataclasses, io, json, logging, random, re, socket, struct, sys, tempfile, time, warnings, zlib
+import argparse, contextlib, dataclasses, io, json, logging, os, random, re, socket, struct, sys, tempfile, time, zlib
 from pathlib import Path
 from urllib.parse import quote, urlsplit
-
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
-if path := os.environ.get('PYTHONPATH'): sys.path[:0] = path.split(os.pathsep)
-
-warnings.filterwarnings('ignore', category=FutureWarning) # of the libraries' own imports
 
 import numpy as np
 from PIL import Image
@@ -304,17 +295,6 @@ def pipelined(rng, site):
 def rss():
     "Memory of this process in MB."
     return int(Path('/proc/self/statm').read_text().split()[1])*os.sysconf('SC_PAGESIZE')/2**20
-
-
-@contextlib.contextmanager
-def quiet():
-    "Decoders write to the standard error of the process: into nothing with it."
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try: yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept), os.close(null)
 
 
 def talk(port, raw, how):

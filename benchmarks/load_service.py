@@ -10,19 +10,10 @@ run lengths, JSON. Clients are threads of this process that keep their connectio
 are told so (503 with Retry-After). Every answer is compared with the first one to the same image. Memory is the server's, read before and
 after each tenth of the run. It is flat when it grows by less than 5 % in the last half. Results go to benchmarks/results/load_service.json and .md, or where --out says.
 """
-import os
+from bootstrap import HERE # before anything heavy
 
-for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'): os.environ.setdefault(name, '1')
-os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')
-
-import argparse, http.client, io, re, signal, subprocess, sys, tempfile, threading, time, warnings
+import argparse, http.client, io, os, re, signal, subprocess, sys, tempfile, threading, time
 from pathlib import Path
-
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
-if path := os.environ.get('PYTHONPATH'): sys.path[:0] = path.split(os.pathsep)
-
-warnings.filterwarnings('ignore', category=FutureWarning) # of the libraries' own imports
 
 import numpy as np
 from PIL import Image

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # %% ../nbs/11_cli.ipynb #ee9feaad
-from .core.names import nearest
+from .core.names import nearest, need_modules
 from .runs.config import check_paths, list_presets, load_config, load_plugin, to_yaml
 from .runs.settings import Config, ConfigError, config_help, sweep
 
@@ -219,6 +219,12 @@ def _search(args):
     run = search(args.overrides, args.config, trials=args.trials, minutes=args.time, name=args.name, max_false_alarms=args.max_false_alarms)
     return _done(run) if run else 1
 
+# %% ../nbs/11_cli.ipynb #2f3ebc5f
+def _must_exist(paths, what='run folder'):
+    "Raise `FileNotFoundError` for the first path that is not there."
+    for o in paths:
+        if not Path(o).exists(): raise FileNotFoundError(f'{o}: no such {what}')
+
 # %% ../nbs/11_cli.ipynb #30747779
 def _point(args):
     "The thresholds of `--point`; None without it."
@@ -253,8 +259,7 @@ def _point(args):
          arg('--fresh', action='store_true', help='start again instead of continuing'))
 def _predict(args):
     "`severstal predict`"
-    for o in [*args.runs, *(args.gate or [])]:
-        if not Path(o).exists(): raise FileNotFoundError(f'{o}: no such run folder')
+    _must_exist([*args.runs, *(args.gate or [])])
     if not Path(args.images).exists(): raise FileNotFoundError(f'--images {args.images}: no such folder')
     if args.sample and not Path(args.sample).is_file(): raise FileNotFoundError(f'--sample {args.sample}: no such file')
     for k,low in (('batch_size', 1), ('workers', 0), ('threads', 1), ('cluster_workers', 1)):
@@ -337,8 +342,7 @@ def _evaluate(args):
     "`severstal evaluate`"
     words = [*args.runs, *args.overrides]
     runs = [o for o in words if '=' not in o or Path(o).is_dir()]
-    for o in [*runs, *(args.gate or [])]:
-        if not Path(o).exists(): raise FileNotFoundError(f'{o}: no such run folder')
+    _must_exist([*runs, *(args.gate or [])])
     tta, folds = _parse_tta(args.tta), _parse_folds(args.folds)
     args.runs = runs
     rules = _point(args)
@@ -360,12 +364,10 @@ def _evaluate(args):
          *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--threads', '--folds', '--tta', '--device', '--gate', '--sequential')])
 def _serve(args):
     "`severstal serve`"
-    for o in [*args.runs, *(args.gate or [])]:
-        if not Path(o).exists(): raise FileNotFoundError(f'{o}: no such run folder or exported file')
+    _must_exist([*args.runs, *(args.gate or [])], 'run folder or exported file')
     for k in ('places', 'max_pixels'): _at_least(k.replace('_', '-'), getattr(args, k), 1)
     tta, folds = _parse_tta(args.tta), _parse_folds(args.folds)
-    if missing := [o for o in ('starlette', 'uvicorn') if not importlib.util.find_spec(o)]:
-        raise ImportError(f"serve needs {' and '.join(missing)}: pip install 'severstal_nb[app]'")
+    need_modules('serve', 'app', 'starlette', 'uvicorn')
     from severstal_nb.app.server import Limits
     from severstal_nb.app.service import needed_token, serve
     token = needed_token(args.host, args.token) # before nets are opened

@@ -211,8 +211,9 @@ def decide(
     if gone := [a for a, b in zip(run.classes, c.has.any(0)) if not b]: notes.append(f'No image has {", ".join(gone)}: whether it is found cannot be said.')
     if len(run.finished) < len(run.folds): notes.append(f'Fold {", ".join(map(str, sorted(set(run.folds) - set(run.finished))))} is not finished and left out.')
     table, curves = calibrate(probs, c.has, part, run.classes)
-    says = [*promise_lines(choice.promise), *report_lines(_report(c, o, mm), how), *notes, _ENSEMBLE]
-    point = dict(thresholds=to_thresholds(c, choice.at).to_dict(), asked=asked, promise=choice.promise, report=_report(c, o, mm), same_images=_report(c, same, mm),
+    report = _report(c, o, mm)
+    says = [*promise_lines(choice.promise), *report_lines(report, how), *notes, _ENSEMBLE]
+    point = dict(thresholds=to_thresholds(c, choice.at).to_dict(), asked=asked, promise=choice.promise, report=report, same_images=_report(c, same, mm),
                  calibration=curves, says=says, folds=run.finished, date=time.strftime('%Y-%m-%d'))
     _write_section(run, f'Operating point {name}', says, c, o, choice, probs, mm, table)
     _save_point(run, name, point)

@@ -11,6 +11,7 @@ __all__ = ['ExportError', 'ExportGraph', 'export_onnx']
 import contextlib, importlib.util, io, itertools, json, logging, os, time, warnings
 import numpy as np, torch
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from torch import nn
@@ -19,7 +20,9 @@ from torch import nn
 from .. import __version__
 from ..core.feed import ImageList
 from ..core.files import atomic_path, check_target, file_digest, plain, read_json, write_json
+from ..core.names import need_modules
 from ..decide.postprocess import Thresholds, postprocess
+from ..engines.runtime import ENGINES, check_record, open_engine
 from ..metrics.masks import pixel_cut
 from ..readers import read_images
 from ..runs.folder import LOG, load_run
@@ -31,9 +34,8 @@ class ExportError(ValueError):
     "A run cannot be exported; the message says why."
 def _check_installed():
     "Raise `ImportError` unless the exporter and an engine to check its work are there."
-    lost = [o for o in ('onnx', 'onnxscript') if not importlib.util.find_spec(o)]
-    if not lost and not any(map(importlib.util.find_spec, _ENGINES)): lost = ['onnxruntime']
-    if lost: raise ImportError(f"export needs {' and '.join(lost)}: pip install 'severstal_nb[export]'")
+    engine = () if any(map(importlib.util.find_spec, ENGINES.values())) else ('onnxruntime',)
+    need_modules('export', 'export', 'onnx', 'onnxscript', *engine)
 
 # %% ../../nbs/deploy/12a_export.ipynb #302da8d0
 class ExportGraph(nn.Module):
@@ -125,24 +127,6 @@ def _trace(graph:ExportGraph, shape:tuple, free:bool, defaults:dict):
     if foreign: raise ExportError(f'the graph has operators outside of the ONNX standard: {", ".join(sorted(foreign))}')
     onnx.checker.check_model(model)
     return model
-
-# %% ../../nbs/deploy/12a_export.ipynb #b115799f
-def _in_onnxruntime(raw:bytes, threads:int=0):
-    "A function from images, and other inputs by name, to a dict of outputs."
-    import onnxruntime
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level, options.intra_op_num_threads = 3, threads
-    session = onnxruntime.InferenceSession(raw, options, providers=['CPUExecutionProvider'])
-    names = [o.name for o in session.get_outputs()]
-    return lambda image, **kw: dict(zip(names, session.run(None, dict(image=image, **kw))))
-def _in_openvino(raw:bytes, threads:int=0):
-    "The same with OpenVINO, in float32; it takes images only."
-    import openvino
-    core = openvino.Core()
-    how = dict(INFERENCE_PRECISION_HINT='f32', INFERENCE_NUM_THREADS=threads)
-    net = core.compile_model(core.read_model(raw), 'CPU', how)
-    return lambda image: {name: v.copy() for o,v in net([image]).items() for name in o.names}
-_ENGINES = dict(onnxruntime=_in_onnxruntime, openvino=_in_openvino)
 
 # %% ../../nbs/deploy/12a_export.ipynb #8d5a194a
 def _strips(predictor, images=None, size=None)->list: # uint8 `[h,w]` or `[h,w,3]`
@@ -255,9 +239,9 @@ def _check_parity(model, predictor, graph, strips, fixed)->dict: # the parity re
     "Compare a model with the predictor in every engine that is installed. Raises `ExportError` where they differ."
     raw, batches = model.SerializeToString(), _batches(strips, fixed)
     record = dict(ok=True, batches=[_named(b) for b in batches], engines={}, differences=[])
-    for name,start in _ENGINES.items():
-        if not importlib.util.find_spec(name): continue
-        try: answers = [f(x) for f in [start(raw)] for x in map(_stack, batches)]
+    for kind in ('onnx', 'openvino'):
+        if not importlib.util.find_spec(name := ENGINES[kind]): continue
+        try: answers = [dict(zip(graph.names, f(x))) for f in [open_engine(kind, raw, graph.names)] for x in map(_stack, batches)]
         except Exception as e: raise ExportError(f'{name} cannot run it: {_reason(e)}') from e
         total, rows = _compare(answers, predictor, graph, batches)
         if why := _verdict(total): raise ExportError(f'in {name} {why}')
@@ -294,23 +278,27 @@ def _info(run, predictor, graph, size, point, entry)->dict:
     return dict(format=1, version=__version__) | info | dict(source=source, calibration=entry.get('calibration'),
                                                              date=time.strftime('%Y-%m-%d %H:%M:%S'))
 
-# %% ../../nbs/deploy/12a_export.ipynb #a8c22d4e
-def _speed(model, graph, strips)->dict:
-    "How many times faster than PyTorch the engines are here, in CPU seconds of one thread; the best of four."
-    x, raw, was, best = _stack(strips), model.SerializeToString(), torch.get_num_threads(), {}
-    t, zero = torch.from_numpy(x), torch.zeros(graph.nets[0].config['n_classes'])
-    runs = {k: f(raw, 1) for k,f in _ENGINES.items() if importlib.util.find_spec(k)}
-    runs['torch'] = lambda x: graph(t, zero, zero)
+# %% ../../nbs/deploy/12a_export.ipynb #73ac1e8e
+def _race(runs:dict, rounds:int)->dict: # name → times as fast as `torch`
+    "Functions in turns, in CPU seconds of one thread; the best round of each counts."
+    was, best = torch.get_num_threads(), {}
     try:
         torch.set_num_threads(1)
-        with torch.no_grad():
-            for _,(k,f) in itertools.product(range(4), runs.items()):
+        with torch.inference_mode():
+            for _,(k,f) in itertools.product(range(rounds), runs.items()):
                 began = time.process_time()
-                f(x)
+                f()
                 best[k] = min(best.get(k, np.inf), time.process_time() - began)
     finally: torch.set_num_threads(was)
-    times = {k: round(best['torch']/v, 2) for k,v in best.items() if k != 'torch'}
-    return dict(batch=_named(strips), threads=1, clock='cpu') | times
+    return {k: round(best['torch']/v, 2) for k,v in best.items() if k != 'torch'}
+
+# %% ../../nbs/deploy/12a_export.ipynb #a8c22d4e
+def _speed(model, graph, strips)->dict:
+    "How many times faster than PyTorch the engines are here, in CPU seconds of one thread."
+    x, raw, zero = _stack(strips), model.SerializeToString(), torch.zeros(graph.nets[0].config['n_classes'])
+    nets = {name: open_engine(k, raw, graph.names, 1) for k,name in ENGINES.items() if importlib.util.find_spec(name)}
+    runs = {k: partial(f, x) for k,f in nets.items()} | dict(torch=partial(graph, torch.from_numpy(x), zero, zero))
+    return dict(batch=_named(strips), threads=1, clock='cpu') | _race(runs, 4)
 
 # %% ../../nbs/deploy/12a_export.ipynb #eff29ca7
 def _attempt(predictor, graph, size, images)->tuple: # ONNX model, parity record, strips
@@ -348,8 +336,8 @@ def export_onnx(
         raise ValueError(f'size {say(size)}: the nets of {run.path} are given {say(known)} always')
     graph = ExportGraph(predictor.nets, o['softmax'], predictor.thresholds.gate == 'soft').eval()
     info = _info(run, predictor, graph, None, point, entry)
-    if info['crop'] and len(graph.nets) > 1 and (graph.label_head or run.task != 'segmentation'):
-        raise ExportError(f'{run.path}: of crops a run takes the highest label probability net by net, one graph can only average first: name one fold (--folds)')
+    try: check_record(plain(info))
+    except ValueError as e: raise ExportError(f'{run.path}: {e}') from e
     if o['precision'] != 'fp32': log.warning(f'{run.path} predicts in {o["precision"]}; the file computes in fp32')
     o.update(tta=(), precision='fp32', crop=None, size=None, stride=None, channels_last=False)
     for fixed in ([tuple(size)] if size else [None, known] if known else [None]):

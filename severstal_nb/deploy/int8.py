@@ -8,19 +8,19 @@ Docs: https://severstal-nb.github.io/severstal_nb/deploy/int8.html.md"""
 __all__ = ['pick_images', 'quantise', 'export_int8']
 
 # %% ../../nbs/deploy/12b_int8.ipynb #5bbb6ded
-import contextlib, io, itertools, json, logging, sys, tempfile, time, zipfile
+import contextlib, io, itertools, json, logging, sys, tempfile, zipfile
 import numpy as np, torch
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 # %% ../../nbs/deploy/12b_int8.ipynb #a7aae24f
 from ..core.feed import resize_image
 from ..core.files import atomic_path, check_target, plain
+from ..core.names import need_modules
 from ..crops import tile_batches
 from ..data import SteelData
-from .export import ExportError, export_onnx
-from ..engines.runtime import PARTS, ExportedModel, load_model
+from .export import ExportError, _race, export_onnx
+from ..engines.runtime import PARTS, ExportedModel, load_model, net_outputs
 from ..metrics.masks import dice_per_pair, paired_bootstrap
 from ..reports.run import find_data
 from ..runs.build import fold_rows
@@ -30,10 +30,6 @@ from ..runs.predictor import Predictor
 from ..splits import make_folds
 
 # %% ../../nbs/deploy/12b_int8.ipynb #1fbdd484
-def _check_installed():
-    "Raise `ImportError` unless everything that this takes is there."
-    if lost := [o for o in ('onnx', 'onnxscript', 'openvino', 'nncf') if not find_spec(o)]:
-        raise ImportError(f"INT8 needs {' and '.join(lost)}: pip install 'severstal_nb[export,openvino]'")
 def _folds(run, folds)->list:
     "The folds whose nets are quantised. Raises `ExportError` where one is not finished."
     folds = run.finished if folds is None else list(dict.fromkeys(folds))
@@ -113,9 +109,8 @@ def _inputs(model, data): # yields uint8 `[n,C,h,w]`
 def _graph(model):
     "The OpenVINO model of an export, with its probabilities for outputs."
     import openvino as ov
-    net, outputs = ov.Core().read_model(model.files[0]), ['probs_float', 'label_probs']
-    outputs = outputs[model.task != 'segmentation':1 + (model.task != 'segmentation' or model.info['label_head'])]
-    return ov.Model([net.output(o) for o in outputs], net.get_parameters())
+    net = ov.Core().read_model(model.files[0])
+    return ov.Model([net.output(o) for o in net_outputs(model.info)], net.get_parameters())
 
 # %% ../../nbs/deploy/12b_int8.ipynb #3b71a2ab
 def _scorer(model, data):
@@ -145,23 +140,15 @@ def _quantise(model, calibration, control, drop):
 
 # %% ../../nbs/deploy/12b_int8.ipynb #18fd37a3
 def _speed(nets, exact, small, x)->dict: # times as fast as PyTorch: f32, bf16 where the processor has it, int8
-    "CPU seconds of one thread in turns, the best of five; `x` is a batch, `exact` and `small` OpenVINO models."
+    "CPU seconds of one thread; `x` is a batch, `exact` and `small` OpenVINO models."
     import openvino as ov
-    core, was, best, t = ov.Core(), torch.get_num_threads(), {}, torch.from_numpy(x)
+    core, t = ov.Core(), torch.from_numpy(x)
     def opened(net, precision):
         net = core.compile_model(net, 'CPU', dict(INFERENCE_PRECISION_HINT=precision, INFERENCE_NUM_THREADS=1, PERFORMANCE_HINT='LATENCY'))
         return lambda: net([x])
     runs = dict(torch=lambda: [net(t) for net in nets], f32=opened(exact, 'f32'), int8=opened(small, 'f32'))
     if 'BF16' in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES'): runs['bf16'] = opened(exact, 'bf16')
-    try:
-        torch.set_num_threads(1)
-        with torch.inference_mode():
-            for _,(k,f) in itertools.product(range(6), runs.items()):
-                began = time.process_time()
-                f()
-                best[k] = min(best.get(k, np.inf), time.process_time() - began)
-    finally: torch.set_num_threads(was)
-    return dict(batch='×'.join(map(str, x.shape)), threads=1, clock='cpu') | {k: round(best['torch']/v, 2) for k,v in best.items() if k != 'torch'}
+    return dict(batch='×'.join(map(str, x.shape)), threads=1, clock='cpu') | _race(runs, 6)
 
 # %% ../../nbs/deploy/12b_int8.ipynb #b095905e
 def _refusal(scores, speed, max_drop, groups)->str|None: # None: it passes
@@ -198,7 +185,7 @@ def quantise(
     log=LOG,
 )->tuple: # OpenVINO model; record; why it should not be written, or None
     "Quantise the net of a run, score and time it. Raises `ExportError` where that is not possible."
-    _check_installed()
+    need_modules('INT8', 'export,openvino', 'onnx', 'onnxscript', 'openvino', 'nncf')
     if not 0 < max_drop < 1: raise ValueError(f'max_drop {max_drop}: a number between 0 and 1, such as 0.01')
     run = load_run(getattr(run, 'path', run))
     folds = _folds(run, folds)

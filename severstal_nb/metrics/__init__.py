@@ -2,8 +2,14 @@
 import importlib
 
 
+def _modules(): return (importlib.import_module(f'.{o}', __name__) for o in ('masks', 'labels', 'meters'))
+
+
 def __getattr__(name):
-    for home in () if name.startswith('__') else ('masks', 'labels', 'meters'):
-        module = importlib.import_module(f'.{home}', __name__)
-        if name in module.__all__: return getattr(module, name)
+    if name == '__all__': return [o for m in _modules() for o in m.__all__]
+    for m in () if name.startswith('__') else _modules():
+        if name in m.__all__: return getattr(m, name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__(): return sorted([*globals(), *__getattr__('__all__')])

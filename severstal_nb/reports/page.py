@@ -13,6 +13,7 @@ from pathlib import Path
 
 # %% ../../nbs/reports/10k_page.ipynb #a3a0e8a7
 from ..core.files import atomic_path
+from ..core.names import need_modules
 from .compare import _started_folds, columns, per_image
 from .run import _at_hand, case_rows, find_data, section_names
 from ..runs.folder import Run, RunError, load_run
@@ -115,12 +116,6 @@ def _report_cells(run:Run, here, place=None, data=None)->list:
             cells += [('code', alt + s.replace('{root}', root).replace('{k}', str(k))) for k in folds]
     return cells
 
-# %% ../../nbs/reports/10k_page.ipynb #4520e807
-def _needs(*modules):
-    "Raise `ImportError` unless all are installed."
-    if missing := [m for m in modules if not importlib.util.find_spec(m)]:
-        raise ImportError(f"a report needs {' and '.join(missing)}: pip install 'severstal_nb[report]'")
-
 # %% ../../nbs/reports/10k_page.ipynb #e8365604
 _RUNNER = '''
 import json, sys, warnings
@@ -214,7 +209,7 @@ def report(
     data_root=None, # where the images are now; None: where the run had them
 )->Path: # the page
     "Write a run as an executed notebook and as one HTML page. Raises `ImportError` without the libraries for that."
-    _needs('execnb', 'nbconvert')
+    need_modules('a report', 'report', 'execnb', 'nbconvert')
     run = run if isinstance(run, Run) else load_run(run)
     if (run.path/'evaluation.json').is_file(): raise RunError(f'{run.path}: an evaluation; its tables and figures are there, a report is of a run')
     out = Path(out) if out else run.path/'report.html'

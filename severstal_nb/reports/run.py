@@ -272,7 +272,9 @@ def section(run:Run, name:str, file:str|None=None):
     "A table or picture of what `section_names` names; without a file its text is printed."
     found, path = section_names(run)[name], run.path/('' if '/' in name else 'sections')/name
     if file is None: print(*map(printable, found['text']), sep='\n')
-    elif file.endswith('.csv'): return _named(run_table(path/file).set_index(run_table(path/file).columns[0]).round(4), found['captions'][file]).fillna('')
+    elif file.endswith('.csv'):
+        t = run_table(path/file)
+        return _named(t.set_index(t.columns[0]).round(4), found['captions'][file]).fillna('')
     else:
         from IPython.display import Image
         return Image((path/file).read_bytes(), alt=found['captions'][file])

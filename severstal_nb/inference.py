@@ -211,13 +211,6 @@ def predict_probs(
         if p.masks is None: raise ValueError('these models give no masks: use predict_stream')
         yield p.i, p.masks
 
-# %% ../nbs/08_inference.ipynb #1879ed7b
-def _predict_labels(models, data, **kw):
-    "Label probabilities of every image, in order: (i, float32 [K])."
-    for p in predict_stream(models, data, **kw):
-        if p.labels is None: raise ValueError('these models give no label probabilities: use predict_probs')
-        yield p.i, p.labels
-
 # %% ../nbs/08_inference.ipynb #97d19684
 def predict_one(
     models, # as in `predict_stream`

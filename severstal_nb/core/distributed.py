@@ -12,7 +12,6 @@ __all__ = ['rank_world', 'setup_distributed', 'gather_objects', 'from_rank0', 'o
 import contextlib, os, threading
 import torch, torch.distributed as dist
 from datetime import timedelta
-from itertools import zip_longest
 
 # %% ../../nbs/core/00e_distributed.ipynb #51b0ab3c
 def rank_world()->tuple: # (rank of this process, number of processes)
@@ -100,12 +99,6 @@ def on_rank0(f, *args):
     if failed is not None: raise failed
     dist.destroy_process_group(group)
     return made
-
-# %% ../../nbs/core/00e_distributed.ipynb #97ca0395
-def _interleave(parts:list)->list:
-    "One list of the items of all processes, one of each in turn; shorter lists run out first."
-    gone = object()
-    return [o for turn in zip_longest(*parts, fillvalue=gone) for o in turn if o is not gone]
 
 # %% ../../nbs/core/00e_distributed.ipynb #6b468825
 def sync_tensors(

@@ -35,7 +35,7 @@ def _component_counts(probs:np.ndarray, mask:np.ndarray, cut:int, min_sizes)->np
     "Area and true pixels of what is left when components smaller than each size go."
     on = (probs >= cut).view(np.uint8) if cut < 256 else np.zeros(probs.shape, np.uint8)
     x,y,w,h = cv2.boundingRect(on)
-    if not w: return np.zeros((2, len(min_sizes)), np.int64)
+    if not w or cv2.countNonZero(on) < min(min_sizes): return np.zeros((2, len(min_sizes)), np.int64)
     n, comps, area = _components(on[y:y+h, x:x+w])
     part = mask[y:y+h, x:x+w]
     inter = np.bincount(comps[part > 0], minlength=n)[1:] if part.any() else np.zeros(n-1, np.int64)
@@ -66,10 +66,12 @@ def count_pairs(
     pixels=None, # thresholds; None: .01 to .99
     min_sizes=(0,), # component sizes; more than one finds the components at every threshold
     labels=None, # `[len(data),K]` label probabilities; None: the highest pixel of the class
+    min_size=0, # one or per class: components with fewer pixels always go, and no size of theirs is searched
 )->PairCounts:
     "The counts of all pairs, from one pass; of the images nothing is kept."
     pixels, min_sizes = np.round(np.arange(1, 100)/100, 2) if pixels is None else np.asarray(pixels), np.asarray(min_sizes)
     cuts, shape, n = pixel_cut(pixels), (len(data), len(data.classes)), 0
+    least = np.broadcast_to(np.asarray(min_size, float), shape[1])
     counts = np.empty((*shape, 2, len(cuts)*len(min_sizes)), np.int32) # takes memory as it is filled, once
     targ, scores, rows = np.empty(shape, np.int32), np.empty(shape, np.float32), np.empty(len(data), np.int64)
     if hasattr(items, 'ids'):
@@ -79,10 +81,10 @@ def count_pairs(
         if n == len(data): raise ValueError(f'more than the {n} images of the data: row {i} comes twice, or another does')
         mask = data.mask(i)
         h = _histograms(p, mask)
-        if len(min_sizes) == 1 and min_sizes[0] <= 1:
+        if len(min_sizes) == 1 and max(min_sizes[0], least.max()) <= 1:
             c = np.pad(h[...,::-1].cumsum(2)[...,::-1], ((0,0),(0,0),(0,1)))[...,cuts]
         else:
-            c = np.array([[_component_counts(pk, mk, cut, min_sizes) for cut in cuts] for pk,mk in zip(p, mask)])
+            c = np.array([[_component_counts(pk, mk, cut, np.maximum(min_sizes, s)) for cut in cuts] for pk,mk,s in zip(p, mask, least)])
             c = c.transpose(0,2,1,3).reshape(len(p), 2, -1)
         counts[n], targ[n], rows[n] = c, h[:,1].sum(1), i
         scores[n] = p.reshape(len(p), -1).max(1)/np.float32(255) if labels is None else labels[i]

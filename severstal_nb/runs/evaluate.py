@@ -131,12 +131,13 @@ def mask_results(
     if len(folds) < 2: part = halves(data.labels[rows], cfg.training.seed, _groups(data, rows))
     labels = _oof_labels(run, data, folds) if cfg.model.two_head else None
     rules = _asked_rules(cfg)
-    counts = count_pairs(_as_searched(oof_masks(run, data, folds), Thresholds(**rules), labels), data, labels=labels)
+    items = _as_searched(oof_masks(run, data, folds), Thresholds(**rules), labels)
+    counts = count_pairs(items, data, labels=labels, min_size=rules['min_size'])
     fixed, fold_of = _fixed_thresholds(cfg), dict(zip(rows.tolist(), part.tolist()))
     tunable = len(np.unique(part)) > 1
     if not tunable: # nothing to tune on that is not reported on
         log.warning('one validation image, or one group: thresholds are not tuned')
-        fixed = fixed or Thresholds()
+        fixed = fixed or Thresholds(**rules)
     found = cross_fit(counts, part, data.classes, _groups(data, rows), **search_space(data)) if tunable else None
     if found: found.thresholds, found.folds = replace(found.thresholds, **rules), {k: replace(t, **rules) for k,t in found.folds.items()}
     items = ((i, p) if labels is None else (i, p, labels[i]) for i, p in oof_masks(run, data, folds))

@@ -69,13 +69,13 @@ def _mean_thresholds(rules:list)->Thresholds:
 
 # %% ../../nbs/runs/10e_predictor.ipynb #1a5ba236
 def _asked_rules(cfg:Config)->dict:
-    "The rules besides thresholds and areas, as the config asks for them: fields of `Thresholds`."
-    return {k: getattr(cfg.predict, k) for k in ('gate', 'top', 'top_area', 'holes', 'area_scale')}
+    "The rules that are not tuned, as the config asks for them: fields of `Thresholds`."
+    return {k: getattr(cfg.predict, k) for k in ('min_size', 'gate', 'top', 'top_area', 'holes', 'area_scale')}
 def _fixed_thresholds(cfg:Config)->Thresholds|None:
     "The thresholds that the config names; None when they are to be tuned."
     p = cfg.predict
     if p.threshold == 'tuned': return None
-    return Thresholds(pixel=p.threshold, label=p.label_threshold or 0., min_area=p.min_area, min_size=p.min_size, **_asked_rules(cfg))
+    return Thresholds(pixel=p.threshold, label=p.label_threshold or 0., min_area=p.min_area, **_asked_rules(cfg))
 
 # %% ../../nbs/runs/10e_predictor.ipynb #10264a58
 def _run_thresholds(run:Run, log=LOG)->Thresholds:
@@ -83,7 +83,7 @@ def _run_thresholds(run:Run, log=LOG)->Thresholds:
     if run.thresholds is not None: return run.thresholds
     log.warning(f'{run.path} has no thresholds.json yet: its config decides, 0.5 where thresholds were to be tuned')
     cfg = load_config(file=run.path/'config.yaml')
-    if run.task == 'segmentation': return _fixed_thresholds(cfg) or Thresholds()
+    if run.task == 'segmentation': return _fixed_thresholds(cfg) or Thresholds(**_asked_rules(cfg))
     return Thresholds(label=.5 if cfg.predict.threshold == 'tuned' else cfg.predict.threshold)
 
 # %% ../../nbs/runs/10e_predictor.ipynb #75710320

@@ -203,7 +203,8 @@ class _PredictConfig:
     threshold: float|list[float]|str = key(.5, 'pixel (or label) threshold, one or per class; tuned: chosen '
                                                'out of fold', choices=('tuned',), lo=0, hi=1)
     min_area: int|list[int] = key(0, 'a mask of fewer pixels than this is removed, one or per class', lo=0)
-    min_size: int|list[int] = key(0, 'a component of fewer pixels than this is removed, one or per class', lo=0)
+    min_size: int|list[int] = key(0, 'a component of fewer pixels than this is removed, one or per class; also while '
+                                    'thresholds are tuned', lo=0)
     label_threshold: float|list[float]|None = key(None, 'a class needs this image-level probability; null: no gate',
                                                   lo=0, hi=1)
     gate: str = key('hard', 'label probabilities (second head, gate run): hard compares them with the label threshold, '

@@ -16,10 +16,10 @@ from pathlib import Path
 # %% ../../nbs/commands/11e_decide.ipynb #93a091d2
 from ..core.files import check_links, locked, replace_folder, write_json, write_table
 from ..core.plots import PANEL, new_figure, plain_label, plot_style, save_figure
-from ..decide.components import (Components, Outcome, class_rows, froc, label_components, measure_components, outcome,
-                                            plot_froc, plot_sizes, size_rows, to_thresholds, wilson_groups)
-from ..decide.points import (Choice, calibrate, choose_budget, choose_cost, choose_recall, cross_choose, plot_budget,
-                                        stop_bound)
+from ..decide.components import (Components, Outcome, class_rows, froc, label_components, measure_components,
+                                            outcome, plot_froc, plot_sizes, size_rows, to_thresholds, wilson_groups)
+from ..decide.points import (Choice, calibrate, choose_budget, choose_cost, choose_recall, cross_choose,
+                                        plot_budget, stop_bound)
 from ..decide.postprocess import Thresholds
 from ..ensembling import OOFStore
 from ..metrics.labels import calibration_error
@@ -36,9 +36,12 @@ def run_components(
     root=None, # where the images are now; None: they are looked for
 )->tuple[Components,np.ndarray,np.ndarray]: # measured images, the part each belongs to, label probabilities [N,K]
     "Out-of-fold predictions of a run beside the truth. Raises `ValueError` where nothing can be chosen on them."
-    if run.task == 'singlelabel': raise ValueError(f'{run.path} gives each image its likeliest class: there is no threshold to choose')
-    if (run.config.get('data') or {}).get('split_strategy') == 'none': raise ValueError(f'{run.path} has predicted only images it learnt from: nothing can be chosen on these')
-    if not run.finished: raise ValueError(f'{run.path} has no finished fold: go on with severstal train resume={run.path}')
+    if run.task == 'singlelabel':
+        raise ValueError(f'{run.path} gives each image its likeliest class: there is no threshold to choose')
+    if (run.config.get('data') or {}).get('split_strategy') == 'none':
+        raise ValueError(f'{run.path} has predicted only images it learnt from: nothing can be chosen on these')
+    if not run.finished:
+        raise ValueError(f'{run.path} has no finished fold: go on with severstal train resume={run.path}')
     c, part, probs = (_mask_components if run.task == 'segmentation' else _label_components)(run, root)
     if len(np.unique(part)) < 2: part = halves(c.has, (run.config.get('training') or {}).get('seed') or 0, c.group)
     return c, part, probs
@@ -48,7 +51,8 @@ def _label_components(run:Run, root=None):
     "Of a classifier: everything is in its tables."
     if (table := per_image(run)) is None: raise ValueError(f'{run.path} has no per_image.csv: it is not finished')
     probs, true = (columns(table, run.classes, o) for o in ('prob', 'true'))
-    split = run_table(run.path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False).set_index('image_id')
+    split = run_table(run.path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False)
+    split = split.set_index('image_id')
     c = label_components(probs, true, run.classes, table.get('group'))
     return c, split.part.reindex(table.index).to_numpy(str), probs
 
@@ -56,11 +60,15 @@ def _label_components(run:Run, root=None):
 def _mask_components(run:Run, root=None):
     "Of a segmentation run: from the stores of its finished folds and the true masks."
     data, _, why = find_data(run, root)
-    if data is None: raise ValueError(f'{run.path}: its images and masks are not at hand ({why}): --data DIR says where they are')
-    if list(data.classes) != run.classes: raise ValueError(f'{data.root} has the classes {data.classes}, {run.path} has {run.classes}')
-    stores, where = {k: OOFStore(run.fold_path(k)/'oof') for k in run.finished}, {o: i for i, o in enumerate(data.images.image_id)}
+    if data is None:
+        raise ValueError(f'{run.path}: its images and masks are not at hand ({why}): --data DIR says where they are')
+    if list(data.classes) != run.classes:
+        raise ValueError(f'{data.root} has the classes {data.classes}, {run.path} has {run.classes}')
+    stores = {k: OOFStore(run.fold_path(k)/'oof') for k in run.finished}
+    where = {o: i for i, o in enumerate(data.images.image_id)}
     ids = [(k, j, o) for k, s in stores.items() for j, o in enumerate(s.ids) if s.done[j]]
-    if lost := [o for _, _, o in ids if o not in where]: raise ValueError(f'{lost[0]} is in the run, but not in {data.root or "its data"}')
+    if lost := [o for _, _, o in ids if o not in where]:
+        raise ValueError(f'{lost[0]} is in the run, but not in {data.root or "its data"}')
     sure = np.array([stores[k].labels[j] for k, j, _ in ids]).reshape(-1, len(run.classes))
     heads = bool(len(sure) and np.isfinite(sure).all())
     items = ((where[o], stores[k][j], *[stores[k].labels[j]]*heads) for k, j, o in ids)
@@ -74,7 +82,9 @@ def _mask_components(run:Run, root=None):
 _COSTS = ('missed', 'false', 'review')
 
 # %% ../../nbs/commands/11e_decide.ipynb #6258cb1f
-def _asked(budget, recall, cost, confidence, name)->tuple: # name, what was asked, function from `Components` to `Choice`
+def _asked(
+    budget, recall, cost, confidence, name
+)->tuple: # name, what was asked, function from `Components` to `Choice`
     "What is to be chosen. Raises `ValueError` unless it is one thing, with numbers that can be."
     given = {k: v for k, v in dict(budget=budget, recall=recall, cost=cost).items() if v is not None}
     if len(given) != 1: raise ValueError('give one of budget (of clean strips stopped), recall (of the defects), cost')
@@ -82,12 +92,18 @@ def _asked(budget, recall, cost, confidence, name)->tuple: # name, what was aske
     for k, v in ((kind, value), ('confidence', confidence)):
         if k != 'cost' and not 0 < v < 1: raise ValueError(f'{k} {v}: expected a share between 0 and 1')
     if kind == 'cost':
-        if not value or (odd := sorted(set(value) - set(_COSTS))): raise ValueError(f'cost: {", ".join(odd) if value else "nothing"} given, expected some of {", ".join(_COSTS)}')
-        if not value.get('missed'): raise ValueError('cost: what a missed defect costs is not said, so nothing would be reported')
-        if bad := [k for k, v in value.items() if not 0 <= v < np.inf]: raise ValueError(f'cost {bad[0]}={value[bad[0]]}: expected a number from 0')
-    choose = dict(budget=lambda: partial(choose_budget, budget=value, confidence=confidence), recall=lambda: partial(choose_recall, recall=value),
+        if not value or (odd := sorted(set(value) - set(_COSTS))):
+            raise ValueError(f'cost: {", ".join(odd) if value else "nothing"} given, '
+                             f'expected some of {", ".join(_COSTS)}')
+        if not value.get('missed'):
+            raise ValueError('cost: what a missed defect costs is not said, so nothing would be reported')
+        if bad := [k for k, v in value.items() if not 0 <= v < np.inf]:
+            raise ValueError(f'cost {bad[0]}={value[bad[0]]}: expected a number from 0')
+    choose = dict(budget=lambda: partial(choose_budget, budget=value, confidence=confidence),
+                  recall=lambda: partial(choose_recall, recall=value),
                   cost=lambda: partial(choose_cost, **dict(missed=0., false=0., review=0.) | value))[kind]()
-    return check_name(name or (kind if kind == 'cost' else f'{kind}-{value:g}')), {kind: value} | (dict(confidence=confidence) if kind == 'budget' else {}), choose
+    name = check_name(name or (kind if kind == 'cost' else f'{kind}-{value:g}'))
+    return name, {kind: value} | (dict(confidence=confidence) if kind == 'budget' else {}), choose
 
 # %% ../../nbs/commands/11e_decide.ipynb #6b2f68b4
 def _percent(v)->str: return f'{100*v:.3g} %'
@@ -96,47 +112,70 @@ def _percent(v)->str: return f'{100*v:.3g} %'
 def promise_lines(p:dict)->list: # sentences
     "What a point promises, or why it cannot, in words."
     if p['what'] == 'cost':
-        return [f'Cheapest on these images: {p["per_strip"]:.4g} per strip at {p["missed"]:g} for a missed defect, {p["false"]:g} for a clean strip stopped, {p["review"]:g} for each strip '
+        return [f'Cheapest on these images: {p["per_strip"]:.4g} per strip at {p["missed"]:g} for a missed defect, '
+                f'{p["false"]:g} for a clean strip stopped, {p["review"]:g} for each strip '
                 'stopped. Nothing is promised of other strips.']
     most = _percent(p['at_most'])
     if p['what'] == 'clean strips stopped':
         seen = f'{p["stopped"]} of {p["clean"]} were stopped, so the rate is at most {_percent(p["bound"])}'
-        if p['given']: return [f'Promise: at most {most} of clean strips are stopped, with {_percent(p["confidence"])} confidence. {seen}.']
-        return [f'NO PROMISE: that at most {most} of clean strips are stopped, with {_percent(p["confidence"])} confidence, takes {p["needed"]} clean strips of which none is stopped; '
+        if p['given']:
+            return [f'Promise: at most {most} of clean strips are stopped, '
+                    f'with {_percent(p["confidence"])} confidence. {seen}.']
+        return [f'NO PROMISE: that at most {most} of clean strips are stopped, with {_percent(p["confidence"])} '
+                f'confidence, takes {p["needed"]} clean strips of which none is stopped; '
                 f'here are {p["clean"]}. The cuts keep to {most} on these strips only: {seen}.']
     lines = []
     for name, o in p['classes'].items():
         if not o['groups']: lines.append(f'{name}: NO PROMISE, no image has it; its threshold is 0.5.')
-        elif o['given']: lines.append(f'{name}: promise, on average at most {most} of the defects are missed; {_percent(o["missed"])} of them here, in {o["groups"]} strips.')
-        elif o['groups'] < p['needed']: lines.append(f'{name}: NO PROMISE, it takes {p["needed"]} strips with the class, and here are {o["groups"]}; {_percent(o["missed"])} are missed here.')
-        else: lines.append(f'{name}: NO PROMISE, even at the lowest threshold {_percent(o["missed"])} of the defects are missed, in {o["groups"]} strips.')
+        elif o['given']:
+            lines.append(f'{name}: promise, on average at most {most} of the defects are missed; '
+                         f'{_percent(o["missed"])} of them here, in {o["groups"]} strips.')
+        elif o['groups'] < p['needed']:
+            lines.append(f'{name}: NO PROMISE, it takes {p["needed"]} strips with the class, '
+                         f'and here are {o["groups"]}; {_percent(o["missed"])} are missed here.')
+        else:
+            lines.append(f'{name}: NO PROMISE, even at the lowest threshold {_percent(o["missed"])} of the defects are '
+                         f'missed, in {o["groups"]} strips.')
     return lines
 
 # %% ../../nbs/commands/11e_decide.ipynb #5cdab87c
 def _report(c:Components, o:Outcome, mm)->dict:
     "The numbers of a point, for points.json."
     row = class_rows(c, o, mm).loc['all']
-    keys = 'defects found found_low found_high covered false_per_strip false_per_clean_strip false_per_metre clean stopped stopped_low stopped_high'.split()
-    return {k: float(row[k]) for k in [*keys, *['pixels_per_strip']*(c.of == 'pixel')] if k in row} | dict(strips=len(c), strips_stopped=int(o.fired.any(1).sum()))
+    keys = ('defects found found_low found_high covered false_per_strip false_per_clean_strip false_per_metre '
+            'clean stopped stopped_low stopped_high'.split() + ['pixels_per_strip']*(c.of == 'pixel'))
+    return {k: float(row[k]) for k in keys if k in row} | dict(strips=len(c), strips_stopped=int(o.fired.any(1).sum()))
 
 # %% ../../nbs/commands/11e_decide.ipynb #4f6d6e7f
 def report_lines(r:dict, how:str)->list: # sentences
     "The numbers of a point in words."
-    found = f'{r["found"]*r["defects"]:.0f} of {r["defects"]:.0f} defects are found ({_percent(r["found"])}; {_percent(r["found_low"])} to {_percent(r["found_high"])})' if r['defects'] else 'there are no defects'
-    stop = f'{r["stopped"]:.0f} of {r["clean"]:.0f} clean strips are stopped ({_percent(r["stopped_low"])} to {_percent(r["stopped_high"])})' if r['clean'] else 'there are no clean strips'
-    metre, masks = f' and {r["false_per_metre"]:.3g} per metre' if 'false_per_metre' in r else '', 'pixels_per_strip' in r
-    return [f'{how}: {found}, {stop}.', f'There are {r["false_per_strip"]:.3g} {"false components" if masks else "classes named wrongly"} per strip{metre}; {r["strips_stopped"]} of {r["strips"]} strips are '
-            'to be looked at' + (f', on average {r["pixels_per_strip"]*r["strips"]/max(1, r["strips_stopped"]):,.0f} pixels of each.' if masks else '.')]
+    between = lambda k: f'{_percent(r[f"{k}_low"])} to {_percent(r[f"{k}_high"])}'
+    found, stop = 'there are no defects', 'there are no clean strips'
+    if n := r['defects']:
+        found = f'{r["found"]*n:.0f} of {n:.0f} defects are found ({_percent(r["found"])}; {between("found")})'
+    if n := r['clean']: stop = f'{r["stopped"]:.0f} of {n:.0f} clean strips are stopped ({between("stopped")})'
+    metre = f' and {r["false_per_metre"]:.3g} per metre' if 'false_per_metre' in r else ''
+    wrong, each = 'classes named wrongly', ''
+    if 'pixels_per_strip' in r:
+        wrong, pixels = 'false components', r['pixels_per_strip']*r['strips']/max(1, r['strips_stopped'])
+        each = f', on average {pixels:,.0f} pixels of each'
+    return [f'{how}: {found}, {stop}.', f'There are {r["false_per_strip"]:.3g} {wrong} per strip{metre}; '
+            f'{r["strips_stopped"]} of {r["strips"]} strips are to be looked at{each}.']
 
 # %% ../../nbs/commands/11e_decide.ipynb #1f939511
-_ENSEMBLE = 'These are predictions of the nets of single folds for images they had not seen. Prediction averages all nets, which is another net, usually a better one: ' \
+_ENSEMBLE = 'These are predictions of the nets of single folds for images they had not seen. ' \
+            'Prediction averages all nets, which is another net, usually a better one: ' \
             'check the point on labelled strips that no net has seen (severstal decide RUN --point NAME --check DIR).'
 
 # %% ../../nbs/commands/11e_decide.ipynb #8171e294
-_CAPTIONS = {'classes.csv': 'class', 'froc.png': 'Share of defects found over false components per strip: a curve for each class, black for all; dots mark the point.',
-             'budget.png': 'Defects found over clean strips stopped; the walk ends where the upper bound meets the budget.',
+_CAPTIONS = {'classes.csv': 'class',
+             'froc.png': 'Share of defects found over false components per strip: '
+                         'a curve for each class, black for all; dots mark the point.',
+             'budget.png': 'Defects found over clean strips stopped; '
+                           'the walk ends where the upper bound meets the budget.',
              'sizes.png': 'Share of defects found in groups by size, with intervals.', 'sizes.csv': 'class',
-             'calibration.png': 'Observed frequency over predicted probability, for each class.', 'calibration.csv': 'class'}
+             'calibration.png': 'Observed frequency over predicted probability, for each class.',
+             'calibration.csv': 'class'}
 
 # %% ../../nbs/commands/11e_decide.ipynb #3b524045
 class Decision:
@@ -149,12 +188,15 @@ class Decision:
     def table(self, name:str)->pd.DataFrame:
         "One of the tables: classes, sizes, froc, calibration."
         return pd.read_csv(self.path/f'{name}.csv')
-    def __repr__(self): return '\n\n'.join(['\n'.join(self.point['says']), self.table('classes').round(4).to_string(index=False, na_rep=''), f'{self.path}'])
+    def __repr__(self):
+        table = self.table('classes').round(4).to_string(index=False, na_rep='')
+        return '\n\n'.join(['\n'.join(self.point['says']), table, f'{self.path}'])
 
 # %% ../../nbs/commands/11e_decide.ipynb #20544409
 def _save_point(run:Run, name:str, point:dict):
     "Write or replace one point in points.json."
-    with locked(run.path/'.points.lock', run.path, wait=True): write_json(run.path/'points.json', run.points | {name: point})
+    with locked(run.path/'.points.lock', run.path, wait=True):
+        write_json(run.path/'points.json', run.points | {name: point})
 
 # %% ../../nbs/commands/11e_decide.ipynb #28bfbebb
 @plot_style()
@@ -178,7 +220,8 @@ def _write_section(run:Run, title:str, says:list, c:Components, o:Outcome, choic
     part = place.with_name('.decide.part')
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    tables = dict(classes=class_rows(c, o, mm).reset_index(names='class'), froc=froc(c), calibration=calibration.reset_index(names='class'))
+    tables = dict(classes=class_rows(c, o, mm).reset_index(names='class'), froc=froc(c),
+                  calibration=calibration.reset_index(names='class'))
     if c.of == 'pixel': tables['sizes'] = size_rows(c, o)
     for k, t in tables.items(): write_table(part/f'{k}.csv', t)
     _draw(part, c, o, choice, probs, run.classes)
@@ -197,6 +240,8 @@ def decide(
     mm:float|None=None, # millimetres of a pixel along the strip; None: as the run's config says
 )->Decision:
     "Choose an operating point, report it on images that had no say, and write it into the run. Raises `ValueError`."
+    if mm is not None and not 0 < mm < np.inf:
+        raise ValueError(f'mm={mm:g}: expected a number above 0, the millimetres of a pixel')
     run = load_run(getattr(run, 'path', run))
     name, asked, choose = _asked(budget, recall, cost, confidence, name)
     c, part, probs = run_components(run, root)
@@ -206,15 +251,21 @@ def decide(
     how = 'On images that had no say in the choice'
     try:
         o, picks = cross_choose(c, part, choose)
-        if choice.promise['given'] and not all(p.promise['given'] for p in picks): notes.append('Chosen without a part of the images, the promise could not be given: the numbers are of cuts chosen without one.')
+        if choice.promise['given'] and not all(p.promise['given'] for p in picks):
+            notes.append('Chosen without a part of the images, the promise could not be given: '
+                         'the numbers are of cuts chosen without one.')
     except ValueError as e: how = f'On the images that chose it, so somewhat too good ({e})'
-    if gone := [a for a, b in zip(run.classes, c.has.any(0)) if not b]: notes.append(f'No image has {", ".join(gone)}: whether it is found cannot be said.')
-    if len(run.finished) < len(run.folds): notes.append(f'Fold {", ".join(map(str, sorted(set(run.folds) - set(run.finished))))} is not finished and left out.')
+    if gone := [a for a, b in zip(run.classes, c.has.any(0)) if not b]:
+        notes.append(f'No image has {", ".join(gone)}: whether it is found cannot be said.')
+    if len(run.finished) < len(run.folds):
+        lost = ', '.join(map(str, sorted(set(run.folds) - set(run.finished))))
+        notes.append(f'Fold {lost} is not finished and left out.')
     table, curves = calibrate(probs, c.has, part, run.classes)
     report = _report(c, o, mm)
     says = [*promise_lines(choice.promise), *report_lines(report, how), *notes, _ENSEMBLE]
-    point = dict(thresholds=to_thresholds(c, choice.at).to_dict(), asked=asked, promise=choice.promise, report=report, same_images=_report(c, same, mm),
-                 calibration=curves, says=says, folds=run.finished, date=time.strftime('%Y-%m-%d'))
+    point = dict(thresholds=to_thresholds(c, choice.at).to_dict(), asked=asked, promise=choice.promise, report=report,
+                 same_images=_report(c, same, mm), calibration=curves, says=says, folds=run.finished,
+                 date=time.strftime('%Y-%m-%d'))
     _write_section(run, f'Operating point {name}', says, c, o, choice, probs, mm, table)
     _save_point(run, name, point)
     return Decision(run, name)
@@ -222,7 +273,9 @@ def decide(
 # %% ../../nbs/commands/11e_decide.ipynb #950080eb
 def _held(low:float, high:float, most:float)->str:
     "Whether a share with this interval keeps to a limit."
-    return 'The promise holds here.' if high <= most else 'THE PROMISE IS BROKEN here.' if low > most else 'Whether the promise holds cannot be told from so few.'
+    if high <= most: return 'The promise holds here.'
+    if low > most: return 'THE PROMISE IS BROKEN here.'
+    return 'Whether the promise holds cannot be told from so few.'
 
 # %% ../../nbs/commands/11e_decide.ipynb #01a3647e
 def check_point(
@@ -231,25 +284,32 @@ def check_point(
     data, # labelled images that no net of the run has seen; as `evaluate` takes them
     **kw, # of `evaluate`
 )->list: # sentences
-    "Score the nets that are shipped, all together, with a point's thresholds, and compare with what it promises; kept in points.json. Raises `ValueError`."
+    "Score all nets with a point's thresholds against its promise; kept in points.json. Raises `ValueError`."
     run = load_run(getattr(run, 'path', run))
     e = evaluate(run, data, thresholds=run.point(name), **kw)
     t, p, seg = e.images[~e.images.seen], run.points[name]['promise'], run.task == 'segmentation'
     if not len(t): raise ValueError(f'the run has learnt from all {len(e.images)} images: they cannot check anything')
     true, called = (columns(t, run.classes, o) > 0 for o in ('true', 'predicted' if seg else 'called'))
-    hit, there = (columns(t, run.classes, 'found'), columns(t, run.classes, 'defects')) if seg else (true & called, true)
-    group, clean, conf = t.group.to_numpy() if 'group' in t else np.arange(len(t)), ~true.any(1), p.get('confidence') or .9
+    hit, there = (columns(t, run.classes, o) for o in ('found', 'defects')) if seg else (true & called, true)
+    group, clean = t.group.to_numpy() if 'group' in t else np.arange(len(t)), ~true.any(1)
+    conf = p.get('confidence') or .9
     n, k = (len(np.unique(group[o])) for o in (clean, clean & called.any(1)))
     says = [f'{len(t)} images that no net has seen, predicted by all {e.info["nets"]} nets.']
     low, high = 1 - stop_bound(n - k, n, conf), stop_bound(k, n, conf)
-    if n: says.append(f'{k} of {n} clean strips are stopped: with {_percent(conf)} confidence at most {_percent(high)}.' + (f' {_held(low, high, p["at_most"])}' if p['what'] == 'clean strips stopped' and p['given'] else ''))
+    if n:
+        held = f' {_held(low, high, p["at_most"])}' if p['what'] == 'clean strips stopped' and p['given'] else ''
+        says.append(f'{k} of {n} clean strips are stopped: '
+                    f'with {_percent(conf)} confidence at most {_percent(high)}.{held}')
     else: says.append('There are no clean strips: how often these are stopped is not checked.')
     for c, f, d in zip(run.classes, hit.T.astype(int), there.T.astype(int)):
         if not d.sum(): continue
         each = np.stack([f, d - f], 1).ravel()
         low, high = wilson_groups(np.repeat(np.tile([1, 0], len(f)), each), np.repeat(np.repeat(group, 2), each))
-        says.append(f'{c}: {f.sum()} of {d.sum()} defects are found ({_percent(f.sum()/d.sum())}; {_percent(low)} to {_percent(high)}).'
-                    + (f' {_held(1 - high, 1 - low, p["at_most"])}' if p['what'] == 'share of defects missed' and p['classes'][c]['given'] else ''))
+        told = p['what'] == 'share of defects missed' and p['classes'][c]['given']
+        says.append(f'{c}: {f.sum()} of {d.sum()} defects are found '
+                    f'({_percent(f.sum()/d.sum())}; {_percent(low)} to {_percent(high)}).'
+                    + (f' {_held(1 - high, 1 - low, p["at_most"])}' if told else ''))
     point = run.points[name]
-    _save_point(run, name, point | dict(checked=[*point.get('checked', []), dict(images=len(t), clean=n, stopped=k, says=says, date=time.strftime('%Y-%m-%d'))]))
+    new = dict(images=len(t), clean=n, stopped=k, says=says, date=time.strftime('%Y-%m-%d'))
+    _save_point(run, name, point | dict(checked=[*point.get('checked', []), new]))
     return says

@@ -32,7 +32,7 @@ CUTS = tuple(np.unique(np.r_[np.rint(255*expit(np.linspace(-5.5, 5.5, 33))), 255
 
 # %% ../../nbs/decide/08c_components.ipynb #2f9820c4
 def _one_class(p, mask, cuts, sizes):
-    "Of one class of one image: highest cut that leaves something, false components, pixels; sizes of true components, cuts at which each is found."
+    "Of a class of an image: highest cut that leaves something, false components, pixels; true sizes, cuts that find."
     S, C = len(sizes), len(cuts)
     top, false, area = np.zeros(S, np.uint16), np.zeros((S, C), np.uint32), np.zeros((S, C), np.uint32)
     x, y, w, h = cv2.boundingRect(((p >= cuts[0]) | (mask > 0)).view(np.uint8))
@@ -87,7 +87,8 @@ class Components:
         rows, where = np.arange(len(self))[rows], np.full(len(self), -1)
         where[rows] = np.arange(len(rows))
         mine = where[self.image] >= 0
-        return replace(self, image=where[self.image[mine]], **{k: getattr(self, k)[mine] for k in ('cls', 'size', 'reach')},
+        return replace(self, image=where[self.image[mine]],
+                       **{k: getattr(self, k)[mine] for k in ('cls', 'size', 'reach')},
                        **{k: getattr(self, k)[rows] for k in ('rows', 'group', 'has', 'shape', 'top', 'false', 'area')})
 
 # %% ../../nbs/decide/08c_components.ipynb #5134a19d
@@ -99,23 +100,28 @@ def measure_components(
     groups=None, # `[len(data)]` images of one group count as one; None: each is its own
     cuts=CUTS,
 )->Components:
-    "Every component of every image at every cut, in one pass; of the maps nothing is kept. Raises `ValueError` for no or doubled images."
+    "Every component of every image at every cut, in one pass. Raises `ValueError` for no or doubled images."
     K, n = data.n_classes, 0
     hw = data.images[['height', 'width']].to_numpy()
     if sizes is None: sizes = [round(o*float(np.median(hw.prod(1)))/409600) for o in (0, 100, 400, 1600)]
     sizes, label = np.unique([0, *sizes]), np.broadcast_to(np.asarray(label, float), K)
     shape, N = (K, len(sizes), len(cuts)), len(data)
-    rows, top, false, area = np.empty(N, int), np.empty((N, *shape[:2]), np.uint16), np.empty((N, *shape), np.uint32), np.empty((N, *shape), np.uint32)
+    rows, top = np.empty(N, int), np.empty((N, *shape[:2]), np.uint16)
+    false, area = (np.empty((N, *shape), np.uint32) for _ in range(2))
     if hasattr(items, 'ids'):
         store, where = items, {o: i for i, o in enumerate(data.images.image_id)}
-        items = ((where[store.ids[j]], store[j], *([] if np.isnan(store.labels[j]).any() else [store.labels[j]])) for j in np.flatnonzero(store.done))
+        items = ((where[store.ids[j]], store[j], *([] if np.isnan(store.labels[j]).any() else [store.labels[j]]))
+                 for j in np.flatnonzero(store.done))
     parts = [(np.zeros(0, int), np.zeros(0, int), np.zeros(0, int), np.zeros((0, 2, len(sizes)), np.uint16))]
     for i, p, *sure in items:
         if n == N: raise ValueError(f'more than the {n} images of the data: row {i} comes twice, or another does')
         mask = data.mask(i)
-        if p.shape != mask.shape or p.dtype != np.uint8: raise ValueError(f'{data.images.image_id[i]}: probabilities are {p.dtype} {p.shape}, expected uint8 {mask.shape}')
+        if p.shape != mask.shape or p.dtype != np.uint8:
+            raise ValueError(f'{data.images.image_id[i]}: probabilities are {p.dtype} {p.shape}, '
+                             f'expected uint8 {mask.shape}')
         for k in range(K):
-            off = label[k] and (np.float32(sure[0][k]) < np.float32(label[k]) if sure else not binarise(p[k].max(initial=0), label[k]))
+            off = label[k] and (np.float32(sure[0][k]) < np.float32(label[k]) if sure
+                                else not binarise(p[k].max(initial=0), label[k]))
             top[n, k], false[n, k], area[n, k], size, reach = _one_class(p[k]*0 if off else p[k], mask[k], cuts, sizes)
             if len(size): parts.append((np.full(len(size), n), np.full(len(size), k), size, reach))
         rows[n] = i
@@ -123,7 +129,8 @@ def measure_components(
     if not n: raise ValueError('no probabilities to measure')
     rows, image_parts = rows[:n], [np.concatenate(o) for o in zip(*parts)]
     return Components(list(data.classes), np.r_[np.arange(256)/255, np.inf], np.array(cuts), sizes, label, rows,
-                      rows if groups is None else np.asarray(groups)[rows], data.labels[rows], hw[rows], top[:n], false[:n], area[:n], *image_parts)
+                      rows if groups is None else np.asarray(groups)[rows], data.labels[rows], hw[rows], top[:n],
+                      false[:n], area[:n], *image_parts)
 
 # %% ../../nbs/decide/08c_components.ipynb #ac9942ec
 @dataclass
@@ -186,14 +193,16 @@ def class_rows(
     o:Outcome,
     mm:float|None=None, # millimetres of a pixel along the strip; None: nothing is said per metre
 )->pd.DataFrame: # a row per class, and one for all
-    "Defects found and missed, false components, strips stopped for nothing, and pixels to look at. Strips are counted by group."
+    "Defects found and missed, false components, strips stopped for nothing, pixels to look at; strips by group."
     rows, clean, metres = [], c.clean, c.shape[:, 1].sum()*(mm or 0)/1000
     for k in [[o] for o in range(len(c.classes))] + [list(range(len(c.classes)))]:
         mine, false = np.isin(c.cls, k), o.false[:, k].sum(1)
         row = dict(defects=int(mine.sum()))
         for what, hit in zip(('found', 'covered'), o.found[mine].T):
-            row |= dict(zip((what, f'{what}_low', f'{what}_high'), (hit.mean() if len(hit) else np.nan, *wilson_groups(hit, c.group[c.image[mine]]))))
-        row |= dict(false=int(false.sum()), false_per_strip=false.mean(), false_per_clean_strip=false[clean].mean() if clean.any() else np.nan)
+            row |= dict(zip((what, f'{what}_low', f'{what}_high'),
+                            (hit.mean() if len(hit) else np.nan, *wilson_groups(hit, c.group[c.image[mine]]))))
+        row |= dict(false=int(false.sum()), false_per_strip=false.mean(),
+                    false_per_clean_strip=false[clean].mean() if clean.any() else np.nan)
         if metres: row |= dict(false_per_metre=false.sum()/metres)
         stopped, n = stops(c, o.fired[:, k])
         row |= dict(clean=n, stopped=stopped) | dict(zip(('stopped_low', 'stopped_high'), wilson(stopped, n)))
@@ -207,14 +216,17 @@ def size_rows(
     bins:int=5, # of equal numbers of defects
 )->pd.DataFrame: # class, from, to (pixels), defects, found, low, high, covered, covered_low, covered_high
     "Defects found by size, of each class and of all."
-    edges = np.unique(np.quantile(c.size, np.linspace(0, 1, bins + 1), method='inverted_cdf')) if len(c.size) else np.zeros(1)
+    at = np.linspace(0, 1, bins + 1)
+    edges = np.unique(np.quantile(c.size, at, method='inverted_cdf')) if len(c.size) else np.zeros(1)
     place, rows = np.maximum(np.searchsorted(edges, c.size, side='left'), 1), []
     for name, k in [*zip(apart(c.classes, ['all']), range(len(c.classes))), ('all', None)]:
         for b in range(1, max(2, len(edges))):
             mine = (place == b) & ((c.cls == k) | (k is None))
             if not mine.any(): continue
-            row = {'class': name, 'from': int(c.size[place == b].min()), 'to': int(c.size[place == b].max()), 'defects': int(mine.sum())}
-            for what, ends, hit in zip(('found', 'covered'), (('low', 'high'), ('covered_low', 'covered_high')), o.found[mine].T):
+            row = {'class': name, 'from': int(c.size[place == b].min()), 'to': int(c.size[place == b].max()),
+                   'defects': int(mine.sum())}
+            for what, ends, hit in zip(('found', 'covered'), (('low', 'high'), ('covered_low', 'covered_high')),
+                                       o.found[mine].T):
                 row |= {what: hit.mean()} | dict(zip(ends, wilson_groups(hit, c.group[c.image[mine]])))
             rows.append(row)
     return pd.DataFrame(rows, columns='class from to defects found low high covered covered_low covered_high'.split())
@@ -229,9 +241,12 @@ def plot_sizes(
     if not len(t): return
     fig, axes = new_figure()
     ax, x = axes[0, 0], np.arange(len(t))
-    for j, (what, low, high, label, color) in enumerate((('found', 'low', 'high', 'touched by a pixel', 'k'), ('covered', 'covered_low', 'covered_high', 'a quarter covered', '.6'))):
+    bars = (('found', 'low', 'high', 'touched by a pixel', 'k'),
+            ('covered', 'covered_low', 'covered_high', 'a quarter covered', '.6'))
+    for j, (what, low, high, label, color) in enumerate(bars):
         ax.bar(x + .4*j - .2, t[what], .4, color=color, label=label)
-        ax.errorbar(x + .4*j - .2, t[what], [t[what] - t[low], t[high] - t[what]], fmt='none', ecolor='#cd3434', elinewidth=1, capsize=2)
+        ax.errorbar(x + .4*j - .2, t[what], [t[what] - t[low], t[high] - t[what]], fmt='none', ecolor='#cd3434',
+                    elinewidth=1, capsize=2)
     ax.set_xticks(x, [f'{a:,} to {b:,}\n{n} defects' for a, b, n in zip(t['from'], t['to'], t.defects)])
     ax.set(xlabel='pixels of the defect', ylabel='share found', ylim=(0, 1.02))
     fig.legend(*ax.get_legend_handles_labels(), loc='outside upper left', ncols=2)
@@ -257,9 +272,12 @@ def froc(
         o = outcome(c, [(s, j)]*K)
         hit, low_high = o.found[mine, 0], interval(drawn[:, j], units=G)
         stopped, clean = stops(c, o.fired[:, list(ks)])
-        rows.append([c.levels[c.cuts[j]], hit.mean() if len(hit) else np.nan, *wilson_groups(hit, c.group[c.image[mine]]),
-                     o.found[mine, 1].mean() if len(hit) else np.nan, false[:, j].mean(), *low_high, false[c.clean, j].mean() if clean else np.nan, stopped/clean if clean else np.nan])
-    return pd.DataFrame(rows, columns='threshold found low high covered false false_low false_high false_clean stopped'.split())
+        rows.append([c.levels[c.cuts[j]], hit.mean() if len(hit) else np.nan,
+                     *wilson_groups(hit, c.group[c.image[mine]]),
+                     o.found[mine, 1].mean() if len(hit) else np.nan, false[:, j].mean(), *low_high,
+                     false[c.clean, j].mean() if clean else np.nan, stopped/clean if clean else np.nan])
+    return pd.DataFrame(rows, columns='threshold found low high covered false false_low false_high '
+                                      'false_clean stopped'.split())
 
 # %% ../../nbs/decide/08c_components.ipynb #fa5446f2
 @plot_style()
@@ -280,7 +298,8 @@ def plot_froc(
         ax.plot(t.false, t.found, color=color, label=plain_label(name), lw=2 if k is None else 1.2)
         if o is None: continue
         mine = np.isin(c.cls, range(len(c.classes)) if k is None else k)
-        ax.plot(o.false[:, slice(None) if k is None else [k]].sum(1).mean(), o.found[mine, 0].mean(), 'o', color=color, ms=6)
+        ax.plot(o.false[:, slice(None) if k is None else [k]].sum(1).mean(), o.found[mine, 0].mean(), 'o',
+                color=color, ms=6)
     ax.set_xscale('symlog', linthresh=max(1/len(c), 1e-3))
     ax.xaxis.set_major_formatter('{x:g}')
     ax.set(xlim=0, ylim=(0, 1.02), xlabel='false components per strip', ylabel='share of defects found')
@@ -294,11 +313,13 @@ def label_components(
     classes:list,
     groups=None, # `[N]` images of one group count as one; None: each is its own
 )->Components:
-    "The same of labels: a 'component' is a class that an image shows, a false one a class called where it is not there."
+    "The same of labels: a 'component' is a class that an image shows, a false one a class called where it is not."
     probs, targ = check_probs(probs, targ, classes)
     levels = np.r_[0, np.round(expit(np.linspace(-9, 16, 254)), 8), 1, np.inf]
     top, cuts = np.searchsorted(levels[1:256], probs, side='right').astype(np.uint16), np.arange(1, 256)
     false, (image, cls) = ((top[..., None] >= cuts) & ~targ[..., None])[:, :, None].astype(np.uint8), np.nonzero(targ)
     rows, one = np.arange(len(probs)), np.zeros((len(probs), 2), int)
-    return Components(list(classes), levels, cuts, np.zeros(1, int), np.zeros(len(classes)), rows, rows if groups is None else np.asarray(groups), targ, one,
-                      top[..., None], false, np.zeros_like(false), image, cls, np.ones(len(image), int), np.repeat(top[image, cls], 2).reshape(-1, 2, 1), 'label')
+    return Components(list(classes), levels, cuts, np.zeros(1, int), np.zeros(len(classes)), rows,
+                      rows if groups is None else np.asarray(groups), targ, one,
+                      top[..., None], false, np.zeros_like(false), image, cls, np.ones(len(image), int),
+                      np.repeat(top[image, cls], 2).reshape(-1, 2, 1), 'label')

@@ -44,18 +44,20 @@ def walk(
     budget:float, # share of them that may be stopped
     confidence:float=.9,
 )->int: # the last step that keeps the promise; -1 for none
-    "Test step after step and end at the first that fails, so that all tests together err with probability 1 - confidence (fixed sequence, Angelopoulos et al. 2021)."
+    "Test steps up to the first that fails: together they err with 1 - confidence (Angelopoulos et al. 2021)."
     for t, k in enumerate(stopped):
         if stop_bound(k, n, confidence) > budget: return t - 1
     return len(stopped) - 1
 
 # %% ../../nbs/decide/09b_points.ipynb #34ef4eb8
 def budget_path(c:Components)->np.ndarray: # int `[T,K,2]`: as `outcome` takes them, the strictest first
-    "An order in which to try combinations of cuts and sizes, found on strips *with* defects only: it may not depend on the clean ones."
+    "An order in which to try cuts and sizes, found on strips *with* defects: it may not depend on the clean ones."
     d, K, S, C = c[~c.clean], len(c.classes), len(c.sizes), len(c.cuts)
-    miss = np.stack([(d.reach[d.cls == k, 0, :, None] < c.cuts).sum(0) for k in range(K)])[..., ::-1] # the strictest cut first
+    miss = np.stack([(d.reach[d.cls == k, 0, :, None] < c.cuts).sum(0)
+                     for k in range(K)])[..., ::-1] # the strictest cut first
     wrong = (d.false > 0).sum(0)[..., ::-1]
-    best = [np.stack(np.unravel_index((miss + w*wrong).reshape(K, -1, order='F').argmin(1), (S, C), order='F'), 1) for w in np.geomspace(1e4, 1e-4, 400)]
+    best = [np.stack(np.unravel_index((miss + w*wrong).reshape(K, -1, order='F').argmin(1), (S, C), order='F'), 1)
+            for w in np.geomspace(1e4, 1e-4, 400)]
     path = [np.array([(0, C - 1)]*K)]
     for goal in best:
         goal = np.stack([goal[:, 0], C - 1 - goal[:, 1]], 1)
@@ -80,19 +82,22 @@ def choose_budget(
     budget:float, # share of clean strips that may be stopped, all classes together
     confidence:float=.9,
 )->Choice:
-    "The loosest cuts that stop at most so many clean strips, with this confidence. Raises `ValueError` without clean strips."
+    "The loosest cuts that stop at most so many clean strips, so sure. Raises `ValueError` without clean strips."
     d, path, steps, k = c[c.clean], budget_path(c), [], np.arange(len(c.classes))
     _, g = np.unique(d.group, return_inverse=True)
-    if not (n := int(g.max(initial=-1)) + 1): raise ValueError('no clean strips: how often these are stopped cannot be said')
+    if not (n := int(g.max(initial=-1)) + 1):
+        raise ValueError('no clean strips: how often these are stopped cannot be said')
     found = np.stack([(c.reach[c.cls == o, 0, :, None] >= c.cuts).sum(0) for o in k])
     for at in path:
         s, j = at.T
         stopped = len(np.unique(g[(d.top[:, k, s] >= c.cuts[j]).any(1)]))
-        steps.append(dict(stopped=stopped/n, bound=stop_bound(stopped, n, confidence), found=found[k, s, j].sum()/max(1, len(c.cls)), k=stopped))
+        steps.append(dict(stopped=stopped/n, bound=stop_bound(stopped, n, confidence),
+                          found=found[k, s, j].sum()/max(1, len(c.cls)), k=stopped))
         if stopped/n > 3*budget: break
     t, over = walk([o['k'] for o in steps], n, budget, confidence), [o['stopped'] > budget for o in steps]
     if not (given := t >= 0): t = max(0, over.index(True) - 1) if True in over else len(steps) - 1
-    return Choice(path[t], dict(what='clean strips stopped', at_most=budget, confidence=confidence, given=given, clean=n, stopped=steps[t]['k'],
+    return Choice(path[t], dict(what='clean strips stopped', at_most=budget, confidence=confidence, given=given,
+                                clean=n, stopped=steps[t]['k'],
                                 bound=steps[t]['bound'], needed=clean_needed(budget, confidence)), steps)
 
 # %% ../../nbs/decide/09b_points.ipynb #1153b180
@@ -105,11 +110,13 @@ def plot_budget(
     fig, axes = new_figure()
     ax = axes[0, 0]
     ax.plot(100*t.stopped, 100*t.found, color='k', label='as counted')
-    ax.plot(100*t.bound, 100*t.found, color='.55', ls='--', label=f'upper bound, {100*p["confidence"]:.0f} % confidence')
+    ax.plot(100*t.bound, 100*t.found, color='.55', ls='--',
+            label=f'upper bound, {100*p["confidence"]:.0f} % confidence')
     ax.axvline(100*p['at_most'], color='#cd3434', lw=1, label=f'budget, {100*p["at_most"]:g} %')
     here = t[(t.k == p['stopped'])].found.max()
     ax.plot(100*p['stopped']/p['clean'], 100*here, 'o', color='k', ms=6, label='chosen')
-    ax.set(xlim=(-.2, min(100, max(4*100*p['at_most'], 2*100*p['bound'], 1))), ylim=(0, 102), xlabel='clean strips stopped, %', ylabel='defects found, %')
+    ax.set(xlim=(-.2, min(100, max(4*100*p['at_most'], 2*100*p['bound'], 1))), ylim=(0, 102),
+           xlabel='clean strips stopped, %', ylabel='defects found, %')
     fig.legend(*ax.get_legend_handles_labels(), loc='outside upper left', ncols=4)
     return fig
 
@@ -119,7 +126,7 @@ def choose_recall(
     recall:float, # share of the defects that must be found, in each class
     s:int=0, # place in `c.sizes`
 )->Choice:
-    "For each class the strictest cut whose expected missed share is at most `1 - recall` (conformal risk control, Angelopoulos et al. 2022)."
+    "For each class the strictest cut expected to miss at most `1 - recall` (conformal risk control, arXiv 2208.02814)."
     at, rows, C = np.array([(s, int(np.abs(c.cuts - 128).argmin()))]*len(c.classes)), {}, len(c.cuts)
     for k, name in enumerate(c.classes):
         mine = c.cls == k
@@ -132,8 +139,10 @@ def choose_recall(
             good = np.flatnonzero(bound <= 1 - recall + 1e-12)
             at[k, 1] = good.max() if len(good) else np.flatnonzero(bound <= bound.min() + 1e-12).max()
             missed, limit = float(loss[at[k, 1]].mean()), float(bound[at[k, 1]])
-        rows[name] = dict(groups=n, given=bool(n and len(good)), missed=missed if n else None, bound=limit if n else None)
-    return Choice(at, dict(what='share of defects missed', at_most=round(1 - recall, 12), confidence=None, given=all(o['given'] for o in rows.values()),
+        rows[name] = dict(groups=n, given=bool(n and len(good)), missed=missed if n else None,
+                          bound=limit if n else None)
+    return Choice(at, dict(what='share of defects missed', at_most=round(1 - recall, 12), confidence=None,
+                           given=all(o['given'] for o in rows.values()),
                            needed=math.ceil(1/(1 - recall) - 1 - 1e-9), classes=rows))
 
 # %% ../../nbs/decide/09b_points.ipynb #9e71b504
@@ -165,7 +174,8 @@ def choose_cost(
         return at
     starts = [settle(np.array([(0, j)]*K)) for j in (C - 1, int(np.abs(c.cuts - 128).argmin()), 0)]
     best = min(starts, key=total)
-    return Choice(best, dict(what='cost', given=False, missed=missed, false=false, review=review, cost=float(total(best)), per_strip=float(total(best)/len(c))))
+    return Choice(best, dict(what='cost', given=False, missed=missed, false=false, review=review,
+                             cost=float(total(best)), per_strip=float(total(best)/len(c))))
 
 # %% ../../nbs/decide/09b_points.ipynb #142f656d
 def cross_choose(
@@ -192,12 +202,13 @@ def calibrate(
     classes:list,
     least:int=200, # images with the class, and without, from which probabilities are corrected
 )->tuple[pd.DataFrame,dict]: # per class: images, ece, ece_corrected (on images that had no say); class → x, y
-    "How far predicted probabilities are from observed frequencies, and isotonic curves that correct them: `np.interp(p, x, y)`."
+    "How far probabilities are from observed frequencies, and isotonic curves that correct them: `np.interp(p, x, y)`."
     probs, targ = check_probs(probs, targ, classes)
     rows, curves, part = [], {}, np.asarray(part)
     def fit(p, t): return IsotonicRegression(y_min=0, y_max=1, out_of_bounds='clip').fit(p, t)
     for name, p, t in zip(classes, probs.T, targ.T):
-        rows.append(dict(images=int(t.sum()), mean_probability=p.mean(), share=t.mean(), ece=calibration_error(p, t), ece_corrected=np.nan))
+        rows.append(dict(images=int(t.sum()), mean_probability=p.mean(), share=t.mean(), ece=calibration_error(p, t),
+                         ece_corrected=np.nan))
         if min(t.sum(), (~t).sum()) < least or len(np.unique(part)) < 2: continue
         new = np.empty(len(p))
         for o in np.unique(part): new[part == o] = fit(p[part != o], t[part != o]).predict(p[part == o])

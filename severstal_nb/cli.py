@@ -236,7 +236,7 @@ def _point(args):
 
 # %% ../nbs/11_cli.ipynb #a4b421b0
 @command('Predict a folder of images with one run, or the mean of several: submission.csv or predictions.csv.',
-         arg('runs', nargs='+', metavar='RUN', help='run folders; or one exported FILE.onnx, which needs no PyTorch'),
+         arg('runs', nargs='+', metavar='RUN', help='run folders; or one exported file, FILE.onnx or an INT8 FILE.zip, which needs no PyTorch'),
          arg('--images', required=True, metavar='DIR', help='folder of images'),
          arg('--out', required=True, metavar='FILE', help='CSV to write; one that was broken off is continued'),
          arg('--folds', default=None, metavar='0,2', help='folds to take of each run (those that are finished)'),
@@ -352,7 +352,7 @@ def _evaluate(args):
 
 # %% ../nbs/11_cli.ipynb #5cf6e502
 @command('Answer images over HTTP with a run or an exported file: classes, components, run lengths as JSON.',
-         arg('runs', nargs='+', metavar='RUN', help='run folder, several whose nets are averaged, or one exported FILE.onnx'),
+         arg('runs', nargs='+', metavar='RUN', help='run folder, several whose nets are averaged, or one exported file (.onnx, or .zip of --int8)'),
          arg('--host', default='127.0.0.1', help='address to listen on; any but this machine’s own needs --token (127.0.0.1)'),
          arg('--port', type=int, default=8000, help='0 takes a free one (8000)'),
          arg('--token', default=None, help='asked of every request; also SEVERSTAL_TOKEN in the environment'),
@@ -411,16 +411,18 @@ def _export(args):
          arg('--point', default=None, metavar='NAME', help='of the point (after what was asked)'),
          arg('--data', default=None, metavar='DIR', help='where the images are now (they are looked for)'),
          arg('--check', default=None, metavar='DIR', help='labelled images that no net has seen: does the point hold there?'),
+         arg('--mm', type=float, default=None, metavar='MM', help='millimetres of a pixel along the strip, for what is said per metre (data.mm_per_pixel of the run)'),
          needs='severstal_nb.commands.decide')
 def _decide(args):
     "`severstal decide`"
     asked = [o for o in ('budget', 'recall', 'cost') if getattr(args, o) is not None]
     if len(asked) > 1 or not asked and not (args.check and args.point):
         raise UsageError('give one of --budget SHARE, --recall SHARE, --cost missed=50,false=1; or --point NAME --check DIR')
+    if args.mm is not None and not asked: raise UsageError('--mm goes with --budget, --recall or --cost')
     cost, name = args.cost and _parse_cost(args.cost), args.point
     from severstal_nb.commands.decide import check_point, decide
     if asked:
-        print(found := decide(args.run, args.budget, args.recall, cost, args.confidence, name, args.data))
+        print(found := decide(args.run, args.budget, args.recall, cost, args.confidence, name, args.data, args.mm))
         name = found.name
     if args.check: print(*check_point(args.run, name, args.check), sep='\n')
 

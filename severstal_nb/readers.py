@@ -593,8 +593,20 @@ def _without(data, names):
     if n := int((had & ~new.labels.any(1)).sum()):
         _noted(new, 'data.leave_out', f'{n} images have defects of these classes only: taken as clean')
     return new
+def _table_split(data, place):
+    "(file, part of each image) by a table of paths and splits, such as VisA's split_csv/1cls.csv; ('', []) without one."
+    for n in place.below():
+        if not n.lower().endswith('.csv') or 'split' not in n.lower(): continue
+        try: header,rows = read_table(place.join(n))
+        except (ValueError, OSError): continue
+        if not {'image','split'} <= set(header): continue
+        at,part = header.index('image'), header.index('split')
+        of = {PurePosixPath(f[at]).parts:SPLITS.get(f[part].lower()) for _,f in rows if len(f) == len(header)}
+        paths = [re.split(r'[/\\]|::', p) for p in data.images['path']]
+        return n, [of.get((*p[-max(map(len, of)):],)) for p in paths] if of else []
+    return '', []
 def _listed_split(data, place):
-    "The data with the split that lists train.txt, test.txt … give, if they name nearly all images."
+    "The data with the split that lists train.txt, test.txt … or a table give, if they name nearly all images."
     ending = f"({'|'.join(map(re.escape, EXTENSIONS))})$"
     of,stem = {}, lambda n: re.sub(ending, '', normalize('NFC', re.split(r'[/\\]', n.strip())[-1]), flags=re.I)
     for n in place.below():
@@ -602,9 +614,9 @@ def _listed_split(data, place):
             text = read_bytes(place.join(n)).decode('utf-8-sig', 'replace')
             for l in text.splitlines(): of.setdefault(stem(l), split)
     ids = [stem(i) for i in data.images['image_id']]
-    part = [of.get(i) for i in ids]
-    if len(set(ids)) < len(ids) or len(set(part)-{None}) < 2 or part.count(None)*10 > len(part): return data
-    if n := part.count(None): _noted(data, 'train.txt', f'{n} images are in no list: taken for training')
+    file,part = ('train.txt', [of.get(i) for i in ids]*(len(set(ids)) == len(ids))) if of else _table_split(data, place)
+    if len(set(part)-{None}) < 2 or part.count(None)*10 > len(part): return data
+    if n := part.count(None): _noted(data, file, f'{n} images are in no list: taken for training')
     return data.assign(split=[s or 'train' for s in part])
 
 # %% ../nbs/01a_readers.ipynb #766378ef

@@ -139,6 +139,15 @@ def _adds(tail, classes=None):
         while parts and parts[end].lower() in (*_MASK_WORDS,'ground','truth','','_','-','.',' '): parts.pop(end)
     return ''.join(parts)
 
+# %% ../../nbs/formats/01e_pairs.ipynb #c6867997
+def _piles(images, masks):
+    "{a mask's name: the masks in the folder of that name}, where all masks lie in folders named after their images."
+    homes = {(i.split('/')[-2], _stem(i)) for i in images if '/' in i}
+    if not all((*PurePosixPath(normalize('NFC', m)).parts[-3:-1],) in homes for m in masks): return {}
+    piles = {}
+    for m in masks: piles.setdefault(f"{m.rpartition('/')[0]}.png", []).append(m)
+    return piles
+
 # %% ../../nbs/formats/01e_pairs.ipynb #2b2a07e7
 def _shared(image, mask):
     "(folder, how) that image and mask share: 'own' makes it a class, 'above' if there are several, 'open' is open."
@@ -155,6 +164,11 @@ def pair_masks(
 )->Pairs:
     "Whose the masks are, and of which class. Raises `ValueError` where `x_1`, `x_2`, or such folders, may be classes."
     classes = None if classes is None else [str(c) for c in classes]
+    if not suffix and (piles := _piles(images, masks)):
+        p = pair_masks(images, list(piles), None, classes)
+        p.masks = {i:[(m,k) for pile,k in own for m in piles[pile]] for i,own in p.masks.items()}
+        p.spare = [(m,why) for pile,why in p.spare for m in piles[pile]]
+        return p
     got = match_names(images, masks, suffix)
     if classes is None and (odd := [m for m,(_,tail,_) in got.items() if _adds(tail).isdigit()]):
         raise ValueError(f'{odd[0]} may be the mask of a class or of a piece: data.classes=[{_adds(got[odd[0]][1])},…] '

@@ -70,7 +70,8 @@ def _stage_outputs(model:nn.Module)->dict:
     "Where stage s, with output stride `2**(s+1)`, ends. Raises `ValueError` for a net without such stages."
     infos = {f['reduction']:(f['module'],f['num_chs']) for f in getattr(model, 'feature_info', [])}
     if getattr(model, 'output_fmt', 'NCHW')!='NCHW' or not {4,8,16,32}<=set(infos):
-        raise ValueError(f'{type(model).__name__} has no stages [B,C,h,w] at strides 4, 8, 16 and 32 (has: {sorted(infos)}); no place for CBAM')
+        raise ValueError(f'{type(model).__name__} has no stages [B,C,h,w] at strides 4, 8, 16 and 32 (has: '
+                         f'{sorted(infos)}); no place for CBAM')
     return {s:infos[2**(s+1)] for s in (1,2,3,4)}
 
 # %% ../nbs/02_cbam.ipynb #001b68a2
@@ -79,10 +80,12 @@ def _insert_after(model:nn.Module, name:str, new:nn.Module):
     module = model.get_submodule(name)
     inner = module if isinstance(module, nn.Sequential) else getattr(module, 'blocks', None)
     if isinstance(inner, nn.Sequential): return inner.add_module('cbam', new)
-    if type(module).__name__=='RegStage': return module.add_module('cbam', new) # calls its children in order, as a Sequential does
+    if type(module).__name__=='RegStage':
+        return module.add_module('cbam', new) # calls its children in order, as a Sequential does
     path,_,last = name.rpartition('.')
     outer = model.get_submodule(path)
-    if not isinstance(outer, nn.Sequential): raise ValueError(f'cannot put a module behind {name}: neither it nor {path or "the net"} is a Sequential')
+    if not isinstance(outer, nn.Sequential):
+        raise ValueError(f'cannot put a module behind {name}: neither it nor {path or "the net"} is a Sequential')
     children = list(outer.named_children())
     for n,_ in children: delattr(outer, n)
     for n,m in children:
@@ -98,7 +101,8 @@ def add_cbam(
 )->nn.Module: # `model`
     "Puts CBAM behind `stages` of a backbone. Raises `ValueError` for other stages than 1 to 4 or a net without them."
     places,make = _stage_outputs(model), GatedCBAM if identity else CBAM
-    if not stages or set(stages)-set(places): raise ValueError(f'CBAM stages {list(stages)}: wanted some of {list(places)}')
+    if not stages or set(stages)-set(places):
+        raise ValueError(f'CBAM stages {list(stages)}: wanted some of {list(places)}')
     for s in sorted(set(stages)): _insert_after(model, places[s][0], make(places[s][1], **kw))
     return model
 
@@ -128,7 +132,8 @@ def attention_over(
     "The image under a spatial attention map: blue at the map's minimum, red at its maximum."
     image = torch.as_tensor(image)
     grey = image.float() if image.ndim==2 else image.float().mean(-1)
-    a = F.interpolate(torch.as_tensor(spatial)[None,None].float(), size=grey.shape, mode='bilinear', align_corners=False)[0,0]
+    a = F.interpolate(torch.as_tensor(spatial)[None,None].float(), size=grey.shape, mode='bilinear',
+                      align_corners=False)[0,0]
     a = (a-a.min())/(a.max()-a.min()).clamp(min=1e-6)
     colour = torch.stack([a, 1-(2*a-1).abs(), 1-a], -1)*255
     return ((1-strength)*grey[...,None] + strength*colour).byte().numpy()

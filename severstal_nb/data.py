@@ -34,7 +34,8 @@ class SteelData:
         white_level:float|None=None, # of images of more than 8 bits: the value shown as 255; None: what `open_images` found
     ):
         self.images,self.classes = images, [str(c) for c in classes]
-        if twice := [c for c in set(self.classes) if self.classes.count(c) > 1]: raise ValueError(f'two classes are called {twice[0]!r}')
+        if twice := [c for c in set(self.classes) if self.classes.count(c) > 1]:
+            raise ValueError(f'two classes are called {twice[0]!r}')
         n = len(self)*self.K
         self.starts = np.zeros(0, np.int32) if starts is None else starts
         self.lengths = np.zeros(0, np.int32) if lengths is None else lengths
@@ -145,7 +146,8 @@ def areas(self:SteelData)->np.ndarray: # int64 [N,K]
 def _positions(ids, rows):
     "Row numbers for a bool mask, integers, or image ids; raises `ValueError` or `IndexError`."
     rows = np.atleast_1d(np.arange(len(ids))[rows] if isinstance(rows, slice) else np.asarray(rows))
-    if rows.ndim > 1: raise ValueError(f'rows have shape {rows.shape}: a condition, positions or ids in one dimension are wanted')
+    if rows.ndim > 1:
+        raise ValueError(f'rows have shape {rows.shape}: a condition, positions or ids in one dimension are wanted')
     if rows.dtype == bool:
         if rows.shape != (len(ids),): raise ValueError(f'a condition of {rows.size} values for {len(ids)} images')
         return np.flatnonzero(rows)
@@ -213,7 +215,8 @@ def _with_sizes(images):
         rows = list(map(str, range(len(table))))
         found = open_images(rows, table['path'].tolist(), problems)
         if lost := [r for r in rows if r not in set(found['image_id'])]:
-            raise ImageError(f"{table['path'].iat[int(lost[0])]}: {next(why for n,_,why in problems.rows if n == lost[0])}")
+            raise ImageError(f"{table['path'].iat[int(lost[0])]}: "
+                             f"{next(why for n,_,why in problems.rows if n == lost[0])}")
         table[['height','width']] = found[['height','width']].to_numpy(np.int64)
         problems.rows = [(table['image_id'].iat[int(n)], *rest) for n,*rest in problems.rows if n in set(rows)]
         table.attrs.update(found.attrs)
@@ -233,13 +236,15 @@ def from_frame(cls:SteelData,
     table,problems = _with_sizes(images)
     kw = dict(problems=problems) | kw
     if rles is not None:
-        runs = [[parse_runs(r, h*w) for r in row] for *row,h,w in table[[*rles,'height','width']].itertuples(index=False)]
+        runs = [[parse_runs(r, h*w) for r in row]
+                for *row,h,w in table[[*rles,'height','width']].itertuples(index=False)]
         return cls.from_masks(table.drop(columns=rles), classes or rles, runs, **kw)
     if labels is not None:
         names = None if isinstance(labels, np.ndarray) and labels.ndim == 2 else [[o] if isinstance(o, str) else [] if o is None else list(o) for o in labels]
         if names is None: return cls(table, classes or [str(k+1) for k in range(labels.shape[1])], labels=labels, **kw)
         classes = list(classes or sorted({o for row in names for o in row}))
-        if odd := {o for row in names for o in row} - set(classes): raise ValueError(f'labels name {sorted(odd)[0]!r}, which is none of the classes {classes}')
+        if odd := {o for row in names for o in row} - set(classes):
+            raise ValueError(f'labels name {sorted(odd)[0]!r}, which is none of the classes {classes}')
         one = dict(task='singlelabel') if all(len(row) == 1 for row in names) and all(isinstance(o, str) for o in labels) else {}
         return cls(table, classes, labels=[[c in row for c in classes] for row in names], **one | kw)
     if masks is None: return cls(table, classes or [], **kw)
@@ -254,7 +259,8 @@ def to_frame(self:SteelData)->pd.DataFrame:
     "The table of images with a column for each class: Kaggle's string of its mask, or whether it is there where there are no masks."
     clash = [c for c in self.classes if c in self.images]
     if clash: raise ValueError(f'class {clash[0]!r} is also a column of the table: rename it')
-    if self.task == 'segmentation': return self.images.assign(**{c:[self.rle(i, k) for i in range(len(self))] for k,c in enumerate(self.classes)})
+    if self.task == 'segmentation':
+        return self.images.assign(**{c:[self.rle(i, k) for i in range(len(self))] for k,c in enumerate(self.classes)})
     return self.images.assign(**dict(zip(self.classes, self.labels.T)))
 
 # %% ../nbs/01_data.ipynb #82064509
@@ -268,13 +274,15 @@ def concat(
         if d.classes != first.classes: raise ValueError(f'classes differ: {first.classes} and {d.classes}')
         if d.task != first.task: raise ValueError(f'tasks differ: {first.task} and {d.task}')
         if getattr(d, 'store', None) is not getattr(first, 'store', None):
-            raise ValueError('some of these read a store of decoded images: put them together first, and precrop the whole')
+            raise ValueError('some of these read a store of decoded images: put them together first, '
+                             'and precrop the whole')
     new.images = pd.concat([d.images for d in datas], ignore_index=True)
     new.starts,new.lengths = (np.concatenate([getattr(d, a) for d in datas]) for a in ('starts','lengths'))
     new.offsets = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(d.offsets) for d in datas]))]).astype(np.int64)
     if first._labels is not None: new._labels = np.concatenate([d._labels for d in datas])
     new.problems = pd.concat([d.problems for d in datas], ignore_index=True)
-    if len(whites := {d.white_level for d in datas} - {None}) > 1: raise ValueError(f'white levels differ: {sorted(whites)}')
+    if len(whites := {d.white_level for d in datas} - {None}) > 1:
+        raise ValueError(f'white levels differ: {sorted(whites)}')
     new.white_level = next(iter(whites), None)
     new.color = 'rgb' if any(d.color == 'rgb' for d in datas) else 'grey'
     new.info = {} if len(datas) > 1 else first.info
@@ -311,7 +319,9 @@ def show_mask(
     import matplotlib.pyplot as plt
     mask, new = np.asarray(mask), ax is None
     if new:
-        with plot_style(): ax = plt.subplots(figsize=(WIDE[0], min(8, WIDE[0]*image.shape[0]/image.shape[1]+.4)), layout='constrained')[1]
+        with plot_style():
+            ax = plt.subplots(figsize=(WIDE[0], min(8, WIDE[0]*image.shape[0]/image.shape[1]+.4)),
+                              layout='constrained')[1]
     show_image(ax, image, mask, title or '', None if colors is None else np.asarray(colors)/255)
     names = classes or [str(k+1) for k in range(len(mask))]
     if new: class_legend(ax, names, mask.any((1,2)), loc='upper left', bbox_to_anchor=(0, 0))
@@ -371,7 +381,8 @@ def _sizes_text(sizes):
 def _markdown_table(t):
     "A table in markdown, counts with thousands separators, shares in percent."
     text = lambda c,v: f'{v:.1%}' if c == 'share' else f'{v:,}' if isinstance(v, (int, np.integer)) else str(v)
-    return markdown_table(list(t.columns), [[text(c, v) for c,v in zip(t.columns, r)] for r in t.itertuples(index=False)])
+    return markdown_table(list(t.columns),
+                          [[text(c, v) for c,v in zip(t.columns, r)] for r in t.itertuples(index=False)])
 
 # %% ../nbs/01_data.ipynb #b5600f6c
 @patch

@@ -54,10 +54,12 @@ class OOFStore:
         mode:str='r', # 'r' to read, 'r+' to write
     ):
         self.path = Path(path)
-        if not (self.path/'zarr.json').is_file(): raise FileNotFoundError(f'{self.path} is not a store of probabilities')
+        if not (self.path/'zarr.json').is_file():
+            raise FileNotFoundError(f'{self.path} is not a store of probabilities')
         try: self._open(mode)
         except Exception as e: # zarr raises nearly anything
-            raise ValueError(f'{self.path} is damaged, or no store of probabilities: {type(e).__name__} {" ".join(str(e).split())[:200]}') from e
+            raise ValueError(f'{self.path} is damaged, or no store of probabilities: '
+                             f'{type(e).__name__} {" ".join(str(e).split())[:200]}') from e
     def _open(self, mode):
         root = zarr.open_group(self.path, mode=mode, use_consolidated=False)
         meta = dict(root.attrs)
@@ -69,28 +71,34 @@ class OOFStore:
         self.ids, self.classes = [str(o) for o in meta['ids']], [str(o) for o in meta['classes']]
         self.index = {n: i for i,n in enumerate(self.ids)}
         shapes, self.kind, self.place = _places(meta['sizes'])
-        with zarr.config.set({'array.write_empty_chunks': True}): self.arrays = [root[f'probs_{h}x{w}'] for h,w in shapes]
+        with zarr.config.set({'array.write_empty_chunks': True}):
+            self.arrays = [root[f'probs_{h}x{w}'] for h,w in shapes]
         for k,(a,(h,w)) in enumerate(zip(self.arrays, shapes.tolist())):
-            if (a.shape, a.chunks, a.dtype) != (((self.kind == k).sum(), len(self.classes), h, w), (1, len(self.classes), h, w), np.uint8):
+            if (a.shape, a.chunks, a.dtype) != (((self.kind == k).sum(), len(self.classes), h, w),
+                                                (1, len(self.classes), h, w), np.uint8):
                 raise ValueError(f'{a.basename} has {a.dtype} {a.shape}')
         if len(self.kind) != len(self.ids): raise ValueError('names and sizes differ in number')
         self._read_journal()
         if mode == 'r' and self.format > 2 and (lost := [i for i in np.flatnonzero(self.fold < 0) if self._chunk(i).is_file()]):
-            raise ValueError(f"journal.bin has no record of {self.ids[lost[0]]}: it lost some, or writing was killed; open with mode='r+' and write on")
+            raise ValueError(f"journal.bin has no record of {self.ids[lost[0]]}: it lost some, or writing was killed; "
+                             "open with mode='r+' and write on")
     def _chunk(self, i): return self.path/self.arrays[self.kind[i]].basename/'c'/f'{self.place[i]}/0/0/0'
     def _read_journal(self):
         K, n = len(self.classes), len(self.ids)
-        self.journal = _Journal(self.path/'journal.bin', [('i', '<i4'), ('fold', '<i4'), ('labels', '<f4', (K,))], self.format > 2)
+        self.journal = _Journal(self.path/'journal.bin', [('i', '<i4'), ('fold', '<i4'), ('labels', '<f4', (K,))],
+                                self.format > 2)
         self.fold, self.labels = np.full(n, -1, int), np.full((n, K), np.nan, np.float32)
         done = self.journal.read()
-        if len(done) and not (0 <= done['i'].min() and done['i'].max() < n and done['fold'].min() >= 0): raise ValueError('journal.bin')
+        if len(done) and not (0 <= done['i'].min() and done['i'].max() < n and done['fold'].min() >= 0):
+            raise ValueError('journal.bin')
         self.fold[done['i']], self.labels[done['i']] = done['fold'], done['labels']
     def __len__(self): return len(self.ids)
     def __getitem__(self, i):
         if self.format > 1 and not self._chunk(i).is_file():
             raise ValueError(f'{self.path} has no probabilities of {self.ids[i]}: they were not written, or are lost')
         try: return self.arrays[self.kind[i]][int(self.place[i])]
-        except Exception as e: raise ValueError(f'{self.path}: the probabilities of {self.ids[i]} cannot be read: {e}') from e
+        except Exception as e:
+            raise ValueError(f'{self.path}: the probabilities of {self.ids[i]} cannot be read: {e}') from e
     def __iter__(self): return ((i, self[i]) for i in range(len(self)))
 
 # %% ../nbs/09_ensembling.ipynb #49b9c580
@@ -109,7 +117,8 @@ def create(cls:OOFStore,
     root, sizes = zarr.open_group(part, mode='w-', zarr_format=3), t[['height', 'width']].to_numpy()
     codecs = [BloscCodec(cname='zstd', clevel=level, shuffle='noshuffle'), Crc32cCodec()]
     for (h,w),n in zip(*(o.tolist() for o in np.unique(sizes, axis=0, return_counts=True))):
-        root.create_array(f'probs_{h}x{w}', shape=(n,K,h,w), chunks=(1,K,h,w), dtype='uint8', compressors=codecs, fill_value=0)
+        root.create_array(f'probs_{h}x{w}', shape=(n,K,h,w), chunks=(1,K,h,w), dtype='uint8', compressors=codecs,
+                          fill_value=0)
     meta = dict(format=3, ids=t.image_id.tolist(), classes=list(data.classes), sizes=sizes.tolist(),
                 arrays={p.parent.name: crc32(p.read_bytes()) for p in sorted(part.glob('probs_*/zarr.json'))})
     root.attrs.update(meta, crc=_crc(meta))
@@ -139,7 +148,8 @@ def write(self:OOFStore,
     array = self.arrays[self.kind[i]]
     if probs.dtype != np.uint8 or probs.shape != array.shape[1:]:
         raise ValueError(f'{self.ids[i]}: got {probs.dtype} {probs.shape}, the store wants uint8 {array.shape[1:]}')
-    if labels is not None and not np.isfinite(labels).all(): raise ValueError(f'{self.ids[i]}: label probabilities {labels}')
+    if labels is not None and not np.isfinite(labels).all():
+        raise ValueError(f'{self.ids[i]}: label probabilities {labels}')
     array[int(self.place[i])] = probs
     row = np.array((i, fold, np.nan if labels is None else labels), self.journal.dtype['row'])
     self.journal.append(row)
@@ -152,7 +162,8 @@ def size_estimate(
     height:int|None=None, width:int|None=None, # of these images; None: as in the store
 )->float: # GB
     "Disk space that `n` images will need, if they compress as those in the store do."
-    raw = sum(a.shape[1]*h*w for a,h,w in ((store.arrays[k], *store.arrays[k].shape[2:]) for k in store.kind[store.done]))
+    raw = sum(a.shape[1]*h*w
+              for a,h,w in ((store.arrays[k], *store.arrays[k].shape[2:]) for k in store.kind[store.done]))
     ratio, pixels = store.nbytes()/raw, raw/store.done.sum()/len(store.classes)
     return n*len(store.classes)*(height*width if height else pixels)*ratio/1e9
 

@@ -27,7 +27,8 @@ def _fit_channels(x:torch.Tensor, in_chans:int|None)->torch.Tensor:
     "Grey repeated for a model that wants colour; colour made grey for one that wants grey, exactly as OpenCV does."
     if in_chans in (None, x.shape[1]): return x
     if x.shape[1] == 1: return x.expand(-1, in_chans, -1, -1)
-    if (x.shape[1], in_chans) != (3, 1): raise ValueError(f'a model wants {in_chans} channels, the image has {x.shape[1]}')
+    if (x.shape[1], in_chans) != (3, 1):
+        raise ValueError(f'a model wants {in_chans} channels, the image has {x.shape[1]}')
     r, g, b = x.int().unbind(1)
     return ((r*9798 + g*19235 + b*3735 + (1<<14)) >> 15).to(torch.uint8)[:,None]
 
@@ -95,7 +96,8 @@ class _Group:
     def __init__(self, images, crop, stride, size, batch_size, n_models):
         self.rows, self.shapes = [i for i,_ in images], [im.shape[:2] for _,im in images]
         self.labels, self.told = [None]*len(images), 0.
-        self.masks, self.batches = tile_batches([resize_image(im, size) for _,im in images], crop, stride, batch_size, n_models)
+        self.masks, self.batches = tile_batches([resize_image(im, size) for _,im in images], crop, stride, batch_size,
+                                                n_models)
     def run(self, model, weight, device, channels_last, **kw):
         "Add one model's probabilities."
         best = {}
@@ -119,7 +121,8 @@ class _Group:
                 m = F.interpolate(m[None], shape, mode='bilinear', align_corners=False)[0]
             l = self.labels[g]
             ok = [o.isfinite().all() for o in (m, l) if o is not None]
-            done.append((i, None if m is None else _quantise(m), l if l is None or self.told > 1 - 1e-9 else l/self.told, ok))
+            done.append((i, None if m is None else _quantise(m),
+                         l if l is None or self.told > 1 - 1e-9 else l/self.told, ok))
         return done
 
 # %% ../nbs/08_inference.ipynb #bd802187
@@ -196,10 +199,13 @@ def _to_host(done, start, data, models):
     for i,m,l,ok in done:
         if not all(ok):
             name = data.images.image_id.iloc[i] if hasattr(data, 'images') else getattr(data, 'names', {}).get(i, f'image {i}')
-            files = ', '.join(str(o if isinstance(o, (str, Path)) else getattr(o, 'file', type(o).__name__)) for o in models)
-            raise ValueError(f'{name}: the net gives nan or infinite values, which are no probabilities ({files}). If it was trained '
+            files = ', '.join(str(o if isinstance(o, (str, Path)) else getattr(o, 'file', type(o).__name__))
+                              for o in models)
+            raise ValueError(f'{name}: the net gives nan or infinite values, which are no probabilities ({files}). '
+                             'If it was trained '
                              'in half precision, predict in fp32; otherwise train it anew')
-        if i >= start: yield Prediction(i, None if m is None else m.cpu().numpy(), None if l is None else l.cpu().numpy())
+        if i >= start:
+            yield Prediction(i, None if m is None else m.cpu().numpy(), None if l is None else l.cpu().numpy())
     return []
 
 # %% ../nbs/08_inference.ipynb #42943c44

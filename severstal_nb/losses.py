@@ -113,7 +113,8 @@ def _pos_weights(pos_weight, logits:Tensor, labels=None)->Tensor:
     k,masks = logits.shape[1], logits.ndim==4
     if pos_weight is None: pos_weight = (_BASELINE_POS_WEIGHT if k==4 else [1.]*k) if masks else 'auto'
     if pos_weight=='auto':
-        if labels is None: raise ValueError("pos_weight='auto' needs the training labels: create_loss(..., labels=data.labels)")
+        if labels is None:
+            raise ValueError("pos_weight='auto' needs the training labels: create_loss(..., labels=data.labels)")
         pos_weight = auto_pos_weight(labels)
     if isinstance(pos_weight, str) or np.ndim(pos_weight)!=1 or len(pos_weight)!=k:
         raise ValueError(f"pos_weight is {pos_weight!r} for {k} classes: give a list of {k} numbers, or 'auto'")
@@ -124,7 +125,8 @@ def _as_target(logits:Tensor, targ:Tensor)->Tensor:
     "`targ` as numbers to compute with; class indices `[B]` as 0 and 1. Raises `ValueError` when the shapes do not fit."
     if logits.shape==targ.shape: return targ.to(logits)
     if targ.dtype==torch.long and targ.ndim==1 and logits.ndim==2: return F.one_hot(targ, logits.shape[1]).to(logits)
-    raise ValueError(f'logits are {list(logits.shape)} but targets {list(targ.shape)}: wanted one shape, [batch, class, ...] '
+    raise ValueError(f'logits are {list(logits.shape)} but targets {list(targ.shape)}: wanted one shape, [batch, '
+                     'class, ...] '
                      'or int64 class indices [batch] for logits [batch, class]')
 
 # %% ../nbs/04_losses.ipynb #51f0437e
@@ -194,7 +196,8 @@ def _find(name)->tuple:
     "Function and tasks of a loss. Raises `ValueError` with the nearest names."
     if name in _losses: return _losses[name]
     near = get_close_matches(str(name), _losses, n=3, cutoff=.4)
-    raise ValueError(f'no loss is called {name!r}; {"nearest" if near else "there are"}: {", ".join(near or list_losses())}')
+    raise ValueError(f'no loss is called {name!r}; {"nearest" if near else "there are"}: '
+                     f'{", ".join(near or list_losses())}')
 
 # %% ../nbs/04_losses.ipynb #c83402d6
 def loss_options(
@@ -221,12 +224,14 @@ def create_loss(
     if bad := {'mix','joint'} & {*terms}: raise ValueError(f'{min(bad)} cannot be a term of a mix: give its own terms')
     for n in (name, *terms):
         tasks = _find(n)[1]
-        if task is not None and not {task,'both'}&{*tasks}: raise ValueError(f'{n} is a loss for {" and ".join(tasks)}, not for {task}')
+        if task is not None and not {task,'both'}&{*tasks}:
+            raise ValueError(f'{n} is a loss for {" and ".join(tasks)}, not for {task}')
     takes = loss_options(name, terms)
     if takes is not None:
         takes = takes + ['terms']*(name=='mix')
         for k in kw.keys()-{*takes,'labels','gamma'}:
-            if k!='label_smoothing' or kw[k]: raise ValueError(f'loss {name} has no option {k}; it has: {", ".join(takes) or "none"}')
+            if k!='label_smoothing' or kw[k]:
+                raise ValueError(f'loss {name} has no option {k}; it has: {", ".join(takes) or "none"}')
         kw = {k:v for k,v in kw.items() if k in takes}
     return _find(name)[0](**kw, **({} if reduction=='mean' else dict(reduction=reduction)))
 
@@ -267,7 +272,8 @@ class FocalLoss(SteelLoss):
     ):
         if isinstance(alpha, str):
             if alpha!='dynamic': raise ValueError(f"alpha={alpha!r}: wanted a number, one per class, or 'dynamic'")
-            if labels is None: raise ValueError("alpha='dynamic' needs the training labels: create_loss(..., labels=data.labels)")
+            if labels is None:
+                raise ValueError("alpha='dynamic' needs the training labels: create_loss(..., labels=data.labels)")
             alpha = dynamic_alpha(labels)
         super().__init__(focal, reduction=reduction, gamma=gamma, alpha=alpha)
 
@@ -344,7 +350,8 @@ class JointLoss(nn.Module):
         self.label,self.label_weight,self.reduction = BCEWithLogitsLoss(label_smoothing),label_weight,reduction
     def forward(self, logits, targ, reduction=None):
         if not all(isinstance(o, (tuple,list)) and len(o)==2 for o in (logits,targ)):
-            raise ValueError('the joint loss wants (mask logits, label logits) and (masks, labels): a model with two_head=True, '
+            raise ValueError('the joint loss wants (mask logits, label logits) and (masks, labels): '
+                             'a model with two_head=True, '
                              "and a dataset with target='both'")
         how = reduction or self.reduction
         return self.seg(logits[0], targ[0], how) + self.label_weight*self.label(logits[1], targ[1], how)

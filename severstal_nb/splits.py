@@ -73,7 +73,8 @@ def _labels_of(data):
     "bool [N,K], class names and image names of a SteelData, of bool [N,K] labels, or of one label an image [N]: an index, a name, a bool."
     if hasattr(data, 'images'): return np.asarray(data.labels, bool), list(data.classes), list(data.images['image_id'])
     y = np.asarray(data)
-    if y.ndim == 1 and y.dtype.kind in 'iu' and y.min(initial=0) < 0: raise SplitError(f'class indices start at 0, found {y.min()}')
+    if y.ndim == 1 and y.dtype.kind in 'iu' and y.min(initial=0) < 0:
+        raise SplitError(f'class indices start at 0, found {y.min()}')
     if y.ndim == 1 and y.dtype.kind in 'OUSb':
         if (none := pd.isna(y)).any(): raise SplitError(f'{none.sum()} images have no label, such as {none.argmax()}')
         names = np.unique(y.astype(str))
@@ -99,7 +100,8 @@ def _split(data, fractions, groups, seed, stratify):
     y, classes = y[:, order], [classes[k] for k in order]
     if groups is None and hasattr(data, 'images') and 'group' in data.images: groups = data.images['group']
     if groups is not None and (none := pd.isna(np.asarray(groups))).any():
-        raise SplitError(f'{none.sum()} images have no group, such as {names[none.argmax()]}: one without a twin is a group of its own')
+        raise SplitError(f'{none.sum()} images have no group, such as {names[none.argmax()]}: '
+                         'one without a twin is a group of its own')
     group = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     if len(group) != len(y): raise SplitError(f'{len(group)} groups for {len(y)} images')
     G = group.max(initial=-1) + 1
@@ -162,7 +164,8 @@ class SteelKFold:
         random_state:int|None=0, # the seed
         stratify:str='class_set', # as in `make_folds`
     ): self.n_splits, self.random_state, self.stratify = n_splits, random_state, stratify
-    def __repr__(self): return f'SteelKFold(n_splits={self.n_splits}, random_state={self.random_state}, stratify={self.stratify!r})'
+    def __repr__(self):
+        return f'SteelKFold(n_splits={self.n_splits}, random_state={self.random_state}, stratify={self.stratify!r})'
     def get_n_splits(self, X=None, y=None, groups=None)->int:
         "How many splits there are."
         return self.n_splits

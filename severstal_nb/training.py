@@ -20,7 +20,8 @@ from torch import nn
 from .core.distributed import rank_world
 from .core.files import check_links, seal_digests, write_json
 from .learn.averaging import finish_average
-from .learn.callbacks import (Accumulate, Autocast, Bar, FreezeEncoder, LossMode, Measure, Ranks, Reseed, ScaleLoss,
+from .learn.callbacks import (Accumulate, Autocast, Bar, FreezeEncoder, LossMode, Measure, Ranks, Reseed,
+                                          ScaleLoss,
                                           ScaledStep, SteelOptim, Step, TrainingError, make_schedule, optimizers,
                                           own_random_numbers, pick, schedules)
 from .learn.checkpoints import (Keep, as_logger, bring_files, find_checkpoint, match_files, new_state,
@@ -74,14 +75,17 @@ def steel_learner(
     task = 'segmentation' if kind in ('masks', 'both') else 'classification'
     if isinstance(model, str):
         chans = 3 if ds.floats or ds.data.color == 'rgb' else 1
-        model = create_model(model, dls.c, chans, weights=weights, classes=list(ds.classes), two_head=kind == 'both', **options)
+        model = create_model(model, dls.c, chans, weights=weights, classes=list(ds.classes), two_head=kind == 'both',
+                             **options)
         if task == 'segmentation': start_bias(model, ds.data)
-    elif weights or options: raise ValueError(f'{", ".join(["weights"]*bool(weights) + list(options))}: only for a model given by name')
+    elif weights or options:
+        raise ValueError(f'{", ".join(["weights"]*bool(weights) + list(options))}: only for a model given by name')
     loss = loss or {'class': 'cross_entropy', 'both': 'joint'}.get(kind, 'bce_with_logits')
     if isinstance(loss, str): loss = create_loss(loss, task=task, labels=ds.data.labels)
     meter = {'masks': SegmentationMeter, 'both': TwoHeadMeter, 'class': SingleLabelMeter}.get(kind, PresenceMeter)
     if metrics is None: metrics = fastai_metrics(meter(list(ds.classes)))
-    return make_learner(model, dls, loss, lr=lr, optimizer=optimizer, weight_decay=weight_decay, metrics=metrics, cbs=cbs, path=path or dls.path)
+    return make_learner(model, dls, loss, lr=lr, optimizer=optimizer, weight_decay=weight_decay, metrics=metrics,
+                        cbs=cbs, path=path or dls.path)
 
 # %% ../nbs/06_training.ipynb #5b238359
 def _as_meter(m):
@@ -188,7 +192,8 @@ def finish(learn, folder, state, settings, meter, log)->pd.DataFrame:
         write_json(folder/'summary.json', summary)
         for o in (folder, folder/'checkpoints'): seal_digests(o)
     if first and math.isnan(best[m]):
-        log.warning(f'{m} was nan in every epoch, so best_model is the last one: the validation images do not say what it is')
+        log.warning(f'{m} was nan in every epoch, so best_model is the last one: the validation images do not say '
+                    'what it is')
     if first and missed:
         log.warning(f'the best epoch finds nothing of {", ".join(missed)}, whatever its {m} of {best[m]:.4f} says')
     history = pd.DataFrame(rows)
@@ -252,5 +257,6 @@ def fit(
     rates = [lr if encoder_lr is None else encoder_lr, lr][-len(learn.opt.param_lists):]
     steps = _make_steps(settings, rates, device, meter, train_meter, keep, scaler)
     with own_random_numbers():
-        if state['epoch'] < epochs and not state['stopped']: _run_steps(learn, settings, state, steps, log, _seen() and progress)
+        if state['epoch'] < epochs and not state['stopped']:
+            _run_steps(learn, settings, state, steps, log, _seen() and progress)
         return finish(learn, folder, state, settings, meter, log)

@@ -49,7 +49,9 @@ def _check_packages():
         good = have is not None and (lowest is None or _version_tuple(have) >= _version_tuple(lowest))
         yield _Line(good, name, have or 'missing', f"pip install '{need}'")
     events = importlib.util.find_spec('tensorboard') is not None
-    yield _Line(True, 'tensorboard', 'installed' if events else "not installed, so train writes no events: pip install 'severstal_nb[tensorboard]'")
+    yield _Line(True, 'tensorboard',
+                'installed' if events else "not installed, so train writes no events: "
+                                           "pip install 'severstal_nb[tensorboard]'")
 
 # %% ../../nbs/commands/11b_check.ipynb #42e2abe5
 def _check_weights():
@@ -80,7 +82,9 @@ def _check_machine(root='runs'):
     free = shutil.disk_usage(folder).free/2**30
     yield _Line(free > 2, 'disk', f'{free:.1f} GB free for {root}', 'make room, or choose another run.root')
     try: yield _Line(True, 'decoded images', store_line())
-    except (OSError, ValueError) as e: yield _Line(False, 'decoded images', str(e), 'SEVERSTAL_CACHE and SEVERSTAL_CACHE_GB say where they lie and how much they may take')
+    except (OSError, ValueError) as e:
+        yield _Line(False, 'decoded images', str(e),
+                    'SEVERSTAL_CACHE and SEVERSTAL_CACHE_GB say where they lie and how much they may take')
     good = folder.is_dir() and os.access(folder, os.W_OK)
     yield _Line(good, 'run.root', f"{root} can{'' if good else 'not'} be written", 'choose a folder you may write to')
 
@@ -113,7 +117,8 @@ def brightness(data)->np.ndarray: # [N] mean grey value, nan where an image cann
 def _size_advice(data):
     "What to do with images of several sizes: keys that work for these."
     h, w = data.images[['height', 'width']].min()
-    if data.task != 'segmentation': return f'mixed sizes do not fit into one batch: set data.image_size=[{h},{w}] or another size'
+    if data.task != 'segmentation':
+        return f'mixed sizes do not fit into one batch: set data.image_size=[{h},{w}] or another size'
     h, w = (min(most, o//32*32 or o) for o, most in ((h, 256), (w, 512)))
     return f'mixed sizes do not fit into one batch: set data.mode=crops data.crop_height={h} data.crop_width={w} data.crop_stride={min(h, w)}'
 
@@ -132,7 +137,8 @@ def _check_looks(data):
     yield _Line(not odd, 'brightness', found, 'look at these images')
     pairs = find_duplicates(data)
     largest = np.bincount(group_ids(len(data), pairs)).max()
-    yield _Line(True, 'duplicates', f'{len(pairs)} pairs, largest group {largest}; they never straddle a split made here')
+    yield _Line(True, 'duplicates', f'{len(pairs)} pairs, largest group {largest}; '
+                                    'they never straddle a split made here')
 
 # %% ../../nbs/commands/11b_check.ipynb #80f4c7a8
 def _check_data(data, show:int=3):
@@ -205,7 +211,8 @@ def _check_dice(cfg:Config):
     names, parts = cfg.loss.terms or [cfg.loss.type], int(os.environ.get('WORLD_SIZE', 1))
     step = cfg.data.batch_size*cfg.training.accumulate
     if cfg.loss.dice == 'batch' and {'dice', 'combo', 'bce_dice_pos_weight', 'joint'} & {*names} and (cfg.training.accumulate > 1 or parts > 1):
-        yield _Line(True, 'loss', f'Dice is summed over {-(-cfg.data.batch_size//parts)} images at a time, not over the {step} of a step; '
+        yield _Line(True, 'loss', f'Dice is summed over {-(-cfg.data.batch_size//parts)} images at a time, '
+                                  f'not over the {step} of a step; '
                                   'loss.dice=pair does not depend on that')
 
 # %% ../../nbs/commands/11b_check.ipynb #3632e5cf
@@ -221,7 +228,8 @@ def _all_checks(cfg:Config):
     else:
         yield from _check_data(data)
         said = rule_warning(cfg, data)
-        yield _Line(not said, 'sizes of defects', said or 'predict.min_size and min_area keep most of them', 'see the keys named')
+        yield _Line(not said, 'sizes of defects', said or 'predict.min_size and min_area keep most of them',
+                    'see the keys named')
         try: yield from _check_round_trips(data)
         except OSError as e: yield _Line(False, 'round trips', str(e), 'replace this file')
     for name in list_presets(): yield _check_preset(name)

@@ -26,11 +26,13 @@ from ..synthetic import make_kaggle
 def _demo_tables(oof:dict, counts:np.ndarray, parts:np.ndarray, classes:list)->tuple:
     "Mean Dice for nothing, out of fold and unseen; and per class the gain over nothing, and the defects found."
     dice, nothing = counts_dice(counts), (counts[..., 2] == 0).astype(float)
-    rows = {n: [d.mean(), *bootstrap_ci(d.mean(1))] for n, d in (('nothing (unseen)', nothing), ('ours (unseen)', dice))}
+    rows = {n: [d.mean(), *bootstrap_ci(d.mean(1))]
+            for n, d in (('nothing (unseen)', nothing), ('ours (unseen)', dice))}
     rows['ours (out of fold)'] = [oof['dice'], oof['dice_low'], oof['dice_high']]
     gain = paired_bootstrap(dice.mean(1), nothing.mean(1))
     table = pd.DataFrame(rows, index=['dice', 'low', 'high']).T
-    table = table.assign(**{'minus nothing': [0, gain.diff, np.nan], 'from': [0, gain.lo, np.nan], 'to': [0, gain.hi, np.nan]})
+    table = table.assign(**{'minus nothing': [0, gain.diff, np.nan], 'from': [0, gain.lo, np.nan],
+                            'to': [0, gain.hi, np.nan]})
     each = pd.DataFrame([paired_bootstrap(dice[:, k], nothing[:, k]) for k in range(len(classes))], classes)
     each.columns = 'minus nothing', 'from', 'to'
     return table.rename_axis('score'), pd.concat([pd.DataFrame(dict(dice=dice.mean(0), nothing=nothing.mean(0)), classes), each,
@@ -56,7 +58,9 @@ def demo(
     "Synthetic strips → two folds → out-of-fold thresholds → ensemble → `submission.csv`, pictures and a table."
     folder = Path(folder)
     over = {k.replace('__', '.'): v for k, v in overrides.items()}
-    cfg = load_config('demo', overrides={'training.seed': seed, 'data.root': str(folder/'data'), 'run.root': str(folder/'runs')} | over)
+    cfg = load_config('demo',
+                      overrides={'training.seed': seed, 'data.root': str(folder/'data'),
+                                 'run.root': str(folder/'runs')} | over)
     d = cfg.data
     if not (folder/'data'/'sample_submission.csv').exists():
         make_kaggle(folder/'data', d.n_train, d.n_test, height=d.height, width=d.width, seed=seed, balanced=d.balanced)
@@ -66,7 +70,8 @@ def demo(
     tables = [t.round(4) for t in _demo_tables(run.results['metrics'], counts, parts, unseen.classes)]
     for t, name in zip(tables, ('table.csv', 'classes.csv')): write_table(folder/name, t.reset_index())
     for p in _demo_pictures(folder, run, mask, unseen): print(f'picture: {p}')
-    print('', *(t.to_string() for t in tables), f'run folder: {run.path}\nsubmission: {out} ({len(unseen)} images, valid)', sep='\n\n')
+    print('', *(t.to_string() for t in tables), f'run folder: {run.path}\nsubmission: {out} ({len(unseen)} images, '
+                                                'valid)', sep='\n\n')
     return out
 
 # %% ../../nbs/commands/11a_demo.ipynb #c0873a0e
@@ -80,6 +85,7 @@ def _demo_pictures(folder, run, mask, unseen)->list:
         axes[0, 0].plot(h.epoch, h.valid_loss, f'C{k}', label=f'fold {k} valid')
         axes[0, 1].plot(h.epoch, h.dice_defect, f'C{k}', label=f'fold {k}')
     axes[0, 1].axhline(0, color='grey', ls=':', label='nothing')
-    for ax, t in zip(axes[0], ('loss', 'Dice where there is a defect, at 0.5')): ax.set_title(t); ax.set_xlabel('epoch'); ax.legend(fontsize=8)
+    for ax, t in zip(axes[0], ('loss', 'Dice where there is a defect, at 0.5')):
+        ax.set_title(t); ax.set_xlabel('epoch'); ax.legend(fontsize=8)
     return [save_figure(plot_cases(unseen, list(dict.fromkeys(picks)), mask), folder/'overlay.png'),
             save_figure(fig, folder/'curves.png')]

@@ -79,11 +79,13 @@ def explain(
     "What went wrong, and what to do."
     page = f' at {source.page}' if source else ''
     status = getattr(getattr(e, 'response', None), 'status_code', None)
-    if status == 401: return f'Kaggle refused the credentials (401): run `kaggle auth login` again, or renew the token{page}'
+    if status == 401:
+        return f'Kaggle refused the credentials (401): run `kaggle auth login` again, or renew the token{page}'
     if status == 403: return f'Kaggle refused the download (403): accept the rules{page}, then start again'
     if status == 404: return f'Kaggle does not know this data set (404): look{page}'
     if status: return f'Kaggle answered {status}: try again later; what was fetched is kept'
-    if isinstance(e, OSError) and getattr(e, 'errno', None) == 28: return 'no space left on the disk: make room, then start again; what was fetched is kept'
+    if isinstance(e, OSError) and getattr(e, 'errno', None) == 28:
+        return 'no space left on the disk: make room, then start again; what was fetched is kept'
     if isinstance(e, OSError) or 'onnection' in type(e).__name__ or 'Timeout' in type(e).__name__:
         return f'no connection to Kaggle ({type(e).__name__}): start again when there is one; what was fetched is kept'
     return f'{type(e).__name__}: {" ".join(str(e).split())[:200]}'
@@ -102,11 +104,14 @@ def unpack(
                 if info.is_dir() or not (name := source.place(info.filename)): continue
                 to = folder/name
                 if Path(name).is_absolute() or not to.resolve().is_relative_to(folder.resolve()):
-                    raise DownloadError(f'{archive}: the member {info.filename!r} leads outside the folder; nothing more was unpacked')
+                    raise DownloadError(f'{archive}: the member {info.filename!r} leads outside the folder; '
+                                        'nothing more was unpacked')
                 if to.is_file() and to.stat().st_size == info.file_size: continue
-                with atomic_path(to) as part, z.open(info) as src, open(part, 'wb') as dst: shutil.copyfileobj(src, dst, 1 << 20)
+                with atomic_path(to) as part, z.open(info) as src, open(part, 'wb') as dst:
+                    shutil.copyfileobj(src, dst, 1 << 20)
                 n += 1
-    except (zipfile.BadZipFile, zlib.error, EOFError) as e: raise DownloadError(f'{archive} is damaged ({e}): delete it and start again') from None
+    except (zipfile.BadZipFile, zlib.error, EOFError) as e:
+        raise DownloadError(f'{archive} is damaged ({e}): delete it and start again') from None
     return n
 
 # %% ../../nbs/commands/11c_download.ipynb #1a696faa
@@ -128,7 +133,8 @@ def download(
     except Exception as e: raise DownloadError(explain(e, source)) from e
     unpack(archive, folder, source)
     if lacks := missing_files(folder, source):
-        raise DownloadError(f'{folder} is not complete: {"; ".join(lacks)}. The archive {archive} is kept; delete it to fetch it anew')
+        raise DownloadError(f'{folder} is not complete: {"; ".join(lacks)}. The archive {archive} is kept; '
+                            'delete it to fetch it anew')
     if not keep: archive.unlink()
     return folder
 
@@ -143,5 +149,6 @@ def fetch(
     get = client.competition_download_files if source.competition else client.dataset_download_files
     get(source.slug, path=str(folder), quiet=quiet)
     archive = Path(folder)/f"{source.slug.rpartition('/')[2]}.zip"
-    if not archive.is_file(): raise DownloadError(f'{archive} was not written: Kaggle sent nothing; look at {source.page}')
+    if not archive.is_file():
+        raise DownloadError(f'{archive} was not written: Kaggle sent nothing; look at {source.page}')
     return archive

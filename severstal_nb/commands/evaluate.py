@@ -37,7 +37,8 @@ from ..runs.settings import Config, ConfigError, flatten
 from ..runs.stream import prediction_key, write_all
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #cf159470
-_DATA = ('root reader images masks csv suffix classes leave_out boxes ignore map white_level limit only_defective split_seed duplicates '
+_DATA = ('root reader images masks csv suffix classes leave_out boxes ignore map white_level limit only_defective '
+         'split_seed duplicates '
          'n_train height width balanced').split()
 _RULES = dict(threshold='pixel', label_threshold='label') | {k: k for k in ('min_area', 'min_size', 'top', 'top_area', 'holes', 'gate', 'area_scale')}
 
@@ -61,7 +62,8 @@ def _told(run:Run, given)->tuple: # Config, names of classes, fields of `Thresho
     if isinstance(given, (str, Path)): given = {'data.root': str(given)}
     keys = list(flatten(given)) if hasattr(given, 'items') else [o.partition('=')[0].strip() for o in given]
     may = [*(f'data.{o}' for o in _DATA), *(f'predict.{o}' for o in (*_RULES, 'tta'))]
-    if bad := [k for k in keys if k not in may]: raise ConfigError(f'{bad[0]}: fixed by the run, or no key of an evaluation; there are {", ".join(may)}')
+    if bad := [k for k in keys if k not in may]:
+        raise ConfigError(f'{bad[0]}: fixed by the run, or no key of an evaluation; there are {", ".join(may)}')
     if 'data.root' not in keys: raise ConfigError('an evaluation needs data.root=DIR')
     cfg = check_paths(as_config(given))
     cfg.data.map, names = _class_names(cfg.data)
@@ -74,9 +76,11 @@ def _told(run:Run, given)->tuple: # Config, names of classes, fields of `Thresho
 def _fitting(run:Run, data:SteelData, names=None)->SteelData:
     "`data` with the run's classes. Raises `ValueError` where the run cannot be scored on it."
     if data.task == 'unlabelled':
-        raise ValueError(f'{data.root} has no masks or labels to compare with ({data.info.get("layout", "images")}); severstal predict predicts it')
+        raise ValueError(f'{data.root} has no masks or labels to compare with ({data.info.get("layout", "images")}); '
+                         'severstal predict predicts it')
     if run.task == 'segmentation' != data.task:
-        raise ValueError(f'{run.path} makes masks, {data.root} has labels only (data.boxes=masks takes boxes as weak masks)')
+        raise ValueError(f'{run.path} makes masks, {data.root} has labels only (data.boxes=masks takes boxes as weak '
+                         'masks)')
     if run.task == 'singlelabel' != data.task:
         raise ValueError(f'{run.path} gives each image one class; in {data.root} an image may have none or several')
     return match_classes(data, run.classes, names)
@@ -112,10 +116,12 @@ def find_seen(
             owns.append(own)
             if duplicates != 'find': seen |= _same_pixels(data, own)
         elif n := int(data.images.image_id.isin(names).sum()):
-            notes.append(f'{n} images bear names of images that {run.name} has learnt from. Whether they are the same is not known, as its own are not at hand ({why})')
+            notes.append(f'{n} images bear names of images that {run.name} has learnt from. '
+                         f'Whether they are the same is not known, as its own are not at hand ({why})')
     if duplicates == 'none': return None, seen, notes
     if duplicates != 'find': return group_ids(data, read_duplicates(duplicates)), seen, notes
-    alone = [SteelData(o.images[['image_id', 'path', 'height', 'width']], [], color=data.color, white_level=data.white_level) for o in (data, *owns)]
+    alone = [SteelData(o.images[['image_id', 'path', 'height', 'width']], [], color=data.color,
+                       white_level=data.white_level) for o in (data, *owns)]
     with decoder_words(): pairs = find_duplicates(concat(alone))
     seen[pairs.a[(pairs.a < len(data)) & (pairs.b >= len(data))].unique()] = True
     return group_ids(sum(map(len, alone)), pairs)[:len(data)], seen, notes
@@ -129,17 +135,24 @@ def _key_of(path)->dict|None:
 # %% ../../nbs/commands/11f_evaluate.ipynb #15116441
 def _place(run:Run, name:str, key:dict, out=None, fresh:bool=False)->Path:
     "The folder to write. Raises `OSError` where it may not be written."
-    if out is None and (run.path/'evaluations').is_symlink(): raise OSError(f'{run.path}/evaluations is a link: nothing is written through it; give --out DIR')
+    if out is None and (run.path/'evaluations').is_symlink():
+        raise OSError(f'{run.path}/evaluations is a link: nothing is written through it; give --out DIR')
     name = re.sub(r'[^\w.+-]', '_', name).strip('.') or 'data'
     for n in itertools.count(1):
         path = Path(out) if out else run.path/'evaluations'/(name if n == 1 else f'{name}-{n}')
         there, old = path.is_symlink() or path.is_file() or path.is_dir() and any(path.iterdir()), _key_of(path)
         if not there or old == key and not path.is_symlink() or out and fresh and old is not None: break
-        if out: raise FileExistsError(f'{path} ' + ('holds something else' if old is None else 'is an evaluation of other images or with other settings: --fresh replaces it')
-                                      + ', so nothing is written there; give another --out')
+        if out:
+            raise FileExistsError(f'{path} '
+                                  + ('holds something else' if old is None
+                                     else 'is an evaluation of other images or with other settings: '
+                                          '--fresh replaces it')
+                                  + ', so nothing is written there; give another --out')
     try: path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise OSError(e.errno, f'{path.parent} cannot be written ({e.strerror}): give --out DIR') from e
-    if not os.access(path.parent, os.W_OK): raise PermissionError(errno.EACCES, f'{path.parent} is read-only: give --out DIR')
+    except OSError as e:
+        raise OSError(e.errno, f'{path.parent} cannot be written ({e.strerror}): give --out DIR') from e
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, f'{path.parent} is read-only: give --out DIR')
     return path
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #8a9e9a86
@@ -148,7 +161,8 @@ def _scores(run:Run, table:pd.DataFrame, threshold=.5)->dict:
     groups, true = table.get('group'), columns(table, run.classes, 'true') > 0
     if run.task != 'segmentation':
         gone = {} if true.any(0).all() else dict(zero_division=np.nan)
-        return label_metrics(columns(table, run.classes, 'prob'), true, run.classes, run.task == 'singlelabel', threshold, groups, **gone)
+        return label_metrics(columns(table, run.classes, 'prob'), true, run.classes, run.task == 'singlelabel',
+                             threshold, groups, **gone)
     counts = columns(table, run.classes, 'hit', 'predicted', 'true')
     gain = paired_bootstrap(counts_dice(counts).mean(1), (~true).mean(1), groups=groups)
     return mask_metrics(counts, run.classes, groups) | dict(zip(('gain', 'gain_low', 'gain_high'), gain))
@@ -160,7 +174,8 @@ def _nothing(run:Run, table:pd.DataFrame)->dict:
     gone = {} if true.any(0).all() else dict(zero_division=np.nan)
     if run.task == 'segmentation': return seg_metrics(np.stack([0*true, 0*true, true], -1), run.classes)
     if run.task == 'multilabel': return presence_metrics(0.*true, true > 0, run.classes, **gone)
-    return single_label_metrics(np.tile(np.eye(true.shape[1])[true.sum(0).argmax()], (len(true), 1)), true.argmax(1), run.classes, **gone)
+    return single_label_metrics(np.tile(np.eye(true.shape[1])[true.sum(0).argmax()], (len(true), 1)), true.argmax(1),
+                                run.classes, **gone)
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #9c477208
 def _beside(run:Run)->tuple: # part and name of it, or None and ''
@@ -237,9 +252,12 @@ def _draw(part:Path, new:Run, data:SteelData, table:pd.DataFrame, predictor:Pred
     at = {n: i for i, n in enumerate(data.images.image_id)}
     rows, folder = np.array([at[n] for n in table.index]), part/'figures'
     if new.task != 'segmentation':
-        return draw_labels(folder, data, rows, columns(table, new.classes, 'prob'), columns(table, new.classes, 'true') > 0, predictor.thresholds.label if new.task == 'multilabel' else .5,
+        return draw_labels(folder, data, rows, columns(table, new.classes, 'prob'),
+                           columns(table, new.classes, 'true') > 0,
+                           predictor.thresholds.label if new.task == 'multilabel' else .5,
                            new.task == 'singlelabel')
-    draw_masks(folder, new, data, rows, columns(table, new.classes, 'hit', 'predicted', 'true'), masks=lambda i: predictor.predict(data.subset([i]))[0]['masks'])
+    draw_masks(folder, new, data, rows, columns(table, new.classes, 'hit', 'predicted', 'true'),
+               masks=lambda i: predictor.predict(data.subset([i]))[0]['masks'])
     save_figure(label_figure(new), folder/'found.png')
     if (sizes := size_figure(new)) is not None: save_figure(sizes, folder/'sizes.png')
 
@@ -248,42 +266,55 @@ def _notes(runs, name, table, predictor, lost, whole, alone)->list:
     "What has to be said with a score."
     run, n, seen = runs[0], len(table), int(table.seen.sum())
     groups = f' (copies taken together: {table.group.nunique()})' if 'group' in table and table.group.nunique() < n else ''
-    out = [f'{n} images of {name}{groups}, predicted by {len(predictor.files)} net{"s"*(len(predictor.files) > 1)} of {" and ".join(r.name for r in runs)}']
+    out = [f'{n} images of {name}{groups}, predicted by {len(predictor.files)} net{"s"*(len(predictor.files) > 1)} of '
+           f'{" and ".join(r.name for r in runs)}']
     if lost: out.append(f'{lost} images cannot be decoded and are left out of the score')
     if gone := [c for c, o in zip(run.classes, (columns(table, run.classes, 'true') > 0).any(0)) if not o]:
         out.append(f'no image has class {", ".join(gone)}: what is predicted of it counts as wrong')
     if seen:
         first = HEADLINES[run.task][0]
         rest = f'without them {first} is {alone[first]:.4f} ({alone[f"{first}_low"]:.4f} to {alone[f"{first}_high"]:.4f})' if alone else 'there are no others'
-        out.append(f'{seen} of the {n} images, or copies of them, are images that the run has learnt from, so this score is optimistic: {first} {whole[first]:.4f}; {rest}')
+        out.append(f'{seen} of the {n} images, or copies of them, are images that the run has learnt from, '
+                   f'so this score is optimistic: {first} {whole[first]:.4f}; {rest}')
     return out
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #09db48fc
-def _finish(part:Path, runs:list, cfg:Config, name:str, data:SteelData, predictor:Predictor, key:dict, groups, seen, notes:list):
+def _finish(part:Path, runs:list, cfg:Config, name:str, data:SteelData, predictor:Predictor, key:dict, groups, seen,
+            notes:list):
     "Scores, tables and figures from the rows of all images."
     run, rule = runs[0], predictor.thresholds.label
     rows = run_table(part/'rows.csv', ['image_id'], converters={'image_id': str}, float_precision='round_trip').assign(**{} if groups is None else dict(group=groups), seen=seen)
     table = rows[rows.iloc[:, 1].notna()]
     if not len(table): raise ValueError(f'{data.root}: none of its {len(rows)} images can be decoded')
-    whole = {c: 'int64' for c in table if c.startswith(('hit_', 'predicted_', 'true_', 'called_', 'found_', 'defects_'))}
+    whole = {c: 'int64'
+             for c in table if c.startswith(('hit_', 'predicted_', 'true_', 'called_', 'found_', 'defects_'))}
     table = table.astype(whole)
-    init_run(part, run.config | dict(data=cfg.to_dict()['data']), run.classes, run.task, run.color, predictor.device, white_level=run.white_level)
+    init_run(part, run.config | dict(data=cfg.to_dict()['data']), run.classes, run.task, run.color, predictor.device,
+             white_level=run.white_level)
     write_json(part/'thresholds.json', predictor.thresholds.to_dict())
     write_table(part/'per_image.csv', table)
-    write_table(part/'split.csv', table[['image_id', *{'group'} & {*table}]].assign(part=np.where(table.seen, 'seen', 'new')))
+    write_table(part/'split.csv',
+                table[['image_id', *{'group'} & {*table}]].assign(part=np.where(table.seen, 'seen', 'new')))
     write_table(part/'problems.csv', data.problems)
     named = table.set_index('image_id')
     found, alone = _scores(run, named, rule), _scores(run, named[~named.seen], rule) if 0 < named.seen.sum() < len(named) else None
-    write_json(part/'results.json', dict(format=1, task=run.task, classes=run.classes, n_images=len(table), metrics=found, without_seen=alone, nothing=_nothing(run, named)))
+    write_json(part/'results.json',
+               dict(format=1, task=run.task, classes=run.classes, n_images=len(table), metrics=found,
+                    without_seen=alone, nothing=_nothing(run, named)))
     new, old = Run(part), run if len(runs) == 1 else None
     _summary(new, old).to_csv(part/'summary.csv')
     _class_rows(new, named).to_csv(part/'classes.csv')
-    notes = [*_notes(runs, name, named, predictor, len(rows) - len(table), found, alone), *notes, *[o for o in [old and _difference(new, old)] if o]]
+    notes = [*_notes(runs, name, named, predictor, len(rows) - len(table), found, alone), *notes,
+             *[o for o in [old and _difference(new, old)] if o]]
     _draw(part, new, data, named, predictor)
     (part/'rows.csv').unlink()
-    write_json(part/'evaluation.json', dict(key=key, runs=[r.name for r in runs], nets=len(predictor.files), images=len(table), seen=int(table.seen.sum()),
-                                            groups=int(table.group.nunique()) if 'group' in table else len(table), notes=notes))
-    write_json(part/'section.json', dict(title=f'Other images: {name}', text=notes, captions={'summary.csv': 'metric', 'classes.csv': 'class'}))
+    write_json(part/'evaluation.json',
+               dict(key=key, runs=[r.name for r in runs], nets=len(predictor.files), images=len(table),
+                    seen=int(table.seen.sum()),
+                    groups=int(table.group.nunique()) if 'group' in table else len(table), notes=notes))
+    write_json(part/'section.json',
+               dict(title=f'Other images: {name}', text=notes,
+                    captions={'summary.csv': 'metric', 'classes.csv': 'class'}))
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #51c2e13a
 def _truth_digest(data:SteelData)->str:
@@ -312,11 +343,13 @@ def evaluate(
     keep_memory()
     runs = [load_run(getattr(r, 'path', r)) for r in (runs if isinstance(runs, (list, tuple)) else [runs])]
     cfg, names, rules = _told(runs[0], {'data.root': 'synthetic'} if isinstance(data, SteelData) else data)
-    predictor = Predictor(runs, folds, device, cfg.predict.tta or None if tta is None else tta, gate, thresholds, batch_size, num_workers, sequential, log)
+    predictor = Predictor(runs, folds, device, cfg.predict.tta or None if tta is None else tta, gate, thresholds,
+                          batch_size, num_workers, sequential, log)
     predictor.thresholds = replace(predictor.thresholds, **rules)
     if isinstance(data, SteelData): cfg.data.root = data.root
     data = _fitting(runs[0], data if isinstance(data, SteelData) else open_data(cfg), names)
-    key = json.loads(json.dumps(prediction_key(predictor, data) | dict(truth=_truth_digest(data), duplicates=cfg.data.duplicates), default=str))
+    key = json.loads(json.dumps(prediction_key(predictor, data)
+                                | dict(truth=_truth_digest(data), duplicates=cfg.data.duplicates), default=str))
     name = Path(cfg.data.root).resolve().name if cfg.data.root else 'data'
     path = _place(runs[0], name, key, out, fresh)
     part = path.with_name(f'.{path.name}.partial')

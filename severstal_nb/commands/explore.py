@@ -52,7 +52,8 @@ def view(
 def _classes_view(data):
     "Images of each class, and of each pair."
     n, clean, colors = data.labels.sum(0), int((~data.labels.any(1)).sum()), [*class_colors(data.n_classes)/255, (.7, .7, .7)]
-    table = pd.DataFrame(data.labels.T.astype(int) @ data.labels, index=data.classes, columns=data.classes).rename_axis('class')
+    table = pd.DataFrame(data.labels.T.astype(int) @ data.labels, index=data.classes,
+                         columns=data.classes).rename_axis('class')
     fig, axes = new_figure(1, 2)
     axes[0, 0].bar(range(len(n) + 1), [*n, clean], color=colors)
     axes[0, 0].set_xticks(range(len(n) + 1), [plain_label(o) for o in (*data.classes, 'clean')],
@@ -74,7 +75,8 @@ def area_table(
 )->pd.DataFrame: # a row per class that occurs
     "Quantiles of the defect pixels of the images that have the class, and how many lie under 0.9 % of the image."
     rows = {c: areas[areas[:, k] > 0, k] for k, c in enumerate(classes)}
-    q = {c: dict(zip(('5 %', 'median', '95 %'), np.percentile(a, [5, 50, 95]).astype(int))) for c, a in rows.items() if len(a)}
+    q = {c: dict(zip(('5 %', 'median', '95 %'), np.percentile(a, [5, 50, 95]).astype(int)))
+         for c, a in rows.items() if len(a)}
     table = pd.DataFrame(q, index=['5 %', 'median', '95 %']).T.rename_axis('class')
     return table.assign(**{'under 0.9 %': [f'{(rows[c] < .00855*pixels).mean():.0%}' for c in table.index]})
 
@@ -119,12 +121,14 @@ def _places_view(data):
     both = profiles(data)
     fig, axes = new_figure(1, 2)
     for ax, p, what in zip(axes[0], both, ('width', 'height')):
-        for line, color in zip(p, class_colors(data.n_classes)/255): ax.plot(np.linspace(0, 1, len(line)), line, color=color)
+        for line, color in zip(p, class_colors(data.n_classes)/255):
+            ax.plot(np.linspace(0, 1, len(line)), line, color=color)
         ax.set(xlabel=f'place along the {what}', ylim=(0, None))
     axes[0, 0].set_ylabel('mean share covered')
     class_legend(fig, data.classes, loc='outside upper left')
     at = [f'{c}: {p.mean() and (p*np.linspace(0, 1, len(p))).sum()/p.sum():.2f}' for c, p in zip(data.classes, both[0])]
-    table = pd.DataFrame(np.concatenate(both).T.round(5), columns=pd.MultiIndex.from_product([('width', 'height'), data.classes]))
+    table = pd.DataFrame(np.concatenate(both).T.round(5),
+                         columns=pd.MultiIndex.from_product([('width', 'height'), data.classes]))
     return View(table, fig, 'mean place along the width ' + ', '.join(at))
 
 # %% ../../nbs/commands/11g_explore.ipynb #fdc0e6f9
@@ -162,8 +166,10 @@ def _brightness_view(data):
     fig, axes = new_figure(1, 3)
     for clean, t in table.groupby('clean'):
         for ax, c in zip(axes[0], ('brightness', 'contrast')):
-            if t[c].notna().any(): ax.hist(t[c].dropna(), min(30, 4 + len(t)//8), histtype='step', lw=2, density=True, color='k' if clean else 'tab:red',
-                                           label='clean' if clean else 'defect')
+            if t[c].notna().any():
+                ax.hist(t[c].dropna(), min(30, 4 + len(t)//8), histtype='step', lw=2, density=True,
+                        color='k' if clean else 'tab:red',
+                        label='clean' if clean else 'defect')
     for ax, c in zip(axes[0], ('brightness', 'contrast')): ax.set(xlabel=c, yticks=[])
     if table.clean.any(): axes[0, 0].legend()
     if (table.margin > 0).any(): axes[0, 2].hist(table.margin[table.margin > 0], 20, color='k')
@@ -171,7 +177,8 @@ def _brightness_view(data):
     axes[0, 2].locator_params(axis='y', integer=True)
     known = table.dropna()
     line = f'mean {known.brightness.mean():.0f}, from {known.brightness.min():.0f} to {known.brightness.max():.0f}; {(known.margin > .02).sum()} with a black margin'
-    if known.clean.nunique() > 1: line += f'; AUROC of a defect by brightness alone {auroc(known.brightness, ~known.clean):.2f}'
+    if known.clean.nunique() > 1:
+        line += f'; AUROC of a defect by brightness alone {auroc(known.brightness, ~known.clean):.2f}'
     return View(table, fig, line)
 
 # %% ../../nbs/commands/11g_explore.ipynb #445fd6a1
@@ -210,7 +217,8 @@ def _duplicates_view(data):
 def _examples_view(data):
     "Some images, every class among them where there is room."
     n = min(len(data), 8)
-    return View(pd.DataFrame(dict(class_=data.classes, images=data.labels.sum(0))) if data.task != 'unlabelled' else pd.DataFrame(dict(images=[len(data)])),
+    return View(pd.DataFrame(dict(class_=data.classes, images=data.labels.sum(0))) if data.task != 'unlabelled'
+                else pd.DataFrame(dict(images=[len(data)])),
                 data.show_batch(n), f'{n} of {len(data)} images')
 
 # %% ../../nbs/commands/11g_explore.ipynb #fb9a25f4

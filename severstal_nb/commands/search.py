@@ -29,10 +29,12 @@ def _need(
 ):
     "The imported module. Raises `ImportError` with the line that installs it."
     try: return importlib.import_module(module)
-    except ImportError: raise ImportError(f"{module.partition('.')[0]} is not installed: pip install 'severstal_nb[{extra}]'") from None
+    except ImportError:
+        raise ImportError(f"{module.partition('.')[0]} is not installed: pip install 'severstal_nb[{extra}]'") from None
 
 # %% ../../nbs/commands/11d_search.ipynb #0e1c1ecc
-_OF_DATA = tuple(f'data.{o}' for o in ('batch_size', 'sampler', 'mode', 'crop_height', 'crop_width', 'crop_stride', 'crop_to_defect', 'image_size'))
+_OF_DATA = tuple(f'data.{o}' for o in ('batch_size', 'sampler', 'mode', 'crop_height', 'crop_width', 'crop_stride',
+                                       'crop_to_defect', 'image_size'))
 def _check_key(key):
     "Raise `ConfigError` where trials with different values of a key cannot be compared."
     fixed = ('preset', 'task', 'training.monitor', 'training.seed', 'training.device')
@@ -68,7 +70,8 @@ def _distribution(key, override):
     _check_ends(key, override, *ends, log)
     if float in kinds: return made.FloatDistribution(*map(float, ends), log=log, step=step and float(step))
     if int not in kinds or any(o != int(o) for o in (*ends, step or 1)):
-        raise ConfigError(f'{override}: {key} holds {"whole numbers" if int in kinds else "no number: use choice(a,b)"}')
+        raise ConfigError(f'{override}: '
+                          f'{key} holds {"whole numbers" if int in kinds else "no number: use choice(a,b)"}')
     return made.IntDistribution(*map(int, ends), log=log, step=int(step or 1))
 
 # %% ../../nbs/commands/11d_search.ipynb #2649c192
@@ -105,7 +108,8 @@ def _check_space(
 # %% ../../nbs/commands/11d_search.ipynb #ac54d893
 def _maker(fixed, file=None):
     "A function of drawn values, and of more overrides, that makes the config of a trial."
-    def make(values, *more): return load_config(file=file, overrides=[*fixed, *(f'{k}={show(v)}' for k, v in values.items()), *more])
+    def make(values, *more):
+        return load_config(file=file, overrides=[*fixed, *(f'{k}={show(v)}' for k, v in values.items()), *more])
     return make
 
 # %% ../../nbs/commands/11d_search.ipynb #15ae286e
@@ -129,14 +133,16 @@ def _storage(folder):
         if path.is_file() and (raw := path.read_bytes())[-1:] not in (b'', b'\n'): # a killed process was writing this line
             with open(path, 'r+b') as f: f.truncate(raw.rfind(b'\n') + 1)
     try: return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path), lock_obj=lock))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError) as e: raise ValueError(f'{path} cannot be read as a journal: {type(e).__name__}: {e}') from e
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError) as e:
+        raise ValueError(f'{path} cannot be read as a journal: {type(e).__name__}: {e}') from e
 
 # %% ../../nbs/commands/11d_search.ipynb #3ae19e52
 def open_study(
     folder, # of a search
 ): # an `optuna.Study`
     "The search as Optuna's study, for its own tables and plots. Raises `FileNotFoundError`, `ValueError`."
-    if not (Path(folder)/'journal.log').is_file(): raise FileNotFoundError(f'{folder}: no search there, it has no journal.log')
+    if not (Path(folder)/'journal.log').is_file():
+        raise FileNotFoundError(f'{folder}: no search there, it has no journal.log')
     storage = _storage(folder)
     return _need('optuna', 'search').load_study(study_name=_STUDY, storage=storage)
 
@@ -160,29 +166,38 @@ def _same_search(study, asked:dict, folder):
     if begun is None: return study.set_user_attr('asked', asked)
     for k in [*asked, *begun]:
         if (was := begun.get(k)) != (now := asked.get(k)): raise ConfigError(
-            f'{folder} was begun with {k} {"absent" if was is None else was}, not {"absent" if now is None else now}: give the search another --name, or the same settings')
+            f'{folder} was begun with {k} {"absent" if was is None else was}, not {"absent" if now is None else now}: '
+            'give the search another --name, or the same settings')
 
 # %% ../../nbs/commands/11d_search.ipynb #7dde9105
 _MACHINE = ('run.root', 'run.name', 'training.device', 'data.num_workers', 'data.store')
 def _begin(overrides, file, name, limit, log)->_Search:
     "Check all that can be checked, and open the folder. Raises `ConfigError`."
     fixed, space = parse_space(overrides)
-    if not space: raise ConfigError('nothing to search: give a key several values, training.learning_rate=interval(1e-4,1e-2) or choice(a,b)')
+    if not space:
+        raise ConfigError('nothing to search: give a key several values, training.learning_rate=interval(1e-4,1e-2) or '
+                          'choice(a,b)')
     make, given = _maker(['data.fold=0', *fixed], file), [o.partition('=')[0] for o in fixed]
     base = _check_space(make, space)
-    if base.data.split_strategy == 'kfold' and not base.data.hold_out and 'data.hold_out' not in given: make = _maker(['data.fold=0', 'data.hold_out=0.2', *fixed], file)
-    if base.data.split_strategy == 'none': raise ConfigError('data.split_strategy=none: the trials would be scored on images they have learnt')
+    if base.data.split_strategy == 'kfold' and not base.data.hold_out and 'data.hold_out' not in given:
+        make = _maker(['data.fold=0', 'data.hold_out=0.2', *fixed], file)
+    if base.data.split_strategy == 'none':
+        raise ConfigError('data.split_strategy=none: the trials would be scored on images they have learnt')
     if (base.training.monitor or '').endswith('_loss') and any(k.startswith('loss.') for k in space):
-        raise ConfigError(f'training.monitor={base.training.monitor} is another measure for another loss: give training.monitor=dice, f1_macro or accuracy')
-    if limit is not None and base.task != 'segmentation': raise ConfigError('--max-false-alarms is about masks: give a segmentation net')
-    if int(os.environ.get('WORLD_SIZE', 1)) > 1: raise ConfigError('a search is started without torchrun: each trial is trained by one process')
+        raise ConfigError(f'training.monitor={base.training.monitor} is another measure for another loss: '
+                          'give training.monitor=dice, f1_macro or accuracy')
+    if limit is not None and base.task != 'segmentation':
+        raise ConfigError('--max-false-alarms is about masks: give a segmentation net')
+    if int(os.environ.get('WORLD_SIZE', 1)) > 1:
+        raise ConfigError('a search is started without torchrun: each trial is trained by one process')
     folder, optuna = Path(base.run.root)/check_name(name or f'search-{run_name(base)}'), _need('optuna', 'search')
     check_paths(base)
     folder.mkdir(parents=True, exist_ok=True)
     from severstal_nb.metrics.meters import higher_is_better
     up, prunes = not base.training.monitor or higher_is_better(base.training.monitor), 'training.num_epochs' not in space
     pruner = optuna.pruners.MedianPruner(n_warmup_steps=base.training.num_epochs//4) if prunes else optuna.pruners.NopPruner()
-    study = optuna.create_study(storage=_storage(folder), study_name=_STUDY, direction='maximize' if up else 'minimize', pruner=pruner, load_if_exists=True)
+    study = optuna.create_study(storage=_storage(folder), study_name=_STUDY, direction='maximize' if up else 'minimize',
+                                pruner=pruner, load_if_exists=True)
     asked = {o.partition('=')[0]: o.partition('=')[2] for o in overrides if o.partition('=')[0] not in _MACHINE}
     _same_search(study, asked | dict(file=file and read_text(file), max_false_alarms=limit), folder)
     return _Search(folder, study, space, make, base, limit, log)
@@ -220,11 +235,13 @@ def _train_trial(s:_Search, trial):
         if fold != first or epoch in told: return
         told.add(epoch)
         trial.report(score, epoch)
-        if trial.should_prune(): raise _need('optuna', 'search').TrialPruned(f'epoch {epoch}: below the median of the trials before')
+        if trial.should_prune():
+            raise _need('optuna', 'search').TrialPruned(f'epoch {epoch}: below the median of the trials before')
     begun = _begun(s.folder, cfg.run.name)
     if begun and (begun/f'fold_{first}'/'history.csv').is_file(): # of epochs that were saved and not yet reported
         run = load_run(begun)
-        for epoch, score in run.history(first)[['epoch', run.config['training']['monitor']]].itertuples(index=False): watch(first, int(epoch), score)
+        for epoch, score in run.history(first)[['epoch', run.config['training']['monitor']]].itertuples(index=False):
+            watch(first, int(epoch), score)
     return train(cfg, resume=begun, verbose=False, watch=watch, score_test=False)
 
 # %% ../../nbs/commands/11d_search.ipynb #c8065572
@@ -239,7 +256,8 @@ def _outcome(run)->dict:
 def _tell(s:_Search, trial, found:dict):
     "Note what came out of a trial: its facts, the constraint, and last its score."
     for k, v in found.items(): trial.set_user_attr(k, v)
-    if s.limit is not None and not trial.constraints: trial.set_constraint('false_alarms', found['false_alarm_rate'] - s.limit)
+    if s.limit is not None and not trial.constraints:
+        trial.set_constraint('false_alarms', found['false_alarm_rate'] - s.limit)
     s.study.tell(trial, found['score'])
 
 # %% ../../nbs/commands/11d_search.ipynb #7da86bf6
@@ -247,8 +265,10 @@ def _attempt(s:_Search, trial)->str:
     "Work on a trial to its end; returns its state."
     optuna, start = _need('optuna', 'search'), time.monotonic()
     state = optuna.trial.TrialState
-    twin = next((t for t in s.study.get_trials(deepcopy=False, states=[state.COMPLETE]) if t.params == trial.params), None)
-    try: _tell(s, trial, twin.user_attrs | dict(minutes=0., same_as=twin.number) if twin else _outcome(_train_trial(s, trial)))
+    twin = next((t for t in s.study.get_trials(deepcopy=False, states=[state.COMPLETE]) if t.params == trial.params),
+                None)
+    try: _tell(s, trial,
+               twin.user_attrs | dict(minutes=0., same_as=twin.number) if twin else _outcome(_train_trial(s, trial)))
     except optuna.TrialPruned as e:
         trial.set_user_attr('reason', str(e))
         s.study.tell(trial, state=state.PRUNED)
@@ -259,7 +279,8 @@ def _attempt(s:_Search, trial)->str:
     done = s.study.get_trials(deepcopy=False)[trial.number]
     values, about = ' '.join(f'{k}={_short(v)}' for k, v in done.params.items()), done.user_attrs
     said = f'{about["monitor"]} {done.value:.4f}' if done.state == state.COMPLETE else about['reason']
-    s.log(f'trial {done.number}: {values}: {_STATES[done.state.name]}, {said}, {(time.monotonic() - start)/60:.1f} minutes')
+    s.log(f'trial {done.number}: {values}: {_STATES[done.state.name]}, {said}, {(time.monotonic() - start)/60:.1f} '
+          'minutes')
     return done.state.name
 
 # %% ../../nbs/commands/11d_search.ipynb #38ce96eb
@@ -279,8 +300,10 @@ def trial_table(
         u = t.user_attrs
         kept = all(v <= 0 for v in t.constraints.values())
         rank = (t.state.name != 'COMPLETE', not kept, math.inf if t.value is None else -t.value if up else t.value)
-        row = dict(trial=t.number, state=_STATES[t.state.name] if kept else 'too many false alarms', score=t.value if t.state.name == 'COMPLETE' else None,
-                   false_alarms=u.get('false_alarm_rate'), epochs=len(t.intermediate_values), **t.params, run=u.get('run'), reason=u.get('reason'))
+        row = dict(trial=t.number, state=_STATES[t.state.name] if kept else 'too many false alarms',
+                   score=t.value if t.state.name == 'COMPLETE' else None,
+                   false_alarms=u.get('false_alarm_rate'), epochs=len(t.intermediate_values), **t.params,
+                   run=u.get('run'), reason=u.get('reason'))
         rows.append((rank, row))
     return pd.DataFrame([row for _, row in sorted(rows, key=lambda o: o[0])]).dropna(axis=1, how='all')
 
@@ -311,11 +334,13 @@ def plot_search(
 def _verdict(s:_Search, best, run, n:int)->list[str]:
     "What is said of the winner: the score that chose it, and one that did not."
     first, test = HEADLINES[run.task][0], run.results.get('test')
-    lines = [f'The best of {n} trials is trial {best.number}: {best.user_attrs["monitor"]} {best.value:.4f}. This score is optimistic: it is the best of many on the images that chose it.']
+    lines = [f'The best of {n} trials is trial {best.number}: {best.user_attrs["monitor"]} {best.value:.4f}. '
+             'This score is optimistic: it is the best of many on the images that chose it.']
     if not test: return lines + ['No images were set aside, so there is no score that the search has not seen.']
     nothing = f'; predicting nothing has {test["dice_nothing"]:.4f}' if 'dice_nothing' in test else ''
     low, high = (test.get(f'{first}_{o}') for o in ('low', 'high'))
-    return lines + [f'On {test["n_images"]:.0f} images that the search never saw, the winner has {first} {test[first]:.4f} ({low:.4f} to {high:.4f}){nothing}.']
+    return lines + [f'On {test["n_images"]:.0f} images that the search never saw, '
+                    f'the winner has {first} {test[first]:.4f} ({low:.4f} to {high:.4f}){nothing}.']
 
 # %% ../../nbs/commands/11d_search.ipynb #5d40792e
 def _finish(s:_Search):
@@ -327,16 +352,21 @@ def _finish(s:_Search):
     s.log(table.drop(columns='run', errors='ignore').head(10).to_string(index=False, float_format=_short, na_rep=''))
     if fig := plot_search(s.study): s.log(f'picture: {save_figure(fig, s.folder/"importance.png")}')
     if open_ := [t.number for t in s.study.get_trials(deepcopy=False) if t.state.name == 'RUNNING']:
-        return s.log(f'trial {", ".join(map(str, open_))} has not come to its end: when it has, the same command trains the winner')
+        return s.log(f'trial {", ".join(map(str, open_))} has not come to its end: when it has, '
+                     'the same command trains the winner')
     try: best = s.study.best_trial
-    except ValueError: return s.log('no winner: no trial was finished' + ' within the limit of false alarms'*(s.limit is not None))
+    except ValueError:
+        return s.log('no winner: no trial was finished' + ' within the limit of false alarms'*(s.limit is not None))
     with locked(s.folder/'.winner.lock', 'the winner'):
         every = ['data.fold=all'] if s.base.data.split_strategy == 'kfold' else []
         cfg = s.make(best.params, f'run.root={s.folder}', f'run.name=winner_{best.number:03d}', *every)
         s.log(f'training the winner, trial {best.number}, on all folds')
-        run = train(cfg, resume=_begun(s.folder, cfg.run.name) or s.folder/Path(best.user_attrs['run']).name, verbose=False)
+        run = train(cfg, resume=_begun(s.folder, cfg.run.name) or s.folder/Path(best.user_attrs['run']).name,
+                    verbose=False)
     said = _verdict(s, best, run, len(table))
-    write_json(s.folder/'search.json', plain(dict(trial=best.number, settings=best.params, **best.user_attrs, winner=run.path.name, test=run.results.get('test'), said=said)))
+    write_json(s.folder/'search.json',
+               plain(dict(trial=best.number, settings=best.params, **best.user_attrs, winner=run.path.name,
+                          test=run.results.get('test'), said=said)))
     for line in said: s.log(line)
     return run
 
@@ -363,7 +393,9 @@ def search(
                 raise
         write_table(s.folder/'trials.csv', trial_table(s.study))
         failed = failed + 1 if state == 'FAIL' else -math.inf
-        if failed == 3: raise ConfigError(f'the first three trials all failed, so the search is not the reason: see {s.folder/"trials.csv"}')
+        if failed == 3:
+            raise ConfigError('the first three trials all failed, so the search is not the reason: '
+                              f'see {s.folder/"trials.csv"}')
     return _finish(s)
 
 # %% ../../nbs/commands/11d_search.ipynb #88845de1
@@ -412,7 +444,8 @@ def _submitted(cfgs:list, launcher:str, at_once:int, hours:float):
         while waiting or running:
             while waiting and len(running) < at_once:
                 i, cfg = waiting.pop(0)
-                running[i] = executor.submit(train_job, cfg, [*PLUGINS.values()], visible if launcher == 'local' else None)
+                running[i] = executor.submit(train_job, cfg, [*PLUGINS.values()],
+                                             visible if launcher == 'local' else None)
             for i in [i for i, job in running.items() if job.done()]:
                 try: yield i, running[i].result()
                 except Exception as e: yield i, _cause(e)

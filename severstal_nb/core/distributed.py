@@ -50,8 +50,10 @@ def _answered():
     try: yield
     except torch.OutOfMemoryError: raise
     except RuntimeError as e:
-        raise TimeoutError(f'another process of this run does not answer: it has ended, or stood still for {_patience():g} minutes '
-                           f'(SEVERSTAL_PATIENCE). Start again with resume=RUN ({str(e).strip().splitlines()[0][:100]})') from e
+        raise TimeoutError('another process of this run does not answer: it has ended, '
+                           f'or stood still for {_patience():g} minutes '
+                           '(SEVERSTAL_PATIENCE). '
+                           f'Start again with resume=RUN ({str(e).strip().splitlines()[0][:100]})') from e
 
 # %% ../../nbs/core/00e_distributed.ipynb #ff04f55d
 def gather_objects(

@@ -28,8 +28,10 @@ def class_colors(
 # %% ../../nbs/core/00d_plots.ipynb #6ec74b3a
 WIDE, PANEL = (6.4, 2.5), (3.2, 2.5) # inches: the width of the text, and half of it
 STYLE = {'figure.dpi': 100, 'savefig.dpi': 'figure', 'figure.figsize': WIDE, 'font.size': 9,
-         'axes.titlesize': 9, 'axes.titlelocation': 'left', 'axes.labelsize': 9, 'xtick.labelsize': 8, 'ytick.labelsize': 8,
-         'legend.fontsize': 8, 'legend.frameon': False, 'axes.spines.top': False, 'axes.spines.right': False, 'lines.linewidth': 1.5,
+         'axes.titlesize': 9, 'axes.titlelocation': 'left', 'axes.labelsize': 9, 'xtick.labelsize': 8,
+         'ytick.labelsize': 8,
+         'legend.fontsize': 8, 'legend.frameon': False, 'axes.spines.top': False, 'axes.spines.right': False,
+         'lines.linewidth': 1.5,
          'lines.markersize': 4, 'axes.prop_cycle': mpl.cycler(color=class_colors(8)/255)}
 
 # %% ../../nbs/core/00d_plots.ipynb #69a0bac2
@@ -104,7 +106,8 @@ def image_figure(
     fig = Figure(figsize=(W, H))
     if scale > 1: fig.text(0, .03/H, f'each pixel enlarged {scale} times', fontsize=8, color='.4')
     if classes: class_legend(fig, classes, loc='lower left', bbox_to_anchor=(0, .2*(scale > 1)/H))
-    return fig, [fig.add_axes((i%cols*W/cols/W, 1 - (i//cols*(high + head + gap) + head + high)/H, wide/W, high/H)) for i in range(n)]
+    return fig, [fig.add_axes((i%cols*W/cols/W, 1 - (i//cols*(high + head + gap) + head + high)/H, wide/W, high/H))
+                 for i in range(n)]
 
 # %% ../../nbs/core/00d_plots.ipynb #e79d8db4
 @plot_style()
@@ -139,7 +142,8 @@ def show_heat(
 ):
     "Draw a heat map in one hue, with masks outlined on it."
     h, w = np.shape(heat if mask is None else mask)[-2:]
-    drawn = ax.imshow(heat, cmap='Purples', vmin=vmin, vmax=vmax, aspect='auto', interpolation='nearest', extent=(-.5, w-.5, h-.5, -.5))
+    drawn = ax.imshow(heat, cmap='Purples', vmin=vmin, vmax=vmax, aspect='auto', interpolation='nearest',
+                      extent=(-.5, w-.5, h-.5, -.5))
     if mask is not None: _draw_contours(ax, mask, colors)
     ax.set(xlim=(-.5, w-.5), ylim=(h-.5, -.5), xticks=[], yticks=[])
     ax.spines[:].set_visible(True)

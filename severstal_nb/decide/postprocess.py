@@ -85,7 +85,8 @@ class Thresholds:
             values = np.asarray(getattr(self, name), float)
             limit = 1 if name in ('pixel', 'label', 'top') else np.inf
             if values.ndim > 1 or not values.size or not ((values >= 0) & (values <= limit)).all():
-                raise ValueError(f"{name} {getattr(self, name)!r}: expected numbers " + ('from 0 to 1' if limit == 1 else 'from 0'))
+                raise ValueError(f"{name} {getattr(self, name)!r}: "
+                                 "expected numbers " + ('from 0 to 1' if limit == 1 else 'from 0'))
             given = np.asarray(getattr(self, name))
             setattr(self, name, (given if given.dtype.kind in 'iuf' else values).tolist())  # '0.5' in a file is a number too
     @classmethod
@@ -119,7 +120,8 @@ class Thresholds:
 def _one_class(probs, sure, pixel, label, min_area, min_size, top, top_area, holes, gate, area_scale):
     "The mask of one class; `sure` is its label probability or None."
     empty = np.zeros(probs.shape, np.uint8)
-    if label and (not binarise(probs.max(initial=0), label) if sure is None else np.float32(sure) < np.float32(label)): return empty
+    if label and (not binarise(probs.max(initial=0), label) if sure is None else np.float32(sure) < np.float32(label)):
+        return empty
     if gate == 'soft' and sure is not None:
         if sure <= 0: return empty
         pixel, top = pixel/sure, top/sure

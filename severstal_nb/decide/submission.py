@@ -56,7 +56,8 @@ def _known_length(note, size:int)->tuple: # key, bytes, digest
     "The key in a note, and the last state it has of a partial file of at most `size` bytes. Raises `ValueError` when it is no note."
     if not Path(note).is_file(): raise ValueError('no note')
     key, *states = Path(note).read_text('utf-8').splitlines()
-    states = [(int(n), digest) for n,digest in (o.split(' ') for o in states if len(o.split(' ')) == 2 and len(o.split(' ')[1]) == 32)]
+    states = [(int(n), digest)
+              for n,digest in (o.split(' ') for o in states if len(o.split(' ')) == 2 and len(o.split(' ')[1]) == 32)]
     return json.loads(key), *max((o for o in states if o[0] <= size), default=(0, ''))
 
 # %% ../../nbs/decide/08b_submission.ipynb #7d7f8724
@@ -96,10 +97,12 @@ def _recover(self:ResumableCSV, raw:bytes)->int:
     try: key, keep, digest = _known_length(self.note, len(raw))
     except ValueError: key, keep = None, 0
     if keep and key != self.key:
-        raise ValueError(f'{self.partial} was made with other models or settings: delete it, or start over (resume=False, --fresh)')
+        raise ValueError(f'{self.partial} was made with other models or settings: delete it, '
+                         'or start over (resume=False, --fresh)')
     if key and not keep: return 0 # cut off in its header
     if hashlib.sha256(raw[:keep]).hexdigest()[:32] != digest:
-        logging.getLogger('severstal_nb').warning(f'{self.partial} is not as it was left (changed, or of another version): it is begun anew')
+        logging.getLogger('severstal_nb').warning(f'{self.partial} is not as it was left (changed, '
+                                                  'or of another version): it is begun anew')
         return 0
     rows = csv.reader(io.StringIO(raw[:keep].decode('utf-8'), newline=''))
     self.done = dict.fromkeys(self.image_of(row) for row in [*rows][1:])
@@ -142,7 +145,8 @@ def _write(self:ResumableCSV, rows):
             data = data or f'{self.file.tell()} {self.hash.hexdigest()[:32]}\n'.encode()
             if file.write(data) != len(data): raise OSError(errno.ENOSPC, 'No space left on device')
     except OSError as e:
-        raise OSError(e.errno, f'could not write {self.partial}: {e.strerror}; the images before are kept. Free space, and start again') from e
+        raise OSError(e.errno, f'could not write {self.partial}: {e.strerror}; the images before are kept. Free space, '
+                               'and start again') from e
 
 # %% ../../nbs/decide/08b_submission.ipynb #e429b091
 @patch
@@ -218,7 +222,8 @@ class PredictionsWriter(ResumableCSV):
         self.classes, self.single = list(classes), single
         self.threshold = np.broadcast_to(np.asarray(threshold, float), len(self.classes))
         labels = ['label'] if single else [f'label_{c}' for c in classes]
-        super().__init__(path, ['file', *(f'prob_{c}' for c in classes), *labels], [self.threshold.tolist(), key], resume)
+        super().__init__(path, ['file', *(f'prob_{c}' for c in classes), *labels],
+                         [self.threshold.tolist(), key], resume)
     def image_of(self, row)->str: return row[0].removeprefix("'") # see `plain_cell`
     def write(self,
         image_id:str, # file name of the image
@@ -312,7 +317,8 @@ def validate_submission(
     except (OSError, ValueError) as e: return pd.DataFrame([(1, '', 'header', str(e))], columns=columns)
     names, shapes = _expected(images)
     if sample is not None:
-        if (want := _submission_form(sample)) != form: note(1, '', 'header', f'the form is {form}, the sample has {want}')
+        if (want := _submission_form(sample)) != form:
+            note(1, '', 'header', f'the form is {form}, the sample has {want}')
         order = _expected(sample)[0]
         names = order if names is None else names
         _check_order(t, order, note)
@@ -341,5 +347,6 @@ def score_submission(
     bad = validate_submission(path, data, n_classes=data.n_classes)
     if len(bad): raise ValueError(f'{path}: {len(bad)} problems, first: {bad.iloc[0].problem}')
     rows = dict(tuple(read_submission(path).groupby('image_id')))
-    return np.stack([pair_counts(submitted_mask(rows[_csv_name(name)], data.shape(i), data.n_classes)[None] > 0, data.mask(i)[None] > 0)[0]
+    return np.stack([pair_counts(submitted_mask(rows[_csv_name(name)], data.shape(i), data.n_classes)[None] > 0,
+                                 data.mask(i)[None] > 0)[0]
                      for i, name in enumerate(data.images.image_id)])

@@ -41,7 +41,8 @@ def _component_counts(probs:np.ndarray, mask:np.ndarray, cut:int, min_sizes)->np
     inter = np.bincount(comps[part > 0], minlength=n)[1:] if part.any() else np.zeros(n-1, np.int64)
     order = np.argsort(area[1:])
     gone = np.searchsorted(area[1:][order], min_sizes)
-    return np.stack([v.sum() - np.concatenate([[0], np.cumsum(v[order])])[gone] for v in (area[1:].astype(np.int64), inter)])
+    return np.stack([v.sum() - np.concatenate([[0], np.cumsum(v[order])])[gone]
+                     for v in (area[1:].astype(np.int64), inter)])
 
 # %% ../../nbs/decide/09a_thresholds.ipynb #cb42bb11
 @dataclass
@@ -78,19 +79,22 @@ def count_pairs(
         store, where = items, {n: i for i,n in enumerate(data.images.image_id)}
         items = ((where[store.ids[j]], store[j]) for j in np.flatnonzero(store.done))
     for i,p in items:
-        if n == len(data): raise ValueError(f'more than the {n} images of the data: row {i} comes twice, or another does')
+        if n == len(data):
+            raise ValueError(f'more than the {n} images of the data: row {i} comes twice, or another does')
         mask = data.mask(i)
         h = _histograms(p, mask)
         if len(min_sizes) == 1 and max(min_sizes[0], least.max()) <= 1:
             c = np.pad(h[...,::-1].cumsum(2)[...,::-1], ((0,0),(0,0),(0,1)))[...,cuts]
         else:
-            c = np.array([[_component_counts(pk, mk, cut, np.maximum(min_sizes, s)) for cut in cuts] for pk,mk,s in zip(p, mask, least)])
+            c = np.array([[_component_counts(pk, mk, cut, np.maximum(min_sizes, s)) for cut in cuts]
+                          for pk,mk,s in zip(p, mask, least)])
             c = c.transpose(0,2,1,3).reshape(len(p), 2, -1)
         counts[n], targ[n], rows[n] = c, h[:,1].sum(1), i
         scores[n] = p.reshape(len(p), -1).max(1)/np.float32(255) if labels is None else labels[i]
         n += 1
     if not n: raise ValueError('no probabilities to count')
-    return PairCounts(np.repeat(pixels, len(min_sizes)), np.tile(min_sizes, len(pixels)), counts[:n,:,0], counts[:n,:,1],
+    return PairCounts(np.repeat(pixels, len(min_sizes)), np.tile(min_sizes, len(pixels)), counts[:n,:,0],
+                      counts[:n,:,1],
                       targ[:n], scores[:n], rows[:n])
 
 # %% ../../nbs/decide/09a_thresholds.ipynb #e1681363
@@ -138,7 +142,8 @@ def search_thresholds(
     grid = grid.reshape(len(grid), len(pixels), len(sizes), len(labels), len(min_areas))
     default = (int(np.abs(pixels-.5).argmin()), 0, 0, 0)
     at = [_best_cell(g, default, tol) for g in grid]
-    pixel, size, label, area = ([np.asarray(v)[a[j]].item() for a in at] for j,v in enumerate((pixels, sizes, labels, min_areas)))
+    pixel, size, label, area = ([np.asarray(v)[a[j]].item() for a in at]
+                                for j,v in enumerate((pixels, sizes, labels, min_areas)))
     return Thresholds(pixel=pixel, min_size=size, label=label, min_area=area)
 
 # %% ../../nbs/decide/09a_thresholds.ipynb #2f498eda
@@ -148,7 +153,8 @@ def _apply_counts(counts:PairCounts, thresholds:Thresholds)->np.ndarray:
     for k in range(out.shape[1]):
         t = thresholds.of(k, out.shape[1])
         c = np.flatnonzero(np.isclose(counts.pixel, t['pixel']) & (counts.min_size == t['min_size']))
-        if not len(c): raise ValueError(f"pixel threshold {t['pixel']} with min_size {t['min_size']} is not among the candidates")
+        if not len(c):
+            raise ValueError(f"pixel threshold {t['pixel']} with min_size {t['min_size']} is not among the candidates")
         off = (counts.area[:,k,c[0]] < t['min_area']) | (counts.score[:,k] < np.float32(t['label']))
         area, inter = (np.where(off, 0, v[:,k,c[0]]) for v in (counts.area, counts.inter))
         out[:,k] = counts_dice((inter, area, counts.targ[:,k]))
@@ -168,7 +174,8 @@ class CrossFit:
     groups:np.ndarray|None = None # `[N]` images of one group count as one in the intervals
     def table(self)->pd.DataFrame:
         "Mean Dice of each way, its 95 % interval over groups of images, and the means per class."
-        ways = {'nothing': self.nothing, 'threshold 0.5': self.default, 'cross-fitted': self.dice, 'same data (optimistic)': self.same}
+        ways = {'nothing': self.nothing, 'threshold 0.5': self.default, 'cross-fitted': self.dice,
+                'same data (optimistic)': self.same}
         head = ['dice', 'low', 'high']
         names = apart(self.classes, head) if len(self.classes) else [f'class {k+1}' for k in range(self.dice.shape[1])]
         rows = {n: [d.mean(), *bootstrap_ci(d.mean(1), groups=self.groups), *d.mean(0)] for n,d in ways.items()}
@@ -176,11 +183,13 @@ class CrossFit:
     def gain(self)->tuple:
         "Cross-fitted minus plain 0.5: difference, and its 95 % interval over groups of images."
         return tuple(paired_bootstrap(self.dice.mean(1), self.default.mean(1), groups=self.groups))
-    def __repr__(self): return f'CrossFit: dice {self.dice.mean():.4f} over {len(self.folds)} folds, {self.same.mean():.4f} on its own data'
+    def __repr__(self):
+        return f'CrossFit: dice {self.dice.mean():.4f} over {len(self.folds)} folds, {self.same.mean():.4f} on its own data'
     def _repr_markdown_(self):
         d, lo, hi = self.gain()
         t = self.table().round(4).reset_index(names='')
-        return '\n'.join([markdown_table(t.columns, t.values.tolist()), f'Cross-fitted above plain 0.5 by {d:.4f} ({lo:.4f} to {hi:.4f}).'])
+        return '\n'.join([markdown_table(t.columns, t.values.tolist()),
+                          f'Cross-fitted above plain 0.5 by {d:.4f} ({lo:.4f} to {hi:.4f}).'])
 
 # %% ../../nbs/decide/09a_thresholds.ipynb #2859fe99
 def cross_fit(
@@ -199,9 +208,11 @@ def cross_fit(
         folds[f] = search_thresholds(counts[fold != f], **kw)
         dice[fold == f] = _apply_counts(counts[fold == f], folds[f])
     every = search_thresholds(counts, **kw)
-    half = Thresholds(pixel=float(counts.pixel[np.abs(counts.pixel-.5).argmin()]), min_size=float(counts.min_size.min()))
+    half = Thresholds(pixel=float(counts.pixel[np.abs(counts.pixel-.5).argmin()]),
+                      min_size=float(counts.min_size.min()))
     nothing = (counts.targ == 0).astype(float)
-    return CrossFit(every, folds, dice, _apply_counts(counts, every), _apply_counts(counts, half), nothing, list(classes), groups)
+    return CrossFit(every, folds, dice, _apply_counts(counts, every), _apply_counts(counts, half), nothing,
+                    list(classes), groups)
 
 # %% ../../nbs/decide/09a_thresholds.ipynb #0e29f1b8
 def _variant_dice(items, data, rules, labels):

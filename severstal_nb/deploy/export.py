@@ -241,7 +241,8 @@ def _check_parity(model, predictor, graph, strips, fixed)->dict: # the parity re
     record = dict(ok=True, batches=[_named(b) for b in batches], engines={}, differences=[])
     for kind in ('onnx', 'openvino'):
         if not importlib.util.find_spec(name := ENGINES[kind]): continue
-        try: answers = [dict(zip(graph.names, f(x))) for f in [open_engine(kind, raw, graph.names)] for x in map(_stack, batches)]
+        try: answers = [dict(zip(graph.names, f(x))) for f in [open_engine(kind, raw, graph.names)]
+                        for x in map(_stack, batches)]
         except Exception as e: raise ExportError(f'{name} cannot run it: {_reason(e)}') from e
         total, rows = _compare(answers, predictor, graph, batches)
         if why := _verdict(total): raise ExportError(f'in {name} {why}')
@@ -271,7 +272,8 @@ def _info(run, predictor, graph, size, point, entry)->dict:
     o, nets, files = predictor.options, graph.nets, predictor.files
     info = {k: getattr(predictor, k) for k in ('task', 'classes', 'color', 'white_level')}
     info |= dict(stride=max(m.stride for m in nets), least=max(m.least for m in nets), size=size, image_size=o['size'])
-    info |= dict(softmax=o['softmax'], label_head=graph.label_head, point=point, thresholds=predictor.thresholds.to_dict())
+    info |= dict(softmax=o['softmax'], label_head=graph.label_head, point=point,
+                 thresholds=predictor.thresholds.to_dict())
     info |= dict(tta=list(o['tta'] or ()), crop=o.get('crop'), crop_stride=o.get('stride'), batch_size=o['batch_size'])
     source = dict(run=run.name, folds=[int(f.parent.name.removeprefix('fold_')) for f in files],
                   models={f.relative_to(run.path).as_posix(): file_digest(f) for f in files})

@@ -40,8 +40,11 @@ def _folds(run, folds)->list:
 def _run_images(run, images)->SteelData: # with the columns `part` and `group`
     "The images of a run with their labels. Raises `ExportError` where they are not at hand."
     data, _, why = find_data(run, images)
-    if data is None: raise ExportError(f'{run.path}: the images it was trained on are needed, with their labels ({why}): --images DIR says where they are')
-    split = run_table(run.path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False).set_index('image_id')
+    if data is None:
+        raise ExportError(f'{run.path}: the images it was trained on are needed, with their labels ({why}): '
+                          '--images DIR says where they are')
+    split = run_table(run.path/'split.csv', ['image_id', 'part'], dtype=str,
+                      keep_default_na=False).set_index('image_id')
     names = data.images.image_id
     return data.assign(group=split.group[names].to_numpy() if 'group' in split else names)
 
@@ -59,17 +62,21 @@ def pick_images(
     alone = len(folds) == 1 and not np.array_equal(rows[0].train, rows[0].valid)
     pool, which = (rows[0].valid, f'validation images of fold {folds[0]}') if alone else (rows[0].test, 'test images')
     if not len(pool):
-        raise ExportError(f'{run.path}: there are no images that the net{"s"*(len(folds) > 1)} of fold {", ".join(map(str, folds))} did not learn from'
-                          + (', as each fold has learnt from the validation images of the others: --folds 0 takes one net; or train with data.hold_out=0.2' if len(folds) > 1 else ''))
+        raise ExportError(f'{run.path}: there are no images that the net{"s"*(len(folds) > 1)} of fold '
+                          f'{", ".join(map(str, folds))} did not learn from'
+                          + (', as each fold has learnt from the validation images of the others: '
+                             '--folds 0 takes one net; or train with data.hold_out=0.2' if len(folds) > 1 else ''))
     labels, groups = data.labels[pool], data.images.group.to_numpy()[pool]
     try: control = make_folds(labels, min(127, max(3, round(len(pool)/limit))), groups, seed) == 0
     except ValueError: control = halves(labels, seed, groups) == 0
     has = labels.any(1)
     if has[control].sum() < _LEAST[0] or len(np.unique(groups[has & ~control])) < _LEAST[1]:
-        raise ExportError(f'{run.path}: INT8 takes at least {sum(_LEAST)} {which} with a defect, {_LEAST[0]} for the control and {_LEAST[1]} to report on; '
+        raise ExportError(f'{run.path}: INT8 takes at least {sum(_LEAST)} {which} with a defect, '
+                          f'{_LEAST[0]} for the control and {_LEAST[1]} to report on; '
                           f'there are {has.sum()}, of which {len(np.unique(groups[has]))} are no copies')
     learnt = np.unique(np.concatenate([o.train for o in rows]))
-    found = dict(calibration=np.sort(np.random.default_rng(seed).permutation(learnt)[:2*limit]), control=pool[control], unseen=pool[~control])
+    found = dict(calibration=np.sort(np.random.default_rng(seed).permutation(learnt)[:2*limit]), control=pool[control],
+                 unseen=pool[~control])
     return {k: data.subset(v) for k,v in found.items()}
 
 # %% ../../nbs/deploy/12b_int8.ipynb #7ed78c49
@@ -85,7 +92,8 @@ _SCORES = dict(dice_defect=_mean, dice=_mean, f1_macro=_macro_f1) # of rows, one
 def _rows(model, data)->dict: # metric → rows for its function
     "What each image adds to the scores of a model."
     if model.task == 'segmentation':
-        dice = np.stack([dice_per_pair(model.masks(p)[None] > 0, data.mask(p.i)[None] > 0)[0] for p in model.stream(data)])
+        dice = np.stack([dice_per_pair(model.masks(p)[None] > 0, data.mask(p.i)[None] > 0)[0]
+                         for p in model.stream(data)])
         return dict(dice_defect=np.where(data.labels, dice, np.nan), dice=dice)
     on = [np.isin(model.classes, model.answer(p)['present']) for p in model.stream(data)]
     return dict(f1_macro=np.concatenate([on, data.labels], 1))
@@ -94,7 +102,8 @@ def _rows(model, data)->dict: # metric → rows for its function
 def _compare(exact, small, data)->dict: # metric → f32, int8, drop, low, high, allowed
     "The scores of two models on the same images, and their difference with its 95 % interval over groups."
     a, b, groups = _rows(exact, data), _rows(small, data), data.images.group.to_numpy()
-    return {k: dict(f32=float(f(a[k])), int8=float(f(b[k]))) | dict(zip(('drop', 'low', 'high'), paired_bootstrap(a[k], b[k], f, groups=groups)))
+    return {k: dict(f32=float(f(a[k])), int8=float(f(b[k])))
+            | dict(zip(('drop', 'low', 'high'), paired_bootstrap(a[k], b[k], f, groups=groups)))
             for k,f in _SCORES.items() if k in a}
 
 # %% ../../nbs/deploy/12b_int8.ipynb #9172437e
@@ -120,7 +129,8 @@ def _scorer(model, data):
         def run(x):
             found = compiled([x])
             return [found[k] for k in range(len(found))]
-        found = _rows(ExportedModel(model.files[0], model.info, run, model.options | dict(tta=[]), model.thresholds), some)
+        found = _rows(ExportedModel(model.files[0], model.info, run, model.options | dict(tta=[]), model.thresholds),
+                      some)
         each = found['dice'].mean(1) if 'dice' in found else 1 - np.logical_xor(*np.split(found['f1_macro'], 2, 1)).mean(1)
         return _mean(np.array([_SCORES[k](v) for k,v in found.items()])), each.tolist()
     return score
@@ -134,7 +144,8 @@ def _quantise(model, calibration, control, drop):
     try:
         with contextlib.redirect_stdout(sys.stderr if sys.stderr.isatty() else io.StringIO()): # bars of progress
             return nncf.quantize_with_accuracy_control(
-                _graph(model), nncf.Dataset(list(itertools.islice(_inputs(model, calibration), 300))), nncf.Dataset(range(len(control))), _scorer(model, control),
+                _graph(model), nncf.Dataset(list(itertools.islice(_inputs(model, calibration), 300))),
+                                                       nncf.Dataset(range(len(control))), _scorer(model, control),
                 max_drop=drop, advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(ranking_subset_size=50, num_ranking_workers=1))
     finally: nncf.set_log_level(level)
 
@@ -144,7 +155,9 @@ def _speed(nets, exact, small, x)->dict: # times as fast as PyTorch: f32, bf16 w
     import openvino as ov
     core, t = ov.Core(), torch.from_numpy(x)
     def opened(net, precision):
-        net = core.compile_model(net, 'CPU', dict(INFERENCE_PRECISION_HINT=precision, INFERENCE_NUM_THREADS=1, PERFORMANCE_HINT='LATENCY'))
+        net = core.compile_model(net, 'CPU',
+                                 dict(INFERENCE_PRECISION_HINT=precision, INFERENCE_NUM_THREADS=1,
+                                      PERFORMANCE_HINT='LATENCY'))
         return lambda: net([x])
     runs = dict(torch=lambda: [net(t) for net in nets], f32=opened(exact, 'f32'), int8=opened(small, 'f32'))
     if 'BF16' in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES'): runs['bf16'] = opened(exact, 'bf16')
@@ -154,11 +167,13 @@ def _speed(nets, exact, small, x)->dict: # times as fast as PyTorch: f32, bf16 w
 def _refusal(scores, speed, max_drop, groups)->str|None: # None: it passes
     "Why an INT8 net is not written."
     why = []
-    if not next(iter(scores.values()))['f32']: why.append('the net itself finds nothing on the unseen images, so nothing can be judged')
+    if not next(iter(scores.values()))['f32']:
+        why.append('the net itself finds nothing on the unseen images, so nothing can be judged')
     for k,o in scores.items():
         if o['high'] <= max_drop: continue
         text = f'{k} falls from {o["f32"]:.4f} to {o["int8"]:.4f}, by {o["drop"]:.4f} ({o["low"]:.4f} to {o["high"]:.4f}) on images the control never saw; allowed is {max_drop:g}'
-        if o['drop'] < max_drop: text += f'. To show that it is less takes about {int(np.ceil(groups*((o["high"] - o["drop"])/(max_drop - o["drop"]))**2))} images, here are {groups}'
+        if o['drop'] < max_drop:
+            text += f'. To show that it is less takes about {int(np.ceil(groups*((o["high"] - o["drop"])/(max_drop - o["drop"]))**2))} images, here are {groups}'
         why.append(text)
     if rival := [f'{k} {speed[k]:g}' for k in ('f32', 'bf16') if speed.get(k, 0) >= speed['int8']]:
         why.append(f'it is not faster here: {speed["int8"]:g} times PyTorch, OpenVINO in {" and ".join(rival)} times')
@@ -191,14 +206,18 @@ def quantise(
     folds = _folds(run, folds)
     parts = pick_images(run, _run_images(run, images), folds, seed=seed)
     with tempfile.TemporaryDirectory() as tmp:
-        exact = load_model(export_onnx(run, Path(tmp)/'exact.onnx', folds, point, size, note=False, log=log), 'openvino')
-        log.info(f'{run.name}: quantising with {len(parts["calibration"])} images, judged on {len(parts["control"])}; this takes minutes')
+        exact = load_model(export_onnx(run, Path(tmp)/'exact.onnx', folds, point, size, note=False, log=log),
+                           'openvino')
+        log.info(f'{run.name}: quantising with {len(parts["calibration"])} images, judged on {len(parts["control"])}; '
+                 'this takes minutes')
         net = _quantise(exact, parts['calibration'], parts['control'], max_drop/2)
         _write(Path(tmp)/'int8.zip', net, exact.info)
         scores = _compare(exact, load_model(Path(tmp)/'int8.zip', 'openvino'), parts['unseen'])
-        speed = _speed(Predictor(run, folds, 'cpu', log=log).nets, _graph(exact), net, next(_inputs(exact, parts['unseen'])))
+        speed = _speed(Predictor(run, folds, 'cpu', log=log).nets, _graph(exact), net,
+                       next(_inputs(exact, parts['unseen'])))
     groups = len(np.unique(parts['unseen'].images.group))
-    record = dict(max_drop=max_drop, images={k: len(v) for k,v in parts.items()} | dict(unseen_groups=groups), scores=scores, nncf=version('nncf'))
+    record = dict(max_drop=max_drop, images={k: len(v) for k,v in parts.items()} | dict(unseen_groups=groups),
+                  scores=scores, nncf=version('nncf'))
     return net, exact.info | dict(parity=None, speed=speed, int8=record), _refusal(scores, speed, max_drop, groups)
 
 # %% ../../nbs/deploy/12b_int8.ipynb #c1739bf7

@@ -67,7 +67,8 @@ def _pair(v): return v is None or isinstance(v, list) and len(v) == 2 and all(ma
 _WANTED = dict(task=lambda v: v in ('segmentation', 'multilabel', 'singlelabel'), color=lambda v: v in ('grey', 'rgb'),
                classes=lambda v: isinstance(v, list) and v and all(isinstance(c, str) for c in v),
                softmax=lambda v: type(v) is bool, label_head=lambda v: type(v) is bool, batch_size=_count,
-               size=_pair, image_size=_pair, crop=_pair, crop_stride=lambda v: _count(v) or _pair(v), source=lambda v: isinstance(v, dict),
+               size=_pair, image_size=_pair, crop=_pair, crop_stride=lambda v: _count(v) or _pair(v),
+               source=lambda v: isinstance(v, dict),
                white_level=lambda v: v is None or type(v) in (int, float) and v > 0)
 def check_record(info:dict)->dict:
     "The record of an exported file. Raises `ValueError` saying what is wrong in it, for whoever reads or writes one."
@@ -81,7 +82,8 @@ def check_record(info:dict)->dict:
     Thresholds.from_dict(info['thresholds']).of(0, len(info['classes']))
     labels = info['label_head'] or info['task'] != 'segmentation'
     if labels and info['crop'] and len(info['source'].get('folds', ())) > 1:
-        raise ValueError('it has the mean label of several nets in each crop, and the run takes the highest crop of each net: '
+        raise ValueError('it has the mean label of several nets in each crop, and the run takes the highest crop of '
+                         'each net: '
                          'export one fold')
     return info
 
@@ -92,10 +94,13 @@ def _unzip(raw)->list:
     "The three parts. Raises `ValueError` on another kind of zip."
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as z:
-            if sorted(o.filename for o in z.infolist()) != sorted(PARTS): raise ValueError('a zip file that severstal export --int8 did not write')
-            if any(o.compress_type or o.flag_bits & 1 or o.file_size > len(raw) for o in z.infolist()): raise ValueError('its parts are packed or encrypted: not opened')
+            if sorted(o.filename for o in z.infolist()) != sorted(PARTS):
+                raise ValueError('a zip file that severstal export --int8 did not write')
+            if any(o.compress_type or o.flag_bits & 1 or o.file_size > len(raw) for o in z.infolist()):
+                raise ValueError('its parts are packed or encrypted: not opened')
             return [z.read(o) for o in PARTS]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as e: raise ValueError('cut off or damaged') from e
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as e:
+        raise ValueError('cut off or damaged') from e
 
 
 # %% ../../nbs/engines/08d_runtime.ipynb #99dd5cc5
@@ -173,7 +178,8 @@ def pick_engine(
     here = [k for k in (ENGINES if engine == 'auto' else [engine]) if find_spec(ENGINES[k])]
     if here: return next((k for k in here if ENGINES[k] in compared), here[0])
     extra, module = ('openvino', 'openvino') if engine == 'openvino' else ('export', 'onnxruntime')
-    raise ImportError(f"{module} is not installed: pip install 'severstal_nb[{extra}]', without PyTorch pip install {module}")
+    raise ImportError(f"{module} is not installed: pip install 'severstal_nb[{extra}]', "
+                      f"without PyTorch pip install {module}")
 
 
 # %% ../../nbs/engines/08d_runtime.ipynb #eacb9019
@@ -231,7 +237,8 @@ def _probs(self:ExportedModel, x:np.ndarray)->tuple:
     "Maps `[n,K,h,w]` or None, and labels `[n,K]` or None, of a batch uint8 `[n,C,h,w]`: float32, averaged over flips."
     only, total, flips = self.info['size'], None, flip_dims(self.options['tta'])
     if only and list(x.shape[2:]) != only:
-        raise ValueError(f'{self.files[0]} takes images of {only[0]}×{only[1]} pixels only, not {x.shape[2]}×{x.shape[3]}: '
+        raise ValueError(f'{self.files[0]} takes images of {only[0]}×{only[1]} pixels only, '
+                         f'not {x.shape[2]}×{x.shape[3]}: '
                          'export it with another --size')
     for dims in flips:
         try: found = self._run(np.ascontiguousarray(np.flip(x, dims)) if dims else x)

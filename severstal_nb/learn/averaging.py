@@ -39,7 +39,8 @@ def average_weights(
             for name in f.keys():
                 t = f.get_tensor(name)
                 if not n: total[name] = (t.double() if t.is_floating_point() else t, t.dtype)
-                elif t.shape != total[name][0].shape: raise ValueError(f'{p}: {name} is {tuple(t.shape)}, not {tuple(total[name][0].shape)}')
+                elif t.shape != total[name][0].shape:
+                    raise ValueError(f'{p}: {name} is {tuple(t.shape)}, not {tuple(total[name][0].shape)}')
                 elif t.is_floating_point(): total[name][0].add_(t.double())
     mean = {k: (v/len(paths) if v.is_floating_point() else v).to(dtype).contiguous() for k,(v,dtype) in total.items()}
     if out is not None:

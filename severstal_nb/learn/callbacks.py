@@ -104,9 +104,11 @@ class SteelOptim(OptimWrapper):
     ):
         groups, inner = [g for g in map(list, params) if g], []
         for i,g in enumerate(groups):
-            inner += [(i, decays, part) for decays in (True, False) if (part := [p for p in g if (p.ndim > 1) == decays])]
+            inner += [(i, decays, part) for decays in (True, False)
+                      if (part := [p for p in g if (p.ndim > 1) == decays])]
         self.kind = [(i, decays) for i,decays,_ in inner]
-        super().__init__(opt=opt([dict(params=part, weight_decay=weight_decay*decays) for _,decays,part in inner], lr=lr))
+        super().__init__(opt=opt([dict(params=part, weight_decay=weight_decay*decays) for _,decays,part in inner],
+                                 lr=lr))
     def _first(self): return [j for j,(i,_) in enumerate(self.kind) if i not in [k for k,_ in self.kind[:j]]]
     @property
     def hypers(self)->list:
@@ -275,7 +277,8 @@ def _batch_names(dl, batch:int)->str:
 def _not_finite(learn, loss, batch):
     "What to do about a loss that is not a number."
     part = 'training' if learn.training else 'validation'
-    return (f'the loss is {loss} in epoch {learn.epoch}, {part} batch {batch}{_batch_names(learn.dl, batch)}. Lower the learning rate, clip, '
+    return (f'the loss is {loss} in epoch {learn.epoch}, {part} batch {batch}{_batch_names(learn.dl, batch)}. '
+            'Lower the learning rate, clip, '
             'or use fp32 or bf16 instead of fp16. History and checkpoints of the epochs before are kept')
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #755447a4
@@ -311,7 +314,8 @@ class Bar(Step):
     def __init__(self, label:str=''): self.label, self._shown = label, None
     def _open(self, what):
         self.close()
-        self._shown = tqdm(total=len(self.learn.dl), desc=f'{self.label}epoch {self.learn.epoch} {what}', leave=False, unit='batch')
+        self._shown = tqdm(total=len(self.learn.dl), desc=f'{self.label}epoch {self.learn.epoch} {what}', leave=False,
+                           unit='batch')
     def before_train(self): self._open('train')
     def before_validate(self): self._open('valid')
     def after_batch(self): self._shown.update()

@@ -112,12 +112,14 @@ def _save_checkpoint(path, **parts):
 # %% ../../nbs/learn/06e_checkpoints.ipynb #93f0216c
 def _sound(ck:dict)->bool:
     "Whether the parts of a checkpoint are of the kinds that `restore` takes."
-    state, kinds = ck['state'], dict(epoch=int, rows=list, best=(float, int, type(None)), best_epoch=(int, type(None)), bad=int,
+    state, kinds = ck['state'], dict(epoch=int, rows=list, best=(float, int, type(None)), best_epoch=(int, type(None)),
+                                     bad=int,
                                      kept=list, stopped=(str, type(None)), plateau=(dict, type(None)))
     if not all(isinstance(ck[k], dict) for k in ('state', 'settings', 'model', 'optimizer')): return False
     if not all(k in state and isinstance(state[k], v) for k,v in kinds.items()): return False
     epochs = range(state['epoch'])
-    rows = len(state['rows']) == len(epochs) and all(isinstance(r, dict) and r.get('epoch') == e for e,r in zip(epochs, state['rows']))
+    rows = len(state['rows']) == len(epochs) and all(isinstance(r, dict) and r.get('epoch') == e
+                                                     for e,r in zip(epochs, state['rows']))
     return rows and state['best_epoch'] in (epochs or [None]) and all(type(e) is int and e in epochs for e in state['kept'])
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #94b42813
@@ -135,9 +137,11 @@ def load_checkpoint(
         raise TrainingError(f'{path} is not a checkpoint of this package')
     if ck['format'] != 1:
         raise TrainingError(f"{path} has checkpoint format {ck['format']}, this version reads 1: update severstal_nb")
-    if not _sound(ck): raise TrainingError(f'{path} is not a checkpoint of this package: its parts are not what they should be')
+    if not _sound(ck):
+        raise TrainingError(f'{path} is not a checkpoint of this package: its parts are not what they should be')
     if bad := [k for k,v in ck['model'].items() if isinstance(v, torch.Tensor) and not v.isfinite().all()]:
-        raise TrainingError(f'{path}: {bad[0]} holds nan or infinite values; go on from an earlier epoch, or begin anew')
+        raise TrainingError(f'{path}: {bad[0]} holds nan or infinite values; go on from an earlier epoch, '
+                            'or begin anew')
     return ck | dict(path=path)
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #da11e70d
@@ -170,10 +174,12 @@ class Keep(Step):
         if epoch in self.state['kept']: save_weights(model, epoch_file(self.folder, epoch), epoch=epoch)
         _write_history(self.folder, self.state['rows'])
         loss = self.learn.loss_func
-        parts = dict(state=self.state, settings=self.settings, model=model.state_dict(), optimizer=self.learn.opt.opt.state_dict(),
+        parts = dict(state=self.state, settings=self.settings, model=model.state_dict(),
+                     optimizer=self.learn.opt.opt.state_dict(),
                      scaler=self.scaler.state_dict() if self.scaler else None,
                      loss=loss.state_dict() if isinstance(loss, nn.Module) else None)
-        if not self.settings['save_best_only']: _save_checkpoint(epoch_file(self.folder, epoch).with_suffix('.pt'), **parts)
+        if not self.settings['save_best_only']:
+            _save_checkpoint(epoch_file(self.folder, epoch).with_suffix('.pt'), **parts)
         _save_checkpoint(self.folder/'checkpoints'/'last.pt', **parts)
         for e in gone: epoch_file(self.folder, e).unlink(missing_ok=True)
     def tell(self, row, won):
@@ -229,11 +235,13 @@ def _restore_optimizer(opt, saved:dict):
     own = [{k: v for k,v in g.items() if k != 'params'} for g in opt.param_groups]
     opt.load_state_dict(saved)
     for g,o in zip(opt.param_groups, own):
-        if wrong := [k for k,v in o.items() if type(g.get(k)) is not type(v) and not {type(g.get(k)), type(v)} <= {int, float, bool}]:
+        if wrong := [k for k,v in o.items() if type(g.get(k)) is not type(v)
+                     and not {type(g.get(k)), type(v)} <= {int, float, bool}]:
             raise ValueError(f'{wrong[0]} of the optimiser')
         for p in g['params']:
             for k,v in opt.state.get(p, {}).items():
-                if v is not None and not (isinstance(v, (int, float, torch.Tensor)) and (not getattr(v, 'ndim', 0) or v.shape == p.shape)):
+                if v is not None and not (isinstance(v, (int, float, torch.Tensor))
+                                          and (not getattr(v, 'ndim', 0) or v.shape == p.shape)):
                     raise ValueError(f'{k} of the optimiser')
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #86e505d8
@@ -256,7 +264,8 @@ def restore(
         if scaler: scaler.load_state_dict(checkpoint['scaler'])
         if checkpoint.get('loss'): learn.loss_func.load_state_dict(checkpoint['loss'])
     except Exception as e: # torch checks few of these parts
-        raise TrainingError(f'{checkpoint.get("path", "the checkpoint")} is damaged: {type(e).__name__}: {_first_line(e)}') from e
+        raise TrainingError(f'{checkpoint.get("path", "the checkpoint")} is damaged: {type(e).__name__}: '
+                            f'{_first_line(e)}') from e
     if not patience or state['bad'] < patience: state['stopped'] = None
     return state
 

@@ -126,7 +126,8 @@ class SteelDataset(Dataset):
         "The error text for items `a` and `b` of different size."
         one, two = (f'{self.image_id(j)} is {h}×{w}' for j, (h, w, *_) in ((a, size_a), (b, size_b)))
         h, w = np.minimum(size_a[:2], size_b[:2])
-        if self.boxes is not None: return f'{one} and {two}: one batch holds one size. Boxes that fit into both are at most {h}×{w} (data.crop_height, data.crop_width)'
+        if self.boxes is not None:
+            return f'{one} and {two}: one batch holds one size. Boxes that fit into both are at most {h}×{w} (data.crop_height, data.crop_width)'
         return f'{one} and {two}: one batch holds one size. Resize (data.image_size=[h,w], here size=), train on crops, or use batch size 1'
 
 # %% ../../nbs/learn/06b_dataset.ipynb #63e59503
@@ -277,7 +278,8 @@ def _fill_quick(self:SteelDataset, batch):
         if image.ndim == 2: _turn(image, *turn, room[0])
         else: room[:] = _turn(image, *turn).transpose(2, 0, 1)
     if self.target:
-        for b, (i, box, *flips, _) in enumerate(plans): batch.labels[b] = self._put_masks(i, box, flips, batch.planes[b])
+        for b, (i, box, *flips, _) in enumerate(plans):
+            batch.labels[b] = self._put_masks(i, box, flips, batch.planes[b])
 
 # %% ../../nbs/learn/06b_dataset.ipynb #846de703
 @patch
@@ -389,9 +391,12 @@ class StepLoader(DataLoader):
         self.options = dict(batch_size=batch_size, shuffle=shuffle, drop_last=drop_last, num_workers=num_workers,
                             seed=seed, weights=weights, rank=rank, world=world)
         self.device = torch.device(device)
-        self.keys = _KeySampler(len(dataset), batch_size, shuffle, drop_last, seed, weights, rank, world, None if shuffle else _mixed_sizes(dataset))
-        super().__init__(_Batches(dataset, self.keys), batch_sampler=self.keys, num_workers=num_workers, collate_fn=_as_it_is,
-                         worker_init_fn=_start_worker, persistent_workers=num_workers > 0, pin_memory=self.device.type == 'cuda',
+        self.keys = _KeySampler(len(dataset), batch_size, shuffle, drop_last, seed, weights, rank, world,
+                                None if shuffle else _mixed_sizes(dataset))
+        super().__init__(_Batches(dataset, self.keys), batch_sampler=self.keys, num_workers=num_workers,
+                         collate_fn=_as_it_is,
+                         worker_init_fn=_start_worker, persistent_workers=num_workers > 0,
+                         pin_memory=self.device.type == 'cuda',
                          generator=torch.Generator())  # its own: the number of workers must not move the global one
     def __reduce__(self): return _loader, (self.ds, self.options | dict(device=str(self.device)))
     @property
@@ -497,15 +502,18 @@ def steel_dls(
         held = (data.images['fold'].to_numpy() if 'fold' in data.images else make_folds(data, seed=seed)) == valid
     else:
         rows = np.asarray(valid)
-        if rows.dtype == bool and rows.shape != held.shape: raise ValueError(f'valid has {len(rows)} entries for {len(data)} images')
+        if rows.dtype == bool and rows.shape != held.shape:
+            raise ValueError(f'valid has {len(rows)} entries for {len(data)} images')
         held[rows if rows.dtype == bool else rows.astype(int)] = True
     if not held.any() or held.all(): raise ValueError(f'valid={valid!r} holds {held.sum()} of {len(data)} images back')
     if isinstance(augment, (list, tuple)):
         import albumentations as A
         augment = A.Compose(augment)
-    kw = dict(target=target or dict(multilabel='labels', singlelabel='class').get(data.task, 'masks'), seed=seed, size=size, floats=floats)
+    kw = dict(target=target or dict(multilabel='labels', singlelabel='class').get(data.task, 'masks'), seed=seed,
+              size=size, floats=floats)
     train = SteelDataset(data.subset(np.flatnonzero(~held)), augment=augment, crop=crop, **kw)
-    dls = make_loaders(train, SteelDataset(data.subset(np.flatnonzero(held)), train_augment=augment, **kw), bs, val_bs, num_workers,
+    dls = make_loaders(train, SteelDataset(data.subset(np.flatnonzero(held)), train_augment=augment, **kw), bs, val_bs,
+                       num_workers,
                        seed, device)
     dls.path = Path(path)
     return dls

@@ -58,14 +58,16 @@ def _grid(n, h, w, rows=1):
     import matplotlib.pyplot as plt
     cols = 1 if w > 3*h else 2 if w > 1.5*h else 4
     lines = -(-n//cols)
-    fig, axes = plt.subplots(lines*rows, cols, figsize=(WIDE[0], lines*rows*(WIDE[0]/cols*h/w + .3)), squeeze=False, layout='compressed')
+    fig, axes = plt.subplots(lines*rows, cols, figsize=(WIDE[0], lines*rows*(WIDE[0]/cols*h/w + .3)), squeeze=False,
+                             layout='compressed')
     for ax in axes.flat: ax.set_axis_off()
     return axes.reshape(lines, rows, cols).swapaxes(1, 2).reshape(-1, rows)
 def _pairs(x, y, out, classes, titles=('truth  ', 'prediction  ')):
     "Images with their truth above and a prediction below; the figure."
     axes = _grid(len(x), *x.shape[-2:], rows=2)
     for i, pair in enumerate(axes[:len(x)]):
-        for ax, what, t in zip(pair, (y, out), titles): _draw(x[i], _item(what, i), classes, ax, t if isinstance(t, str) else t[i])
+        for ax, what, t in zip(pair, (y, out), titles):
+            _draw(x[i], _item(what, i), classes, ax, t if isinstance(t, str) else t[i])
     return axes[0, 0].figure
 
 # %% ../../nbs/learn/06g_loaders.ipynb #e7a18733
@@ -116,7 +118,8 @@ class _Images:
     @property
     def images(self)->pd.DataFrame:
         "Names of the images."
-        return pd.DataFrame(dict(image_id=[Path(o).name if isinstance(o, (str, Path)) else str(i) for i, o in enumerate(self.all)]))
+        return pd.DataFrame(dict(image_id=[Path(o).name if isinstance(o, (str, Path)) else str(i)
+                                           for i, o in enumerate(self.all)]))
 
 # %% ../../nbs/learn/06g_loaders.ipynb #8112606e
 class _Some:
@@ -142,9 +145,11 @@ class SteelLoaders(DataLoaders):
         one = isinstance(images, (str, Path)) or hasattr(images, 'convert') or isinstance(images, np.ndarray) and images.ndim in (2, 3)
         items = [images] if one else images if isinstance(images, SteelData) else list(images)
         if not len(items): raise ValueError('test_dl: there is no image')
-        if isinstance(items, SteelData): ds = like.over(items, augment=None, **({} if with_labels else dict(target=None)))
+        if isinstance(items, SteelData):
+            ds = like.over(items, augment=None, **({} if with_labels else dict(target=None)))
         elif isinstance(items[0], tuple): ds = _Some(items[0][0], [j for _, j in items])
-        else: ds = like.over(_Images(items, like.classes, self.color, getattr(self.loaders[0].ds.data, 'white_level', None)), augment=None, target=None)
+        else:
+            ds = like.over(_Images(items, like.classes, self.color, getattr(self.loaders[0].ds.data, 'white_level', None)), augment=None, target=None)
         return self.loaders[-1].new(ds, shuffle=False, drop_last=False, **dict(num_workers=0) | kw)
     @property
     def color(self)->str:
@@ -174,7 +179,8 @@ def decode_batch(self:StepLoader,
 def _pre_show_batch(self:StepLoader, b, ctxs=None, max_n=9):
     "A batch in the form fastai's `plot_top_losses` takes."
     x, *y = b
-    return _Shown((x, self.ds.classes)), _Shown(y), L((x[i], *(_item(o, i) for o in y)) for i in range(min(len(x), max_n)))
+    return _Shown((x, self.ds.classes)), _Shown(y), L((x[i], *(_item(o, i) for o in y))
+                                                      for i in range(min(len(x), max_n)))
 
 # %% ../../nbs/learn/06g_loaders.ipynb #108fe996
 @dispatch

@@ -93,7 +93,8 @@ def presence_metrics(
     out |= dict(subset_accuracy=_nan_mean((on == targ).all(1)), hamming_loss=_nan_mean(on != targ),
                 accuracy=_nan_mean(on == targ), n_images=float(len(probs)))
     per['support'] = counts[2]
-    return out | {class_value(key, c, classes): float(v) for key, values in per.items() for c, v in zip(classes, values)}
+    return out | {class_value(key, c, classes): float(v) for key, values in per.items()
+                  for c, v in zip(classes, values)}
 
 # %% ../../nbs/metrics/04b_labels.ipynb #df0d3444
 def tune_label_thresholds(
@@ -144,7 +145,8 @@ def single_label_metrics(
     per['auc'] = [auroc(s, t) for s, t in zip(probs.T, targ.T)]
     out |= dict(auc_macro=float(np.mean(per['auc'])), n_images=float(len(probs)))
     per['support'] = there
-    return out | {class_value(key, c, classes): float(v) for key, values in per.items() for c, v in zip(classes, values)}
+    return out | {class_value(key, c, classes): float(v) for key, values in per.items()
+                  for c, v in zip(classes, values)}
 
 # %% ../../nbs/metrics/04b_labels.ipynb #8000995e
 def presence_ci(

@@ -99,7 +99,8 @@ def _class_metrics(counts, dice):
         presence_f1=_ratio(2 * hit.sum(0), on.sum(0) + has.sum(0)), support=has.sum(0))
 
 # %% ../../nbs/metrics/04a_masks.ipynb #1695db0b
-_FIGURES = ('dice', 'dice_defect', 'iou', 'precision', 'recall', 'f1', 'sensitivity', 'specificity', 'auroc', 'ap', 'auc',
+_FIGURES = ('dice', 'dice_defect', 'iou', 'precision', 'recall', 'f1', 'sensitivity', 'specificity', 'auroc',
+            'ap', 'auc',
             'presence_accuracy', 'presence_f1', 'support') # what there is of every class
 def class_value(
     figure:str, # 'dice', 'recall', …
@@ -128,7 +129,8 @@ def seg_metrics(
         dice_positive=_nan_mean(dice[has]), dice_negative=_nan_mean(dice[~has]), iou=_nan_mean(per['iou']),
         false_alarm_rate=_nan_mean(on.any(1)[~has.any(1)]), presence_accuracy=_nan_mean(on == has),
         presence_f1=_nan_mean(per['presence_f1']), n_images=float(len(counts)))
-    return out | {class_value(key, c, classes): float(v) for key, values in per.items() for c, v in zip(classes, values)}
+    return out | {class_value(key, c, classes): float(v) for key, values in per.items()
+                  for c, v in zip(classes, values)}
 
 # %% ../../nbs/metrics/04a_masks.ipynb #9c6f09e3
 def per_class(
@@ -245,7 +247,8 @@ def pick_cases(
     defect, alarm = targ.any(1), pred.sum(1)*~targ.any(1)
     order = np.argsort(np.where(defect, dice, np.inf), kind='stable')[:defect.sum()]
     loud = np.argsort(-alarm, kind='stable')
-    return dict(worst=order[:n].tolist(), best=order[::-1][:n].tolist(), false_alarms=loud[alarm[loud] > 0][:n].tolist())
+    return dict(worst=order[:n].tolist(), best=order[::-1][:n].tolist(),
+                false_alarms=loud[alarm[loud] > 0][:n].tolist())
 
 # %% ../../nbs/metrics/04a_masks.ipynb #66b239f0
 def recall_by_size(
@@ -295,7 +298,8 @@ def component_recall(
     "The share of defects that were found, with Wilson's 95 % interval."
     found, there = np.moveaxis(np.asarray(counts).reshape(-1, len(classes), 2).sum(0), -1, 0)
     limits = np.array([wilson(*o) for o in zip(found, there)]).reshape(-1, 2)
-    return pd.DataFrame(dict(defects=there, found=found, recall=_ratio(found, there), low=limits[:, 0], high=limits[:, 1]), index=classes)
+    return pd.DataFrame(dict(defects=there, found=found, recall=_ratio(found, there), low=limits[:, 0],
+                             high=limits[:, 1]), index=classes)
 
 # %% ../../nbs/metrics/04a_masks.ipynb #cfbc4bfd
 _LEVELS = np.arange(256, dtype=np.float32)/np.float32(255)

@@ -34,7 +34,8 @@ def _affine(x, mean, std):
     some = max(1, 2**19//x[0,0].numel()) # images that stay in the cache
     for o,i in zip(out.split(some), x.split(some)):
         i = i.to(kind)
-        for c in range(out.shape[1]): torch.add(shift[c%len(shift)], i[:, 0 if grey else c], alpha=scale[c%len(scale)], out=o[:,c])
+        for c in range(out.shape[1]):
+            torch.add(shift[c%len(shift)], i[:, 0 if grey else c], alpha=scale[c%len(scale)], out=o[:,c])
     return out
 def normalise(
     x:Tensor, # [B,1,h,w] or [B,C,h,w], uint8 0..255 or float 0..1
@@ -90,9 +91,11 @@ def adapt_grey(
 )->tuple: # (mean,), (std,) that its one channel is to be normalised with
     "Puts `GreyConv` in place of the first layer: the same result as repeating the channel. Raises `ValueError` where it cannot."
     name,conv = next(((n,o) for n,o in net.named_modules() if isinstance(o, nn.Conv2d) and o.in_channels==3), ('',None))
-    alike = [o for o in net.modules() if isinstance(o, nn.Conv2d) and (o.in_channels,o.out_channels)==(3,getattr(conv, 'out_channels', 0))]
+    alike = [o for o in net.modules() if isinstance(o, nn.Conv2d)
+             and (o.in_channels,o.out_channels)==(3,getattr(conv, 'out_channels', 0))]
     if len(alike)!=1 or 'Std' in type(conv).__name__: # several branches; weights that are standardised
-        raise ValueError("grey='adapt' needs a net that begins with a plain convolution on three channels; use grey='repeat'")
+        raise ValueError("grey='adapt' needs a net that begins with a plain convolution on three channels; "
+                         "use grey='repeat'")
     grey = GreyConv(conv, mean, std)
     parent,_,last = name.rpartition('.')
     setattr(net.get_submodule(parent), last, grey)

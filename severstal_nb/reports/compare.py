@@ -56,7 +56,8 @@ def _f1_macro(rows)->float:
 # %% ../../nbs/reports/10i_compare.ipynb #7bc0aebe
 def deciding(run:Run, table:pd.DataFrame)->tuple:
     "Name of the deciding score, its rows per image, and the function of the rows that gives it; None: the mean."
-    if run.task == 'segmentation': return 'dice', counts_dice(columns(table, run.classes, 'hit', 'predicted', 'true')).mean(1), None
+    if run.task == 'segmentation':
+        return 'dice', counts_dice(columns(table, run.classes, 'hit', 'predicted', 'true')).mean(1), None
     if run.task == 'multilabel': return 'f1_macro', columns(table, run.classes, 'called', 'true'), _f1_macro
     right = columns(table, run.classes, 'prob').argmax(1) == columns(table, run.classes, 'true').argmax(1)
     return 'accuracy', right.astype(float), None
@@ -73,7 +74,8 @@ def _paired(run:Run, other:Run, part:str='valid')->dict:
     groups = min((o['group'] for o in (one, two) if 'group' in o), key=pd.Series.nunique, default=None) # the coarser
     (_, x, fn), (_, y, _) = (deciding(r, t) for r, t in ((run, one), (other, two)))
     names = ('diff', 'diff_low', 'diff_high', 'paired')
-    return dict(zip(names if part == 'valid' else [f'test_{o}' for o in names], (*paired_bootstrap(x, y, fn, groups=groups), len(same))))
+    return dict(zip(names if part == 'valid' else [f'test_{o}' for o in names],
+                    (*paired_bootstrap(x, y, fn, groups=groups), len(same))))
 
 # %% ../../nbs/reports/10i_compare.ipynb #3a833532
 def _changed_keys(runs:list)->dict:
@@ -97,7 +99,8 @@ def run_row(run:Run)->dict:
                minutes=sum(h['seconds'].sum() for h in hist if 'seconds' in h)/60, images=m.get('n_images'))
     row |= {k: m.get(k) for k in HEADLINES[run.task]} | {k: m.get(k) for k in (f'{first}_low', f'{first}_high')}
     if t := run.results.get('test'):
-        row |= dict(test_images=t.get('n_images')) | {f'test_{k}': t.get(k) for k in (first, f'{first}_low', f'{first}_high')}
+        row |= dict(test_images=t.get('n_images')) | {f'test_{k}': t.get(k)
+                                                      for k in (first, f'{first}_low', f'{first}_high')}
     for name, p in run.points.items(): # of `severstal decide`, on images that had no say
         r, name = p['report'], plain_cell(name)
         row |= {f'{name}: found': r['found'], f'{name}: clean stopped': r['stopped']/r['clean'] if r['clean'] else None}
@@ -115,7 +118,9 @@ def _plot_run(axes, run, color):
     for h in map(run.history, _started_folds(run)):
         for name, style in (('train_loss', '-'), ('valid_loss', '--')):
             if name in h: axes[0].plot(h.epoch, h[name], style, color=color, lw=1)
-        if monitor in h: axes[1].plot(h.epoch, h[monitor], '.-', color=color, lw=1, label=plain_label(f'{label}: {monitor}') if label else None)
+        if monitor in h:
+            axes[1].plot(h.epoch, h[monitor], '.-', color=color, lw=1,
+                         label=plain_label(f'{label}: {monitor}') if label else None)
         label = None
 
 # %% ../../nbs/reports/10i_compare.ipynb #9327ec83
@@ -146,7 +151,8 @@ def _checked_run(path)->Run:
     try:
         run_row(run), flatten(run.config), per_image(run)
         for k in _started_folds(run): run.history(k).epoch
-    except (AttributeError, KeyError, TypeError) as e: raise RunError(f'{run.path}: its results or history are not those of a run: {e}') from e
+    except (AttributeError, KeyError, TypeError) as e:
+        raise RunError(f'{run.path}: its results or history are not those of a run: {e}') from e
     return run
 
 # %% ../../nbs/reports/10i_compare.ipynb #d7ab5eb9
@@ -168,12 +174,17 @@ def compare(
     out=None, # .csv or .md to write; the curves go beside it as .png
 )->pd.DataFrame: # a row per run
     "Runs in one table. Raises `ValueError` on a file of another kind, before anything is read."
-    if out is not None and Path(out).suffix not in ('.csv', '.md'): raise ValueError(f'{out}: a table is written as .csv or .md')
+    if out is not None and Path(out).suffix not in ('.csv', '.md'):
+        raise ValueError(f'{out}: a table is written as .csv or .md')
     runs, damaged = _open_runs(runs)
-    if not runs: raise ValueError('nothing to compare: ' + (damaged[0]['state'] if damaged else 'give one run folder or more'))
-    table = pd.DataFrame([run_row(r) | (_paired(r, runs[0]) | _paired(r, runs[0], 'test') if i else {}) for i, r in enumerate(runs)] + damaged)
-    for k in {'folds', 'epochs', 'images', 'test_images', 'paired', 'test_paired'} & set(table): table[k] = table[k].astype('Int64') # no 3.0
-    for k, v in _changed_keys(runs).items(): table[k] = [json.dumps(x) if isinstance(x, list) else x for x in v] + [None]*len(damaged)
+    if not runs:
+        raise ValueError('nothing to compare: ' + (damaged[0]['state'] if damaged else 'give one run folder or more'))
+    table = pd.DataFrame([run_row(r) | (_paired(r, runs[0]) | _paired(r, runs[0], 'test') if i else {})
+                          for i, r in enumerate(runs)] + damaged)
+    for k in {'folds', 'epochs', 'images', 'test_images', 'paired', 'test_paired'} & set(table):
+        table[k] = table[k].astype('Int64') # no 3.0
+    for k, v in _changed_keys(runs).items():
+        table[k] = [json.dumps(x) if isinstance(x, list) else x for x in v] + [None]*len(damaged)
     if out is not None:
         _write_table(table, out)
         save_figure(plot_runs(runs), Path(out).with_suffix('.png'))

@@ -25,7 +25,9 @@ def plot_history(
     lower_is_better:bool=False, # of `monitor`
 ):
     "Training curves of one fold."
-    recalls = [(c, o, k) for c, k in zip(classes, class_colors(len(classes))/255) if (o := class_value('recall', c, classes)) in history]
+    recalls = [(c, o, k)
+               for c, k in zip(classes, class_colors(len(classes))/255)
+               if (o := class_value('recall', c, classes)) in history]
     own = 'train_accuracy' in history and 'accuracy' in history and monitor != 'accuracy' # accuracy has a panel of its own
     titles = ['loss', monitor, *['accuracy']*own, *['recall']*bool(recalls)]
     fig, axes = new_figure(1, len(titles))
@@ -35,7 +37,8 @@ def plot_history(
             if c in history: ax.plot(history.epoch, history[c], color=color, label=what if pair[0] in history else None)
     if history[monitor].notna().any():
         at = history[monitor].idxmin() if lower_is_better else history[monitor].idxmax()
-        axes[0, 1].plot(history.epoch[at], history[monitor][at], 'o', color='k', label=f'best {history[monitor][at]:.3f}')
+        axes[0, 1].plot(history.epoch[at], history[monitor][at], 'o', color='k',
+                        label=f'best {history[monitor][at]:.3f}')
     for j, (c, o, color) in enumerate(recalls):
         axes[0, -1].plot(history.epoch, history[o], color=color, lw=1.5 + .8*(len(recalls)-1-j), label=plain_label(c))
     for ax, title in zip(axes[0], titles):
@@ -78,7 +81,8 @@ def plot_reliability(
     ax.plot([0, 1], [0, 1], ':', color='grey')
     ax.bar((np.arange(n_bins) + .5) / n_bins, count / max(count.max(), 1), 1 / n_bins, color='.9')
     ax.plot(predicted, observed, 'o-', color='k')
-    return _titled(ax, 'predicted probability', 'observed frequency', f'calibration error {calibration_error(probs, targ, n_bins):.3f}')
+    return _titled(ax, 'predicted probability', 'observed frequency',
+                   f'calibration error {calibration_error(probs, targ, n_bins):.3f}')
 
 # %% ../../nbs/reports/10h_figures.ipynb #f34d8f6d
 def _axes(size=PANEL): return new_figure(size=size)[1][0, 0]
@@ -94,7 +98,8 @@ def _curves(probs, targ, classes, ax, curve, area, style):
     probs, targ = check_probs(probs, one_hot(targ, len(classes)), classes)
     ax = ax or _axes()
     for s, t, c, color in zip(probs.T, targ.T, classes, class_colors(len(classes))/255):
-        ax.plot(*curve(*ranked_hits(s, t)[1:]), drawstyle=style, color=color, label=plain_label(f'{c} {area(s, t):.3f}'))
+        ax.plot(*curve(*ranked_hits(s, t)[1:]), drawstyle=style, color=color,
+                label=plain_label(f'{c} {area(s, t):.3f}'))
     ax.legend()
     return ax
 

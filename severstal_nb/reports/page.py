@@ -20,21 +20,27 @@ from ..runs.folder import Run, RunError, load_run
 
 # %% ../../nbs/reports/10k_page.ipynb #8ed6d7ba
 _SECTIONS = dict(
-    data=('Data', 'Images in each part of the split, and how many of them show each class. {seen}', ['data = run_data(run{root})', 'data_table(run, data)']),
+    data=('Data', 'Images in each part of the split, and how many of them show each class. {seen}',
+          ['data = run_data(run{root})', 'data_table(run, data)']),
     curves=('Training', 'The dot is the epoch that was kept.', ['fold_figure(run, {k})']),
     metrics=('Metrics', '{metrics}',
              ['metric_table(run).round(4)', 'class_table(run).round(4)']),
     labels=('Classes found', '{found}', ['label_figure(run)']),
     worst=('Worst', 'Strips with a defect and the lowest Dice.', ["case_figure(run, 'worst', data)"]),
     best=('Best', 'Strips with a defect and the highest Dice.', ["case_figure(run, 'best', data, n=2)"]),
-    alarms=('False alarms', 'Clean strips with the largest false positives.', ["case_figure(run, 'false_alarms', data, n=2)"]),
+    alarms=('False alarms', 'Clean strips with the largest false positives.',
+            ["case_figure(run, 'false_alarms', data, n=2)"]),
     missed=('Misses', 'Defects of which no pixel was found, the largest first; and what is found by size.',
             ["case_figure(run, 'missed', data, n=2)", 'size_figure(run)']),
-    mistakes=('Most confident mistakes', 'In red the predicted classes, and the true ones.', ["case_figure(run, 'mistakes', data)"]),
+    mistakes=('Most confident mistakes', 'In red the predicted classes, and the true ones.',
+              ["case_figure(run, 'mistakes', data)"]),
     test=('Test', 'No net, epoch or threshold was chosen on these images. Pictures: {cases}.',
-          ["metric_table(run, part='test').round(4)", "class_table(run, 'test').round(4)", "label_figure(run, 'test')", "size_figure(run, 'test')",
-           *(f"case_figure(run, '{o}', data, n=2, part='test')" for o in ('worst', 'best', 'false_alarms', 'missed', 'mistakes'))]),
-    rules=('Thresholds', 'What prediction with this run uses. Scores above were made with thresholds chosen on other images than they were '
+          ["metric_table(run, part='test').round(4)", "class_table(run, 'test').round(4)", "label_figure(run, 'test')",
+           "size_figure(run, 'test')",
+           *(f"case_figure(run, '{o}', data, n=2, part='test')"
+             for o in ('worst', 'best', 'false_alarms', 'missed', 'mistakes'))]),
+    rules=('Thresholds', 'What prediction with this run uses. Scores above were made with thresholds chosen on other '
+                         'images than they were '
            'scored on, unless the config fixed them.', ['threshold_table(run)']),
     settings=('Settings', 'Where they differ from the defaults.', ['setting_table(run)']),
     environment=('Environment', '', ['environment_table(run)']))
@@ -42,10 +48,15 @@ _SECTIONS = dict(
 # %% ../../nbs/reports/10k_page.ipynb #716e00d6
 _METRICS = 'With 95 % intervals over images, duplicates taken together.'
 _WORDS = dict( # what a section says of each task
-    segmentation=dict(found='In how many images each class was found, by a pixel at least.', cases='the worst, the best, false alarms, misses',
+    segmentation=dict(found='In how many images each class was found, by a pixel at least.',
+                      cases='the worst, the best, false alarms, misses',
                       metrics=f'{_METRICS} `dice_nothing` is what predicting nothing would score on these images.'),
-    multilabel=dict(cases='the most confident mistakes', found='In how many images each class was found; ROC, precision over recall, and reliability.', metrics=_METRICS),
-    singlelabel=dict(cases='the most confident mistakes', found='Predicted against true classes; ROC, precision over recall, and reliability.', metrics=_METRICS))
+    multilabel=dict(cases='the most confident mistakes',
+                    found='In how many images each class was found; ROC, precision over recall, and reliability.',
+                    metrics=_METRICS),
+    singlelabel=dict(cases='the most confident mistakes',
+                     found='Predicted against true classes; ROC, precision over recall, and reliability.',
+                     metrics=_METRICS))
 
 # %% ../../nbs/reports/10k_page.ipynb #c7f45012
 _UNSEEN = 'Scores below are out of fold: every image was predicted by a model that had not seen it.'
@@ -60,14 +71,16 @@ def _sections(run:Run, data=None)->dict:
     left |= set() if run.results.get('test') else {'test'}
     known = {o: _at_hand(run, data, o) for o in ('valid', 'test')}
     def there(source):
-        if "'test'" in source and not source.startswith(('metric', 'class')) and per_image(run, 'test') is None: return False
+        if "'test'" in source and not source.startswith(('metric', 'class')) and per_image(run, 'test') is None:
+            return False
         if 'size_figure' in source:
             return run.task == 'segmentation' and bool((columns(per_image(run, 'test' if "'test'" in source else 'valid'), run.classes, 'true') > 0).any())
         if not (kind := re.match(r"case_figure\(run, '(\w+)'", source)): return True
         table = known['test' if "'test'" in source else 'valid']
         mine = (kind[1] == 'mistakes') != (run.task == 'segmentation')
         return mine and table is not None and bool(case_rows(run, table, kind[1], 1))
-    found = {k: (title, text, [o for o in sources if there(o)]) for k, (title, text, sources) in _SECTIONS.items() if k not in left}
+    found = {k: (title, text, [o for o in sources if there(o)])
+             for k, (title, text, sources) in _SECTIONS.items() if k not in left}
     return {k: o for k, o in found.items() if o[2]}
 
 # %% ../../nbs/reports/10k_page.ipynb #ebf1fa99
@@ -85,8 +98,10 @@ def _opening(run, here):
             'size_figure threshold_table'.split()
     imports = textwrap.fill(f'from severstal_nb.reports.run import ({", ".join(names)})', 110, subsequent_indent=' '*4)
     return [('markdown', f'# {_plain_name(run.name)}'),
-            ('code', f'import pandas as pd\nfrom IPython.display import Markdown\nfrom severstal_nb.runs.folder import load_run\n{imports}'),
-            ('code', "pd.set_option('display.max_colwidth', None, 'display.max_rows', None, 'display.html.use_mathjax', False)"),
+            ('code', 'import pandas as pd\nfrom IPython.display import Markdown\nfrom severstal_nb.runs.folder import '
+                     f'load_run\n{imports}'),
+            ('code', "pd.set_option('display.max_colwidth', None, 'display.max_rows', None, "
+                     "'display.html.use_mathjax', False)"),
             ('code', f'run = load_run({_seen_from(run.path, here)!r})\nMarkdown(headline(run))')]
 
 # %% ../../nbs/reports/10k_page.ipynb #6549ec16
@@ -129,7 +144,8 @@ CaptureShell(mpl_format='retina').execute(path, path, exc_stop=True)
 def _import_paths()->list:
     "Where a report may import from: as this process does, less the current folder, unless this package lies there."
     own = str(Path(importlib.util.find_spec('severstal_nb').origin).parents[1])
-    found = [p for p in sys.path if os.path.isabs(p) and (p == own or not Path(p).exists() or not Path(p).samefile('.'))]
+    found = [p for p in sys.path if os.path.isabs(p)
+             and (p == own or not Path(p).exists() or not Path(p).samefile('.'))]
     return found if own in found else [own, *found]
 
 # %% ../../nbs/reports/10k_page.ipynb #f405c587
@@ -145,16 +161,19 @@ def _run_notebook(
     shown=None, # the cells as they stand in the file; None: as they were run
 )->Path:
     "Execute cells in a new process and write them with their outputs. Raises `ValueError` with the error of a cell."
-    def cell(i, kind, source): return dict(cell_type=kind, id=f'cell-{i}', metadata=_alt(source), source=source.splitlines(True)) | (
+    def cell(i, kind, source):
+        return dict(cell_type=kind, id=f'cell-{i}', metadata=_alt(source), source=source.splitlines(True)) | (
         dict(execution_count=None, outputs=[]) if kind == 'code' else {})
     nb = dict(cells=[cell(i, *c) for i, c in enumerate(cells)], nbformat=4, nbformat_minor=5,
               metadata=dict(kernelspec=dict(display_name='python3', language='python', name='python3')))
     with tempfile.TemporaryDirectory() as empty:
         file = Path(empty)/'report.ipynb'
         file.write_text(json.dumps(nb), 'utf-8')
-        p = subprocess.run([sys.executable, '-I', '-W', 'ignore', '-c', _RUNNER, str(file), json.dumps(_import_paths())],
+        p = subprocess.run([sys.executable, '-I', '-W', 'ignore', '-c', _RUNNER, str(file),
+                            json.dumps(_import_paths())],
                            cwd=empty, capture_output=True, text=True, encoding='utf-8', errors='replace')
-        if p.returncode: raise ValueError(f'the report stopped at an error: {(p.stderr.strip().splitlines() or ["no message"])[-1]}')
+        if p.returncode:
+            raise ValueError(f'the report stopped at an error: {(p.stderr.strip().splitlines() or ["no message"])[-1]}')
         book = json.loads(file.read_text('utf-8'))
     for c, (_, source) in zip(book['cells'], shown or cells):
         c |= dict(source=source.splitlines(True), metadata={k: v for k, v in c['metadata'].items() if k == 'alt'}) # no times
@@ -177,7 +196,9 @@ def _lighten(page):
     def one(m):
         kind, raw = _lighter(base64.b64decode(m[1]))
         return f'data:image/{kind};base64,{base64.b64encode(raw).decode()}'
-    def bare(m): return re.sub(r'\swidth="?(\d+)"?', lambda w: f' style="width:{int(w[1])*1.4:.0f}px"', re.sub(r'\sheight="?\d+"?', '', m[0]))
+    def bare(m):
+        return re.sub(r'\swidth="?(\d+)"?', lambda w: f' style="width:{int(w[1])*1.4:.0f}px"',
+                      re.sub(r'\sheight="?\d+"?', '', m[0]))
     return re.sub(r'<img[^>]*>', bare, re.sub(r'data:image/png;base64,([A-Za-z0-9+/=\s]+)', one, page))
 
 # %% ../../nbs/reports/10k_page.ipynb #887b58ca
@@ -197,7 +218,8 @@ def _to_html(notebook, out, title:str)->Path:
     options = dict(template_name='basic', extra_template_basedirs=[], # templates are not looked for in the current folder
                    exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = HTMLExporter(**options).from_filename(str(notebook))
-    page = (f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    page = ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
+            'content="width=device-width">'
             f'<title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n<body>{_lighten(body)}</body></html>\n')
     with atomic_path(out) as part: part.write_text(page, 'utf-8')
     return Path(out)
@@ -211,7 +233,8 @@ def report(
     "Write a run as an executed notebook and as one HTML page. Raises `ImportError` without the libraries for that."
     need_modules('a report', 'report', 'execnb', 'nbconvert')
     run = run if isinstance(run, Run) else load_run(run)
-    if (run.path/'evaluation.json').is_file(): raise RunError(f'{run.path}: an evaluation; its tables and figures are there, a report is of a run')
+    if (run.path/'evaluation.json').is_file():
+        raise RunError(f'{run.path}: an evaluation; its tables and figures are there, a report is of a run')
     out = Path(out) if out else run.path/'report.html'
     if out.suffix != '.html': raise ValueError(f'{out}: a report is written as .html')
     data, place, _ = find_data(run, data_root) if run.results else (None, None, '')

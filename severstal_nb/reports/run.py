@@ -40,8 +40,10 @@ def headline(run:Run)->str:
     def score(key):
         low, high = row.get(f'{key}_low'), row.get(f'{key}_high')
         return f'{row[key]:.4f}' + (f' ({low:.4f} to {high:.4f})' if low is not None and high is not None else '')
-    text += f'; {first} {score(first)}' + (f", predicting nothing {row['dice_nothing']:.4f}" if run.task == 'segmentation' else '')
-    return text + (f"; on {row['test_images']:.0f} test images {first} {score(f'test_{first}')}" if 'test_images' in row else '')
+    text += f'; {first} {score(first)}' + (", predicting nothing "
+                                           f"{row['dice_nothing']:.4f}" if run.task == 'segmentation' else '')
+    return text + (f"; on {row['test_images']:.0f} test images {first} "
+                   f"{score(f'test_{first}')}" if 'test_images' in row else '')
 
 # %% ../../nbs/reports/10j_run.ipynb #cab0fb2b
 def _places(run, typed, root)->list:
@@ -50,7 +52,8 @@ def _places(run, typed, root)->list:
     if typed in (None, 'synthetic'): return [None]
     above, noted = run.path.resolve(), run.info.get('data')
     found = [above/noted] if isinstance(noted, str) else []
-    return list(dict.fromkeys(o.resolve() for o in (*found, *(o/typed for o in (*above.parents, Path.cwd()))) if o.exists()))
+    return list(dict.fromkeys(o.resolve()
+                              for o in (*found, *(o/typed for o in (*above.parents, Path.cwd()))) if o.exists()))
 
 # %% ../../nbs/reports/10j_run.ipynb #a22819cf
 def _split_parts(run)->pd.Series:
@@ -67,8 +70,10 @@ def find_data(
     typed = load_config(file=file).data.root
     for place in _places(run, typed, root):
         where = {} if place is None else {'data.root': str(place)}
-        try: data = open_data(load_config(file=file, overrides={'data.limit': None, 'data.only_defective': False} | where))
-        except (OSError, ValueError) as e: why = ' '.join(str(e).replace(str(place), place.name if place else '').split())
+        try: data = open_data(load_config(file=file,
+                                          overrides={'data.limit': None, 'data.only_defective': False} | where))
+        except (OSError, ValueError) as e:
+            why = ' '.join(str(e).replace(str(place), place.name if place else '').split())
         else:
             data = data.subset(np.array([o in part for o in data.images.image_id], bool))
             if len(data): return data.assign(part=[part[o] for o in data.images.image_id]), place, ''
@@ -103,7 +108,8 @@ def data_table(
     names = apart(run.classes, ('images', 'clean'))
     if data is not None: has = pd.DataFrame(data.labels, index=data.images.image_id, columns=names)
     elif any(o is not None for o in known):
-        has = pd.concat([pd.DataFrame(columns(o, run.classes, 'true') > 0, index=o.index, columns=names) for o in known if o is not None])
+        has = pd.concat([pd.DataFrame(columns(o, run.classes, 'true') > 0, index=o.index, columns=names)
+                         for o in known if o is not None])
     else: return _named(table, 'part')
     has, part = has.assign(clean=~has.any(axis=1)), parts.reindex(has.index)
     sums = has.groupby(part).sum()
@@ -113,8 +119,10 @@ def data_table(
 # %% ../../nbs/reports/10j_run.ipynb #eaa76664
 def _mask_intervals(run, known, n):
     "Intervals of a segmenter's metrics, by name."
-    keys = [*HEADLINES['segmentation'], 'iou', 'presence_accuracy', 'presence_f1', *(class_value('dice_defect', c, run.classes) for c in run.classes)]
-    ci = seg_ci(columns(known, run.classes, 'hit', 'predicted', 'true'), run.classes, keys, n=n, groups=known.get('group'))
+    keys = [*HEADLINES['segmentation'], 'iou', 'presence_accuracy', 'presence_f1',
+            *(class_value('dice_defect', c, run.classes) for c in run.classes)]
+    ci = seg_ci(columns(known, run.classes, 'hit', 'predicted', 'true'), run.classes, keys, n=n,
+                groups=known.get('group'))
     return {k: ci[k] for k in keys if k in ci}
 
 # %% ../../nbs/reports/10j_run.ipynb #4fde0730
@@ -126,7 +134,8 @@ def _label_intervals(run, known, n):
     else:
         ranks = [k for k in keys if k.startswith('au')]
         ci = presence_ci(p, true, run.classes, ranks, n=n, groups=known.get('group'))
-        ci |= presence_ci(called.astype(float), true, run.classes, [k for k in keys if k not in ranks], n=n, groups=known.get('group'))
+        ci |= presence_ci(called.astype(float), true, run.classes, [k for k in keys if k not in ranks], n=n,
+                          groups=known.get('group'))
     return {k: ci[k] for k in keys if k in ci}
 
 # %% ../../nbs/reports/10j_run.ipynb #7c9019c3
@@ -137,10 +146,12 @@ def metric_table(
 )->pd.DataFrame: # value, low, high; a row per metric
     "Scores of a run's validation or test images with 95 % intervals over groups of images; thresholds are held as they were."
     known, found = per_image(run, part), run.results['metrics' if part == 'valid' else 'test']
-    if known is None: ci = dict.fromkeys((k for k in HEADLINES[run.task] if k in found), (None, None)) # of an older version
+    if known is None:
+        ci = dict.fromkeys((k for k in HEADLINES[run.task] if k in found), (None, None)) # of an older version
     else: ci = (_mask_intervals if run.task == 'segmentation' else _label_intervals)(run, known, n)
     ci |= {k: (found[f'{k}_low'], found[f'{k}_high']) for k in ci if f'{k}_low' in found}
-    return _named(pd.DataFrame([dict(value=found.get(k), low=low, high=high) for k, (low, high) in ci.items()], index=list(ci)), 'metric')
+    return _named(pd.DataFrame([dict(value=found.get(k), low=low, high=high) for k, (low, high) in ci.items()],
+                               index=list(ci)), 'metric')
 
 # %% ../../nbs/reports/10j_run.ipynb #a0d4e671
 def class_table(run:Run, part:str='valid')->pd.DataFrame: # a row per class
@@ -246,25 +257,32 @@ def setting_table(run:Run)->pd.DataFrame:
 def threshold_table(run:Run)->pd.DataFrame|None:
     "The run's thresholds, a row per class."
     if (rules := run.thresholds) is None: return None
-    if run.task != 'segmentation': return _named(pd.DataFrame({'label': [rules.of(k)['label'] for k in range(len(run.classes))]}, index=run.classes), 'class')
-    return _named(pd.DataFrame([rules.of(k, len(run.classes)) for k in range(len(run.classes))], index=run.classes), 'class')
+    if run.task != 'segmentation':
+        return _named(pd.DataFrame({'label': [rules.of(k)['label'] for k in range(len(run.classes))]},
+                                   index=run.classes), 'class')
+    return _named(pd.DataFrame([rules.of(k, len(run.classes)) for k in range(len(run.classes))], index=run.classes),
+                  'class')
 
 # %% ../../nbs/reports/10j_run.ipynb #1579e386
 def environment_table(run:Run)->pd.DataFrame:
     "Machine, versions, revision and command line."
     found = flatten(run.environment)
-    return _named(pd.DataFrame({'value': [str(v) for v in found.values()]}, index=[k.removeprefix('packages.') for k in found]), 'what')
+    return _named(pd.DataFrame({'value': [str(v) for v in found.values()]},
+                               index=[k.removeprefix('packages.') for k in found]), 'what')
 
 # %% ../../nbs/reports/10j_run.ipynb #407d07dd
 def section_names(run:Run)->dict: # name → title, text (lines), captions (file → text, of files that are there)
     "What other commands left in RUN/sections, and evaluations. Raises `RunError` where it cannot be read."
     found = {}
-    for p in sorted(o.parent for place in ('sections', 'evaluations') for o in (run.path/place).glob('[!.]*/section.json')):
+    for p in sorted(o.parent for place in ('sections', 'evaluations')
+                    for o in (run.path/place).glob('[!.]*/section.json')):
         try:
             o = read_json(p/'section.json')
-            captions = {k: str(v) for k, v in o['captions'].items() if re.fullmatch(r'\w+\.(csv|png)', k) and (p/k).is_file()}
+            captions = {k: str(v) for k, v in o['captions'].items() if re.fullmatch(r'\w+\.(csv|png)', k)
+                        and (p/k).is_file()}
             found[p.relative_to(run.path).as_posix().removeprefix('sections/')] = dict(title=str(o['title']), text=[str(l) for l in o['text']], captions=captions)
-        except (ValueError, KeyError, TypeError, AttributeError) as e: raise RunError(f'{p}/section.json is not a section: {e}') from e
+        except (ValueError, KeyError, TypeError, AttributeError) as e:
+            raise RunError(f'{p}/section.json is not a section: {e}') from e
     return found
 
 # %% ../../nbs/reports/10j_run.ipynb #0b84212f
@@ -290,7 +308,9 @@ def draw_masks(
 ):
     "`worst.png`, `best.png`, `false_alarms.png` if there are any; `recall_by_size.csv` in the run's folder."
     for kind, picks in pick_cases(counts).items():
-        if picks: save_figure(plot_cases(data, rows[picks].tolist(), masks or _mask_of(run, data)), Path(folder)/f'{prefix}{kind}.png')
+        if picks:
+            save_figure(plot_cases(data, rows[picks].tolist(), masks or _mask_of(run, data)),
+                        Path(folder)/f'{prefix}{kind}.png')
     write_table(run.path/f'{prefix}recall_by_size.csv', recall_by_size(counts))
 
 # %% ../../nbs/reports/10j_run.ipynb #cff846c2
@@ -309,4 +329,5 @@ def draw_labels(
     some = np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int)
     for name, at in dict(predictions=some, mistakes=most_confident_mistakes(probs, truth, n, threshold)).items():
         if not len(at): continue
-        save_figure(plot_label_cases(data, probs[at], truth[at], rows[at], threshold[at]), Path(folder)/f'{prefix}{name}.png')
+        save_figure(plot_label_cases(data, probs[at], truth[at], rows[at], threshold[at]),
+                    Path(folder)/f'{prefix}{name}.png')

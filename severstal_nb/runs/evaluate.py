@@ -113,8 +113,10 @@ def _as_searched(items, rules:Thresholds, labels=None):
     for i,p in items:
         for k in range(len(p)):
             r = rules.of(k, len(p))
-            if r['gate'] == 'soft' and labels is not None: p = np.where(np.arange(len(p))[:,None,None] == k, (p*labels[i,k]).astype(np.uint8), p)
-            if r['top_area'] and (p[k] >= pixel_cut(r['top'])).sum() < r['top_area']: p = np.where(np.arange(len(p))[:,None,None] == k, 0, p).astype(np.uint8)
+            if r['gate'] == 'soft' and labels is not None:
+                p = np.where(np.arange(len(p))[:,None,None] == k, (p*labels[i,k]).astype(np.uint8), p)
+            if r['top_area'] and (p[k] >= pixel_cut(r['top'])).sum() < r['top_area']:
+                p = np.where(np.arange(len(p))[:,None,None] == k, 0, p).astype(np.uint8)
         yield i, p
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #6660e46d
@@ -139,22 +141,27 @@ def mask_results(
         log.warning('one validation image, or one group: thresholds are not tuned')
         fixed = fixed or Thresholds(**rules)
     found = cross_fit(counts, part, data.classes, _groups(data, rows), **search_space(data)) if tunable else None
-    if found: found.thresholds, found.folds = replace(found.thresholds, **rules), {k: replace(t, **rules) for k,t in found.folds.items()}
+    if found:
+        found.thresholds, found.folds = replace(found.thresholds, **rules), {k: replace(t, **rules) for k,t in found.folds.items()}
     items = ((i, p) if labels is None else (i, p, labels[i]) for i, p in oof_masks(run, data, folds))
     rows, pixels = _count_masks(items, data, fixed or (lambda i: found.folds[fold_of[i]]))
     for line in found.table().round(4).to_string().splitlines() if found else (): log.info(line)
-    return dict(metrics=mask_metrics(pixels, data.classes, _groups(data, rows)), search=found.table().to_dict('index') if found else {},
-                thresholds=(fixed or found.thresholds).to_dict(), tuned=(found.thresholds if found else fixed).to_dict(),
+    return dict(metrics=mask_metrics(pixels, data.classes, _groups(data, rows)),
+                search=found.table().to_dict('index') if found else {},
+                thresholds=(fixed or found.thresholds).to_dict(),
+                tuned=(found.thresholds if found else fixed).to_dict(),
                 cross_fitted={} if fixed or len(folds) < 2 else {str(k): t.to_dict() for k,t in found.folds.items()},
                 per_image=dict(rows=rows, counts=pixels))
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #63783eab
-def label_metrics(probs:np.ndarray, targ:np.ndarray, classes:list, single:bool=False, threshold=.5, groups=None, **kw)->dict:
+def label_metrics(probs:np.ndarray, targ:np.ndarray, classes:list, single:bool=False, threshold=.5, groups=None,
+                  **kw)->dict:
     "All image-level metrics with bootstrap intervals of the main ones; `kw`: zero_division."
     if single:
         t = targ.argmax(1)
         out = single_label_metrics(probs, t, classes, **kw)
-        ci = presence_ci(probs, t, classes, ['accuracy', 'sensitivity', 'specificity', 'auc_macro'], n=300, groups=groups, **kw)
+        ci = presence_ci(probs, t, classes, ['accuracy', 'sensitivity', 'specificity', 'auc_macro'], n=300,
+                         groups=groups, **kw)
     else:
         out = presence_metrics(probs, targ, classes, threshold, **kw)
         on = (probs >= np.asarray(threshold)).astype(float)
@@ -166,10 +173,13 @@ def label_metrics(probs:np.ndarray, targ:np.ndarray, classes:list, single:bool=F
 def _oof_table(run:Run, data:SteelData, k:int)->pd.DataFrame:
     "The predictions table of a fold. Raises `ValueError` when it is not of the fold's images, or holds what is no number."
     path, names = run.fold_path(k)/'oof'/'predictions.csv', data.images.image_id.iloc[fold_rows(data, k).valid].tolist()
-    table = run_table(path, [f'{o}_{c}' for o in ('prob', 'true') for c in data.classes], dtype={'file': str}, keep_default_na=False)
+    table = run_table(path, [f'{o}_{c}' for o in ('prob', 'true') for c in data.classes], dtype={'file': str},
+                      keep_default_na=False)
     probs = table.drop(columns='file', errors='ignore').apply(pd.to_numeric, errors='coerce')
-    if len(table) != len(names) or 'file' in table and table.file.tolist() != names: raise ValueError(f'{path} is not about the images of fold {k}')
-    if len(bad := np.flatnonzero(~np.isfinite(probs).all(axis=1))): raise ValueError(f'{path}: {names[bad[0]]} has no probabilities')
+    if len(table) != len(names) or 'file' in table and table.file.tolist() != names:
+        raise ValueError(f'{path} is not about the images of fold {k}')
+    if len(bad := np.flatnonzero(~np.isfinite(probs).all(axis=1))):
+        raise ValueError(f'{path}: {names[bad[0]]} has no probabilities')
     return table.assign(**probs)
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #9d747b1c
@@ -205,12 +215,14 @@ def test_results(
     stream, rules, single = predictor.stream(data), predictor.thresholds, predictor.task == 'singlelabel'
     if predictor.task == 'segmentation':
         rows, counts = _count_masks(stream, data, rules)
-        return dict(metrics=mask_metrics(counts, data.classes, _groups(data, rows)), per_image=dict(rows=rows, counts=counts))
+        return dict(metrics=mask_metrics(counts, data.classes, _groups(data, rows)),
+                    per_image=dict(rows=rows, counts=counts))
     table = predict_table(stream, data)
     write_table(predictor.runs[0].path/'test_predictions.csv', table.assign(file=table.file.map(plain_cell)))
     probs, targ = _probs_targ(table, data.classes)
     return dict(metrics=label_metrics(probs, targ, data.classes, single, rules.label, _groups(data, slice(None))),
-                per_image=dict(rows=np.arange(len(data)), probs=probs, targ=targ, threshold=.5 if single else rules.label))
+                per_image=dict(rows=np.arange(len(data)), probs=probs, targ=targ,
+                               threshold=.5 if single else rules.label))
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #719c58b1
 def image_table(
@@ -245,14 +257,17 @@ def match_classes(
     odd = [c for c, t, n in zip(data.classes, told, data.labels.sum(0)) if n and t not in classes]
     if odd or not set(told) & set(classes):
         c = (odd or data.classes)[0]
-        raise ValueError(f'{c} is no class of the run, which knows {", ".join(classes)}; this data has {", ".join(data.classes)}: '
+        raise ValueError(f'{c} is no class of the run, which knows {", ".join(classes)}; '
+                         f'this data has {", ".join(data.classes)}: '
                          f'data.map={c}={classes[0]} says what it is there, data.leave_out=[{c}] passes over it')
     if told == list(classes): return data.assign()
     at = [[j for j, t in enumerate(told) if t == c] for c in classes]
-    kw = dict(task=data.task, problems=data.problems, color=data.color, root=data.root, info=data.info, white_level=data.white_level)
+    kw = dict(task=data.task, problems=data.problems, color=data.color, root=data.root, info=data.info,
+              white_level=data.white_level)
     if data.task != 'segmentation':
         return SteelData(data.images, classes, labels=np.stack([data.labels[:, j].any(1) for j in at], 1), **kw)
-    return SteelData.from_masks(data.images, classes, ([join_runs([data.runs(i, j) for j in o]) for o in at] for i in range(len(data))), **kw)
+    return SteelData.from_masks(data.images, classes,
+                                ([join_runs([data.runs(i, j) for j in o]) for o in at] for i in range(len(data))), **kw)
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #7a451e76
 class ScoreWriter(ResumableCSV):
@@ -274,9 +289,12 @@ class ScoreWriter(ResumableCSV):
         answer, # masks [K,h,w] or probabilities [K]; None or a list: the image could not be read, its row stays empty
     ):
         "Write the row of one image."
-        if answer is None or isinstance(answer, list): return self.put(image_id, [[image_id] + ['']*(len(self.header) - 1)])
+        if answer is None or isinstance(answer, list):
+            return self.put(image_id, [[image_id] + ['']*(len(self.header) - 1)])
         i = self.rows[image_id]
-        if self.task != 'segmentation': table = image_table(self.data, [i], probs=np.asarray(answer, float)[None], targ=self.targ[[i]], threshold=self.threshold)
+        if self.task != 'segmentation':
+            table = image_table(self.data, [i], probs=np.asarray(answer, float)[None], targ=self.targ[[i]],
+                                threshold=self.threshold)
         else:
             pair = answer[None] > 0, self.data.mask(i)[None] > 0
             table = image_table(self.data, [i], pair_counts(*pair), components=count_components(*pair))

@@ -88,7 +88,8 @@ def environment_info(
 )->dict:
     "Versions, revision, machine and command line, without a path of the user."
     info = dict(python=platform.python_version(), system=f'{platform.system()} {platform.machine()}',
-                cpus=os.cpu_count(), packages=_package_versions(), git=_git_revision(), command=_command_line(), seed=seed,
+                cpus=os.cpu_count(), packages=_package_versions(), git=_git_revision(), command=_command_line(),
+                seed=seed,
                 started=time.strftime('%Y-%m-%d %H:%M:%S'), device=str(device) if device is not None else None)
     torch = sys.modules.get('torch')
     if torch is not None and torch.cuda.is_available():
@@ -103,7 +104,8 @@ def clean_record(record)->bool:
 class _LogFile(logging.FileHandler):
     "A log file that is no link; a full disk does not end the run that writes it."
     def _open(self):
-        return open(self.baseFilename, 'a', encoding='utf-8', opener=lambda p, how: os.open(p, how | getattr(os, 'O_NOFOLLOW', 0), 0o666))
+        return open(self.baseFilename, 'a', encoding='utf-8',
+                    opener=lambda p, how: os.open(p, how | getattr(os, 'O_NOFOLLOW', 0), 0o666))
     def handleError(self, record): pass
 
 # %% ../../nbs/runs/10c_folder.ipynb #e086998f
@@ -199,14 +201,17 @@ def _checked_info(path):
     o, file = _dict(path/'run.json', read_json), path/'run.json'
     v, names = o.get('format_version'), o.get('classes')
     if not isinstance(v, int) or v < 1: raise RunError(f'{file}: format_version is {v!r}, not a whole number')
-    if v > _RUN_FORMAT: raise RunError(f'{path} has run format {v}, this version reads up to {_RUN_FORMAT}: update severstal_nb')
+    if v > _RUN_FORMAT:
+        raise RunError(f'{path} has run format {v}, this version reads up to {_RUN_FORMAT}: update severstal_nb')
     if not (isinstance(names, list) and names and all(isinstance(c, str) for c in names)):
         raise RunError(f'{file}: classes must be a list of names')
     if o.get('task') not in ('segmentation', 'multilabel', 'singlelabel'):
         raise RunError(f'{file}: task is {o.get("task")!r}, not segmentation, multilabel or singlelabel')
-    if o.get('color', 'grey') not in ('grey', 'rgb'): raise RunError(f'{file}: color is {o["color"]!r}, not grey or rgb')
+    if o.get('color', 'grey') not in ('grey', 'rgb'):
+        raise RunError(f'{file}: color is {o["color"]!r}, not grey or rgb')
     w = o.get('white_level')
-    if w is not None and (isinstance(w, bool) or not isinstance(w, (int, float)) or not w > 0): raise RunError(f'{file}: white_level is {w!r}, not a number above 0')
+    if w is not None and (isinstance(w, bool) or not isinstance(w, (int, float)) or not w > 0):
+        raise RunError(f'{file}: white_level is {w!r}, not a number above 0')
     return o
 
 # %% ../../nbs/runs/10c_folder.ipynb #d3910a57
@@ -255,7 +260,9 @@ def load_run(
         raise RunError(f'{path} is not a run folder: it has no run.json' + _nearby(path))
     run = Run(path)
     run.info, run.config
-    if lost := missing_plugins(path): logging.getLogger('severstal_nb').warning(f'{path}: trained with --plugin {" ".join(lost)}, which is not loaded')
+    if lost := missing_plugins(path):
+        logging.getLogger('severstal_nb').warning(f'{path}: trained with --plugin {" ".join(lost)}, '
+                                                  'which is not loaded')
     return run
 
 # %% ../../nbs/runs/10c_folder.ipynb #fa562f33
@@ -291,8 +298,10 @@ def run_table(
     "A table of a run. Raises `RunError` naming the file."
     if not Path(path).is_file(): raise RunError(f'{path} is missing: the run folder is not complete')
     try: t = pd.read_csv(path, **kw)
-    except Exception as e: raise RunError(f'{path} is not a table: {" ".join(str(e).split())[:200]}') from e # csv.Error is no ValueError
-    if lost := [c for c in columns if c not in t]: raise RunError(f'{path} is not the table it should be: it has no column {lost[0]}')
+    except Exception as e:
+        raise RunError(f'{path} is not a table: {" ".join(str(e).split())[:200]}') from e # csv.Error is no ValueError
+    if lost := [c for c in columns if c not in t]:
+        raise RunError(f'{path} is not the table it should be: it has no column {lost[0]}')
     return t
 
 # %% ../../nbs/runs/10c_folder.ipynb #66177d67
@@ -303,7 +312,8 @@ def history(self:Run, k:int=0)->pd.DataFrame:
     if not path.is_file():
         raise RunError(f'{path} is missing: fold {k} has not finished an epoch; folds here: {self.folds}')
     t = run_table(path, ['epoch'])
-    if bad := [c for c in t if not pd.api.types.is_numeric_dtype(t[c])]: raise RunError(f'{path}: {bad[0]} holds words where numbers stand')
+    if bad := [c for c in t if not pd.api.types.is_numeric_dtype(t[c])]:
+        raise RunError(f'{path}: {bad[0]} holds words where numbers stand')
     return t
 
 # %% ../../nbs/runs/10c_folder.ipynb #373bfc3a
@@ -338,7 +348,9 @@ def point(self:Run, name:str):
     points = self.points
     if name not in points:
         near = nearest(name, points) or list(points)
-        raise ValueError(f'{self.path} has no operating point {name!r}' + (f', did you mean {" or ".join(near)}?' if near else ': severstal decide makes one'))
+        raise ValueError(f'{self.path} has no operating point '
+                         f'{name!r}'
+                         + (f', did you mean {" or ".join(near)}?' if near else ': severstal decide makes one'))
     found = points[name].get('thresholds') if isinstance(points[name], dict) else None
     return _rules(self, f'{self.path}/points.json: {name}', found)
 
@@ -382,9 +394,11 @@ def resume_target(
     "What `resume=` means. Raises `FileNotFoundError` when it is no run folder and no checkpoint in one."
     path = Path(path)
     if not path.exists(): raise FileNotFoundError(f'resume={path}: no run folder and no checkpoint there')
-    if (path/'evaluation.json').is_file(): raise RunError(f'resume={path}: an evaluation, which has no nets; give the run')
+    if (path/'evaluation.json').is_file():
+        raise RunError(f'resume={path}: an evaluation, which has no nets; give the run')
     for o in (path, *path.absolute().parents[:3]):
-        if lost := missing_plugins(o): raise RunError(f'resume={path}: the run was begun with --plugin {" ".join(lost)}: give it again')
+        if lost := missing_plugins(o):
+            raise RunError(f'resume={path}: the run was begun with --plugin {" ".join(lost)}: give it again')
         if (o/'config.yaml').is_file(): return o, None if o == path else path
     raise FileNotFoundError(f'resume={path}: no config.yaml there or above, so it is not part of a run')
 
@@ -395,7 +409,8 @@ def copy_run(
 )->Path: # the new run folder
     "Copy a run folder, so that the copy can be written whatever the rights of the original are."
     def fill(part):
-        shutil.copytree(path, part, copy_function=shutil.copyfile, dirs_exist_ok=True, ignore=shutil.ignore_patterns('.lock', '.*.part'))
+        shutil.copytree(path, part, copy_function=shutil.copyfile, dirs_exist_ok=True,
+                        ignore=shutil.ignore_patterns('.lock', '.*.part'))
         for p in (part, *(o for o in part.rglob('*') if o.is_dir())): os.chmod(p, p.stat().st_mode | 0o700)
     check_links(path)
     return create_run(name, root, fill)

@@ -95,7 +95,8 @@ def _options(cfg:Config, device=None, log=LOG)->dict:
     if no_half := t.precision == 'fp16' and device.type != 'cuda':
         log.warning(f'trained in fp16, which needs a GPU; this is {device}, so it predicts in fp32')
     boxes = dict(crop=(d.crop_height, d.crop_width), stride=d.crop_stride) if p.window == 'crops' else {}
-    return boxes | dict(size=None if d.image_size is None or cfg.task == 'segmentation' else tuple(d.image_size), tta=p.tta, device=device,
+    return boxes | dict(size=None if d.image_size is None or cfg.task == 'segmentation' else tuple(d.image_size),
+                        tta=p.tta, device=device,
                         num_workers=max(1, d.num_workers), softmax=cfg.task == 'singlelabel',
                         batch_size=p.batch_size or d.valid_batch_size or d.batch_size,
                         precision='fp32' if no_half else t.precision, channels_last=t.channels_last)

@@ -52,7 +52,8 @@ def _name_fingerprint(data:SteelData)->str: # 16 hex digits
 def prediction_key(predictor, data:SteelData)->dict:
     "All that predictions depend on: models, engine, options, rules, names of the images."
     gate, o = predictor.gate, predictor.options
-    key = dict(models=[fingerprint(f) for f in predictor.files], gate=[fingerprint(f) for f in gate.files] if gate else [])
+    key = dict(models=[fingerprint(f) for f in predictor.files],
+               gate=[fingerprint(f) for f in gate.files] if gate else [])
     key |= {k: o.get(k) for k in ('crop', 'stride', 'size', 'softmax', 'precision')}
     if 'engine' in o: key['engine'] = o['engine']
     return key | dict(gate_size=gate.options['size'] if gate else None, images=_name_fingerprint(data),

@@ -35,7 +35,7 @@ def crop_boxes(
 # %% ../nbs/07_crops.ipynb #6b618407
 @lru_cache(maxsize=16)
 def _overlap(boxes, shape, device=None):
-    "In how many of the boxes (bytes of int64 `[M,4]`) each pixel lies: float32 `[H,W]`, an array or a tensor on `device`."
+    "How many of the boxes (bytes of int64 `[M,4]`) each pixel is in: float32 `[H,W]`, an array or on `device`."
     count = np.zeros(shape, np.float32)
     for x0,y0,x1,y1 in np.frombuffer(boxes, np.int64).reshape(-1, 4): count[y0:y1, x0:x1] += 1
     if missed := int((count == 0).sum()): raise ValueError(f'{missed} pixels of the {shape} image lie in no box')

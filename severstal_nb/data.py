@@ -232,7 +232,7 @@ def from_frame(cls:SteelData,
     classes:list|None=None, # names; None: those in labels or rles, or numbers from 1
     **kw, # further arguments of SteelData
 )->SteelData:
-    "Data from a table (or paths) and masks, labels or strings. Raises `ValueError` when they do not fit, `ImageError` for a file."
+    "Data from a table (or paths) and masks, labels or strings. Raises `ValueError`, or `ImageError` for a file."
     table,problems = _with_sizes(images)
     kw = dict(problems=problems) | kw
     if rles is not None:
@@ -240,12 +240,14 @@ def from_frame(cls:SteelData,
                 for *row,h,w in table[[*rles,'height','width']].itertuples(index=False)]
         return cls.from_masks(table.drop(columns=rles), classes or rles, runs, **kw)
     if labels is not None:
-        names = None if isinstance(labels, np.ndarray) and labels.ndim == 2 else [[o] if isinstance(o, str) else [] if o is None else list(o) for o in labels]
+        names = (None if isinstance(labels, np.ndarray) and labels.ndim == 2
+                 else [[o] if isinstance(o, str) else [] if o is None else list(o) for o in labels])
         if names is None: return cls(table, classes or [str(k+1) for k in range(labels.shape[1])], labels=labels, **kw)
         classes = list(classes or sorted({o for row in names for o in row}))
         if odd := {o for row in names for o in row} - set(classes):
             raise ValueError(f'labels name {sorted(odd)[0]!r}, which is none of the classes {classes}')
-        one = dict(task='singlelabel') if all(len(row) == 1 for row in names) and all(isinstance(o, str) for o in labels) else {}
+        one = (dict(task='singlelabel') if all(len(row) == 1 for row in names)
+               and all(isinstance(o, str) for o in labels) else {})
         return cls(table, classes, labels=[[c in row for c in classes] for row in names], **one | kw)
     if masks is None: return cls(table, classes or [], **kw)
     masks = list(masks)
@@ -256,7 +258,7 @@ def from_frame(cls:SteelData,
 # %% ../nbs/01_data.ipynb #8430aa63
 @patch
 def to_frame(self:SteelData)->pd.DataFrame:
-    "The table of images with a column for each class: Kaggle's string of its mask, or whether it is there where there are no masks."
+    "The table of images with a column for each class: Kaggle's string of its mask; without masks, whether it is there."
     clash = [c for c in self.classes if c in self.images]
     if clash: raise ValueError(f'class {clash[0]!r} is also a column of the table: rename it')
     if self.task == 'segmentation':

@@ -79,7 +79,8 @@ class OOFStore:
                 raise ValueError(f'{a.basename} has {a.dtype} {a.shape}')
         if len(self.kind) != len(self.ids): raise ValueError('names and sizes differ in number')
         self._read_journal()
-        if mode == 'r' and self.format > 2 and (lost := [i for i in np.flatnonzero(self.fold < 0) if self._chunk(i).is_file()]):
+        if (mode == 'r' and self.format > 2
+                and (lost := [i for i in np.flatnonzero(self.fold < 0) if self._chunk(i).is_file()])):
             raise ValueError(f"journal.bin has no record of {self.ids[lost[0]]}: it lost some, or writing was killed; "
                              "open with mode='r+' and write on")
     def _chunk(self, i): return self.path/self.arrays[self.kind[i]].basename/'c'/f'{self.place[i]}/0/0/0'

@@ -112,7 +112,7 @@ class _Group:
         for g,l in best.items(): self.labels[g] = l*weight if self.labels[g] is None else self.labels[g] + l*weight
         if best: self.told += weight  # of several models, some may have no label head
     def finish(self):
-        "Each image's row, mask bytes, label probabilities and whether they are numbers, still on the device; float maps are let go."
+        "Each image's row, mask bytes, label probabilities, whether they are numbers, on the device; float maps go."
         done = []
         for g,(i,shape) in enumerate(zip(self.rows, self.shapes)):
             s, self.masks[g] = self.masks[g], None
@@ -198,7 +198,8 @@ def _to_host(done, start, data, models):
     "Predictions as NumPy. On a GPU this runs one group late, so that the card works while the host fetches."
     for i,m,l,ok in done:
         if not all(ok):
-            name = data.images.image_id.iloc[i] if hasattr(data, 'images') else getattr(data, 'names', {}).get(i, f'image {i}')
+            name = (data.images.image_id.iloc[i] if hasattr(data, 'images')
+                    else getattr(data, 'names', {}).get(i, f'image {i}'))
             files = ', '.join(str(o if isinstance(o, (str, Path)) else getattr(o, 'file', type(o).__name__))
                               for o in models)
             raise ValueError(f'{name}: the net gives nan or infinite values, which are no probabilities ({files}). '

@@ -102,7 +102,7 @@ def auto_pos_weight(
 def dynamic_alpha(
     labels, # bool [N,K], of the training images
 )->list: # K numbers in 0..1
-    "`n_neg/N` of each class, for `focal`: inverse class frequency; a class in no image counts as in one, one in all as in all but one."
+    "`n_neg/N` of each class, for `focal`; a class in no image counts as in one, one in all as in all but one."
     labels = np.asarray(labels, dtype=bool)
     return (1-labels.sum(0).clip(1, max(len(labels)-1, 1))/len(labels)).tolist()
 
@@ -172,7 +172,8 @@ class SteelLoss(nn.Module):
 
 # %% ../nbs/04_losses.ipynb #e4f59160
 _losses = {}
-_mixes = dict(combo=dict(bce=.5, dice=.5), bce_dice_pos_weight=dict(bce_pos_weight=.75, dice=.25)) # terms of those with a name
+# terms of those with a name
+_mixes = dict(combo=dict(bce=.5, dice=.5), bce_dice_pos_weight=dict(bce_pos_weight=.75, dice=.25))
 def register_loss(
     name:str, # what `create_loss` will know it by
     task=('segmentation','classification'), # one or several; 'both' = two-headed nets
@@ -280,7 +281,7 @@ class FocalLoss(SteelLoss):
 # %% ../nbs/04_losses.ipynb #9d17f4ce
 @register_loss('dice', 'segmentation')
 class DiceLoss(SteelLoss):
-    "1 - Dice per class over the batch, so value and gradient depend on batch size, accumulation and ranks; in eval mode that of pairs."
+    "1 - Dice per class over the batch: it depends on batch size, accumulation and ranks; in eval mode that of pairs."
     def __init__(self,
         dice:str='batch', # 'pair': 1 - mean Dice of the (image, class) pairs, a mean over images
         reduction:str='mean', # see `SteelLoss`
@@ -313,7 +314,7 @@ class CrossEntropyLoss(SteelLoss): # of logits [B,K] and class indices [B], or p
 # %% ../nbs/04_losses.ipynb #eb2c5222
 @register_loss('mix')
 class MixLoss(SteelLoss):
-    "The weighted sum of registered losses. Raises `ValueError` for a weight that is not positive and a name it does not know."
+    "The weighted sum of registered losses. Raises `ValueError` for a weight not above 0, or an unknown name."
     def __init__(self,
         terms:dict|None=None, # name → weight, such as {'bce': .5, 'lovasz': .5}
         reduction:str='mean', # see `SteelLoss`

@@ -50,8 +50,7 @@ class SteelModel(nn.Module):
             net = self.__dict__.get('_modules', {}).get('net')
             if name.startswith('_') or not hasattr(net, name): raise
             if name=='predict' or name.startswith(('forward_','reset_','freeze_','unfreeze_')):
-                raise AttributeError(f'{name} is of the net alone: model.net.{name} takes what model.prepare makes of '
-                                     'images, and knows nothing '
+                raise AttributeError(f'{name} is of the net alone: model.net.{name} takes what model.prepare makes of images, and knows nothing '
                                      'of freeze_encoder(model) or of the file that the model is saved to') from None
             return _in_net(name, getattr(net, name))
     def prepare(self, x:Tensor)->Tensor:
@@ -65,8 +64,7 @@ class SteelModel(nn.Module):
         h,w = x.shape[-2:]
         try: out = self.net(self.prepare(x))
         except AssertionError as e: # timm's word for an image of the wrong size
-            raise ValueError(f'{self.config["name"]} with images {h}×{w}: {e} Resize them (data.image_size), '
-                             'or build it for them (img_size)') from e
+            raise ValueError(f'{self.config["name"]} with images {h}×{w}: {e} Resize them (data.image_size), or build it for them (img_size)') from e
         if self.task=='classification': return out
         if self.task=='segmentation': return out[...,:h,:w]
         return out[0][...,:h,:w], out[1]
@@ -86,8 +84,7 @@ def _check_range(x):
     if x.device.type=='meta' or not x.numel(): return False
     low,high = (o.item() for o in x.detach().aminmax())
     if low < -.01 or high > 1.01:
-        warnings.warn(f'float images from {low:.3g} to {high:.3g}: wanted 0..1, not 0..255 and not normalised, '
-                      'which the model does itself', stacklevel=4)
+        warnings.warn(f'float images from {low:.3g} to {high:.3g}: wanted 0..1, not 0..255 and not normalised, which the model does itself', stacklevel=4)
     return True
 
 # %% ../nbs/03_models.ipynb #2d05cec3
@@ -99,8 +96,7 @@ def _in_net(name, found):
     def matcher(coarse=False):
         groups = found(coarse=coarse)
         if callable(groups): return lambda o: groups(o.removeprefix('net.'))
-        return {k:[(one(p), *rest) for p,*rest in v] if isinstance(v, (list,tuple)) else one(v)
-                for k,v in groups.items()}
+        return {k:[(one(p), *rest) for p,*rest in v] if isinstance(v, (list,tuple)) else one(v) for k,v in groups.items()}
     return matcher
 
 # %% ../nbs/03_models.ipynb #56f2ad8e
@@ -120,8 +116,7 @@ def freeze_norms(
     "Puts the batch-norm layers that own one of `params` into eval mode, so that their statistics stay as they are."
     ids = {id(p) for p in params}
     for o in model.modules():
-        if isinstance(o, nn.modules.batchnorm._NormBase) and any(id(p) in ids for p in o.parameters(recurse=False)):
-            o.eval()
+        if isinstance(o, nn.modules.batchnorm._NormBase) and any(id(p) in ids for p in o.parameters(recurse=False)): o.eval()
 
 # %% ../nbs/03_models.ipynb #4807955f
 def freeze_encoder(
@@ -142,14 +137,10 @@ def count_params(
     return dict(total=sum(p.numel() for p in ps), trainable=sum(p.numel() for p in ps if p.requires_grad))
 
 # %% ../nbs/03_models.ipynb #bbc44bb4
-_OURS = dict(activation='is not taken: logits come out, and loss, metrics and prediction apply the sigmoid',
-             in_channels='is in_chans= here',
-             num_classes='is n_classes= here', drop_rate='is dropout= here', pretrained="is weights='imagenet' here",
-             encoder_weights='is weights= here',
-             encoder_name="is part of the name here, as in 'unet-resnet34'",
-             arch="is part of the name here, as in 'unet-resnet34'",
-             aux_params='is two_head=True here', features_only='is not taken: logits come out',
-             checkpoint_path='is weights= here')
+_OURS = dict(activation='is not taken: logits come out, and loss, metrics and prediction apply the sigmoid', in_channels='is in_chans= here',
+             num_classes='is n_classes= here', drop_rate='is dropout= here', pretrained="is weights='imagenet' here", encoder_weights='is weights= here',
+             encoder_name="is part of the name here, as in 'unet-resnet34'", arch="is part of the name here, as in 'unet-resnet34'",
+             aux_params='is two_head=True here', features_only='is not taken: logits come out', checkpoint_path='is weights= here')
 
 # %% ../nbs/03_models.ipynb #797d9259
 def _check_options(kw:dict)->dict:
@@ -160,8 +151,7 @@ def _check_options(kw:dict)->dict:
             raise ValueError(f'model option {k!r} is not taken; weights come with weights=')
         for o in (v if isinstance(v, (list,tuple)) else [v]):
             if isinstance(o, str) and len(o)<50 and not set(o)&set('/\\:') or o is None: continue
-            if not isinstance(o, (bool,int,float)) or abs(o)>4096:
-                raise ValueError(f'model option {k}={o!r}: wanted a plain value')
+            if not isinstance(o, (bool,int,float)) or abs(o)>4096: raise ValueError(f'model option {k}={o!r}: wanted a plain value')
     return kw
 
 # %% ../nbs/03_models.ipynb #a8e2818c
@@ -171,15 +161,13 @@ def _check_shape(model, kw):
     if not kw and not is_own(model.config['name']): return
     cfg = getattr(model.net, 'default_cfg', {})
     size = kw.get('img_size') or (cfg['input_size'][1:] if cfg.get('fixed_input_size') else 256)
-    h,w = (-(-max(o, model.least)//model.stride)*model.stride
-           for o in (size if isinstance(size, (list,tuple)) else (size, size)))
+    h,w = (-(-max(o, model.least)//model.stride)*model.stride for o in (size if isinstance(size, (list,tuple)) else (size, size)))
     mask,label = [1, model.config['n_classes'], h, w], [1, model.config['n_classes']]
     want,net,mode = dict(segmentation=[mask], classification=[label], both=[mask, label])[model.task], model.net, model.training
     kept = [(o, dict(o._parameters), dict(o._buffers)) for o in net.modules()] # a part with two names is not put back by torch
     for device in ('meta', 'cpu'): # some nets ask for numbers, which meta has none of
         try:
-            state = {k:torch.empty_like(v, device=device) if device=='meta' else v
-                     for k,v in (*net.named_parameters(), *net.named_buffers())}
+            state = {k:torch.empty_like(v, device=device) if device=='meta' else v for k,v in (*net.named_parameters(), *net.named_buffers())}
             out = torch.func.functional_call(net.eval(), state, torch.zeros(1, 3, h, w, device=device))
         except Exception as e: # where sizes are not timm's the first batch will tell
             if device=='meta' or not cfg: continue
@@ -187,11 +175,9 @@ def _check_shape(model, kw):
         finally:
             model.train(mode)
             for o,params,buffers in kept: o._parameters.update(params); o._buffers.update(buffers)
-        got = [list(o.shape) if isinstance(o, Tensor) else type(o).__name__
-               for o in (out if isinstance(out, (list,tuple)) else [out])]
+        got = [list(o.shape) if isinstance(o, Tensor) else type(o).__name__ for o in (out if isinstance(out, (list,tuple)) else [out])]
         if got==want: return
-        raise ValueError(f'{model.config["name"]} with {kw} gives {str(got)[1:-1]} for an image {h}×{w}: '
-                         f'wanted {str(want)[1:-1]}')
+        raise ValueError(f'{model.config["name"]} with {kw} gives {str(got)[1:-1]} for an image {h}×{w}: wanted {str(want)[1:-1]}')
 
 # %% ../nbs/03_models.ipynb #890e0eea
 def create_model(
@@ -213,8 +199,7 @@ def create_model(
     if grey not in ('repeat','adapt'): raise ValueError(f"grey={grey!r}: wanted 'repeat' or 'adapt'")
     if isinstance(classes, int): raise ValueError(f'classes={classes}: classes are names here; say n_classes={classes}')
     if not 1<=n_classes<=4096 or classes and len(classes)!=n_classes:
-        raise ValueError(f'n_classes={n_classes} with the class names {classes}: wanted as many names as classes, '
-                         'at least 1')
+        raise ValueError(f'n_classes={n_classes} with the class names {classes}: wanted as many names as classes, at least 1')
     name = spell(name)
     config = dict(name=name, n_classes=n_classes, in_chans=in_chans, dropout=dropout, two_head=two_head,
                   cbam_stages=cbam_stages and list(cbam_stages), grey=grey, **_check_options(kw))
@@ -304,8 +289,7 @@ def _check_names(path, config, classes):
     first = next((n for n,o in net.named_modules() if isinstance(o, nn.Conv2d) and o.in_channels==3), '')
     for k,v in net.state_dict().items():
         if have.get(k)!=list(v.shape) and not (first and k.startswith(f'{first}.')):
-            raise ValueError(f'{config.get("name")} has {k} {list(v.shape)}, '
-                             f'the file {have.get(k) or "none of that name"}')
+            raise ValueError(f'{config.get("name")} has {k} {list(v.shape)}, the file {have.get(k) or "none of that name"}')
 
 
 # %% ../nbs/03_models.ipynb #6d555746
@@ -316,8 +300,7 @@ def load_model(
     "The model of a file. Reads tensors and JSON, never code. Raises `ValueError` when the file is not ours or does not fit."
     info = read_info(path)
     if n_classes not in (None, info['config'].get('n_classes')):
-        raise ValueError(f'{path} has {info["config"].get("n_classes")} classes '
-                         f'({", ".join(map(str, info["classes"]))}), wanted {n_classes}')
+        raise ValueError(f'{path} has {info["config"].get("n_classes")} classes ({", ".join(map(str, info["classes"]))}), wanted {n_classes}')
     known = 'name n_classes in_chans dropout two_head cbam_stages grey norm'.split()
     try:
         config = {k:v for k,v in info['config'].items() if k in known} | _check_options({k:v for k,v in info['config'].items() if k not in known})
@@ -325,8 +308,7 @@ def load_model(
         model,state = create_model(**config, classes=info['classes']), load_file(path)
         model.net.load_state_dict(state)
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, AssertionError, OSError) as e:
-        raise ValueError(f'{path}: the model cannot be built from it ({type(e).__name__}: '
-                         f'{str(e).splitlines()[0]})') from None
+        raise ValueError(f'{path}: the model cannot be built from it ({type(e).__name__}: {str(e).splitlines()[0]})') from None
     check_finite(path, state)
     model.meta = info['meta']
     return model.eval()
@@ -343,8 +325,6 @@ def model_cost(
         kept[t.untyped_storage()._cdata] = t # held: an address must not be used twice
         return t
     x = torch.empty(2, model.in_chans, height, width, dtype=torch.uint8, device='meta') # two: batch-norm of a pooled map
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), FlopCounterMode(display=False) as flops:
-        out = model(x)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), FlopCounterMode(display=False) as flops: out = model(x)
     mem = sum(t.untyped_storage().nbytes() for k,t in kept.items() if k not in own)
-    return dict(params=round(count_params(model)['total']/1e6, 2), gflops=round(flops.get_total_flops()/2e9, 2),
-                memory_mb=round(mem/2/2**20, 1))
+    return dict(params=round(count_params(model)['total']/1e6, 2), gflops=round(flops.get_total_flops()/2e9, 2), memory_mb=round(mem/2/2**20, 1))

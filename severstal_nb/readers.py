@@ -594,7 +594,7 @@ def _without(data, names):
         _noted(new, 'data.leave_out', f'{n} images have defects of these classes only: taken as clean')
     return new
 def _table_split(data, place):
-    "(file, part of each image) by a table of paths and splits, such as VisA's split_csv/1cls.csv; ('', []) without one."
+    "(file, part of each image) by a table of paths and splits, as VisA's split_csv/1cls.csv; ('', []) without one."
     for n in place.below():
         if not n.lower().endswith('.csv') or 'split' not in n.lower(): continue
         try: header,rows = read_table(place.join(n))

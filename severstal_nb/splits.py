@@ -70,7 +70,7 @@ def _cover(part, has, keys, n_parts, classes):
 
 # %% ../nbs/05_splits.ipynb #9dacb6bc
 def _labels_of(data):
-    "bool [N,K], class names and image names of a SteelData, of bool [N,K] labels, or of one label an image [N]: an index, a name, a bool."
+    "bool [N,K], class and image names of a SteelData, of bool [N,K] labels, or of a label an image: index, name, bool."
     if hasattr(data, 'images'): return np.asarray(data.labels, bool), list(data.classes), list(data.images['image_id'])
     y = np.asarray(data)
     if y.ndim == 1 and y.dtype.kind in 'iu' and y.min(initial=0) < 0:
@@ -85,7 +85,7 @@ def _labels_of(data):
 
 # %% ../nbs/05_splits.ipynb #c68f4f8a
 def _class_order(y, names, keys):
-    "The order in which classes are looked at, the same however they were ordered: by name, or by size and first member."
+    "The order in which classes are looked at, however they were ordered: by name, or by size and first member."
     natural = lambda name: [int(o) if o.isdigit() else o for o in re.split(r'(\d+)', name)]
     if names: return sorted(range(len(names)), key=lambda k: natural(names[k]))
     first = [keys[y[:, k]].min(initial=np.iinfo(np.uint64).max) for k in range(y.shape[1])]
@@ -158,7 +158,7 @@ def straddling(
 
 # %% ../nbs/05_splits.ipynb #15b641cb
 class SteelKFold:
-    "`make_folds` as scikit-learn's splitters: groups whole, every class in proportion, also where an image has several."
+    "`make_folds` as a splitter of scikit-learn: groups whole, every class in proportion, also several an image."
     def __init__(self,
         n_splits:int=5,
         random_state:int|None=0, # the seed

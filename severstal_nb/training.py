@@ -44,7 +44,7 @@ def make_learner(
     device=None, # None: that of `dls`
     **kw, # for fastai's `Learner`: metrics, cbs, path, …
 )->Learner:
-    "A fastai `Learner` around a torch optimiser with two parameter groups. Raises `TrainingError` when nothing is trainable."
+    "A fastai `Learner` with a torch optimiser of two groups. Raises `TrainingError` when nothing is trainable."
     device = torch.device(device or getattr(dls, 'device', None) or 'cpu')
     if isinstance(dls, (tuple, list)): dls = DataLoaders(*dls)
     dls._device = device
@@ -145,7 +145,8 @@ def _seen()->bool:
 # %% ../nbs/06_training.ipynb #5cd827d1
 def _run_steps(learn, settings:dict, state:dict, steps:list, log, progress=True):
     "Run the loop. An interrupt says how to go on; a lack of memory says what to change."
-    problem, bar = None, Bar(progress if isinstance(progress, str) else '') if progress and 'ipykernel' not in sys.modules else None
+    problem, bar = (None, Bar(progress if isinstance(progress, str) else '')
+                    if progress and 'ipykernel' not in sys.modules else None)
     quiet = nullcontext() if progress and not bar else learn.no_bar() # fastai's own bar is for notebooks
     try:
         with learn.no_logging(), quiet, closing(bar) if bar else nullcontext():

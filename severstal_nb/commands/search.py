@@ -65,7 +65,8 @@ def _distribution(key, override):
         values = [o.partition('=')[2] for [o] in sweep([override])]
         return made.CategoricalDistribution(values) if len(values) > 1 else None
     kind = KEYS[key].type
-    kinds, log, step = get_args(kind) if isinstance(kind, UnionType) else (kind,), 'log' in drawn.tags, getattr(drawn, 'step', None)
+    kinds, log, step = (get_args(kind) if isinstance(kind, UnionType) else (kind,),
+                        'log' in drawn.tags, getattr(drawn, 'step', None))
     ends = (drawn.start, drawn.end) if step is None else (drawn.start, drawn.start + step*(len(drawn.range()) - 1))
     _check_ends(key, override, *ends, log)
     if float in kinds: return made.FloatDistribution(*map(float, ends), log=log, step=step and float(step))
@@ -94,7 +95,8 @@ def _check_space(
     space:dict, # from `parse_space`
 ): # a config of the space
     "Try every end and choice with those of the other keys. Raises `ConfigError` where one goes with none of them."
-    ends, log = {k: list(getattr(d, 'choices', None) or (d.low, d.high)) for k, d in space.items()}, logging.getLogger('severstal_nb')
+    ends, log = ({k: list(getattr(d, 'choices', None) or (d.low, d.high)) for k, d in space.items()},
+                 logging.getLogger('severstal_nb'))
     was, log.disabled = log.disabled, True
     try:
         for k, v in ((k, v) for k in ends for v in ends[k]):
@@ -130,7 +132,8 @@ def _storage(folder):
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     lock = _Lock(path.with_name('.journal.lock'))
     with lock:
-        if path.is_file() and (raw := path.read_bytes())[-1:] not in (b'', b'\n'): # a killed process was writing this line
+        # a killed process was writing this line
+        if path.is_file() and (raw := path.read_bytes())[-1:] not in (b'', b'\n'):
             with open(path, 'r+b') as f: f.truncate(raw.rfind(b'\n') + 1)
     try: return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path), lock_obj=lock))
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError) as e:
@@ -194,8 +197,10 @@ def _begin(overrides, file, name, limit, log)->_Search:
     check_paths(base)
     folder.mkdir(parents=True, exist_ok=True)
     from severstal_nb.metrics.meters import higher_is_better
-    up, prunes = not base.training.monitor or higher_is_better(base.training.monitor), 'training.num_epochs' not in space
-    pruner = optuna.pruners.MedianPruner(n_warmup_steps=base.training.num_epochs//4) if prunes else optuna.pruners.NopPruner()
+    up, prunes = (not base.training.monitor or higher_is_better(base.training.monitor),
+                  'training.num_epochs' not in space)
+    pruner = (optuna.pruners.MedianPruner(n_warmup_steps=base.training.num_epochs//4)
+              if prunes else optuna.pruners.NopPruner())
     study = optuna.create_study(storage=_storage(folder), study_name=_STUDY, direction='maximize' if up else 'minimize',
                                 pruner=pruner, load_if_exists=True)
     asked = {o.partition('=')[0]: o.partition('=')[2] for o in overrides if o.partition('=')[0] not in _MACHINE}
@@ -230,7 +235,8 @@ def _train_trial(s:_Search, trial):
     "Train, or go on with, the run of a trial. Raises `TrialPruned`."
     from severstal_nb.experiment import train
     cfg = s.make(trial.params, f'run.root={s.folder}', f'run.name=trial_{trial.number:03d}')
-    told, first = set(s.study.get_trials(deepcopy=False)[trial.number].intermediate_values), 0 if cfg.data.fold == 'all' else cfg.data.fold
+    told, first = (set(s.study.get_trials(deepcopy=False)[trial.number].intermediate_values),
+                   0 if cfg.data.fold == 'all' else cfg.data.fold)
     def watch(fold, epoch, score):
         if fold != first or epoch in told: return
         told.add(epoch)
@@ -246,11 +252,12 @@ def _train_trial(s:_Search, trial):
 
 # %% ../../nbs/commands/11d_search.ipynb #c8065572
 def _outcome(run)->dict:
-    "The monitored score of a finished run, out of fold: after thresholds where it is one of the run's metrics, else the mean of the folds' best epochs."
+    "The monitored score of a finished run: its metric of that name, else the mean of the folds' best epochs."
     m, key, folds = run.results['metrics'], run.config['training']['monitor'], run.results['folds'].values()
     score = m[key] if key in m else sum(o['best'] for o in folds)/len(folds)
     if not math.isfinite(score): raise ValueError(f'{key} is {score}: there is nothing to compare')
-    return dict(run=run.path.name, monitor=key, score=score) | {k: m[k] for k in ('dice', 'dice_nothing', 'false_alarm_rate') if k in m}
+    return (dict(run=run.path.name, monitor=key, score=score)
+            | {k: m[k] for k in ('dice', 'dice_nothing', 'false_alarm_rate') if k in m})
 
 # %% ../../nbs/commands/11d_search.ipynb #734653b9
 def _tell(s:_Search, trial, found:dict):
@@ -311,7 +318,7 @@ def trial_table(
 def plot_search(
     study, # from `open_study`
 ): # a figure; None with fewer than four finished trials
-    "Left: share of each setting in what made scores differ (PED-ANOVA, arXiv 2304.10255). Right: the score of each trial, and the best so far."
+    "Left: what made scores differ (PED-ANOVA, arXiv 2304.10255). Right: the score of each trial, and the best so far."
     from severstal_nb.core.plots import new_figure, plain_label, plot_style
     optuna = _need('optuna', 'search')
     done = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
@@ -381,8 +388,9 @@ def search(
     max_false_alarms:float|None=None, # share of clean images on which the winner may find something
     log=print, # function of a line of text
 ): # the winner's `Run`; None while there is none
-    "Draw settings, train, and score the best on images that the search has not seen. The same call goes on. Raises `ConfigError`, `ImportError`, `OSError`."
-    s, end, failed = _begin(overrides, file, name, max_false_alarms, log), time.monotonic() + 60*(math.inf if minutes is None else minutes), 0
+    "Draw settings, train, and score the best on unseen images. The same call goes on. Raises `ConfigError`, `OSError`."
+    s, end, failed = (_begin(overrides, file, name, max_false_alarms, log),
+                      time.monotonic() + 60*(math.inf if minutes is None else minutes), 0)
     while time.monotonic() < end:
         with ExitStack() as held:
             trial = _next_trial(s, trials, held)
@@ -437,7 +445,8 @@ def _submitted(cfgs:list, launcher:str, at_once:int, hours:float):
     submitit, visible = _need('submitit', 'cluster'), os.environ.get('CUDA_VISIBLE_DEVICES')
     executor = submitit.AutoExecutor(folder=Path(cfgs[0].run.root).resolve()/'.submitit', cluster=launcher)
     executor.update_parameters(name='severstal', timeout_min=round(60*hours))
-    cards = importlib.import_module('torch').cuda.device_count() if launcher == 'local' else int(any(o.training.device != 'cpu' for o in cfgs))
+    cards = (importlib.import_module('torch').cuda.device_count() if launcher == 'local'
+             else int(any(o.training.device != 'cpu' for o in cfgs)))
     executor.update_parameters(gpus_per_node=cards)
     waiting, running = [*enumerate(cfgs)], {}
     try:
@@ -473,7 +482,8 @@ def _job_row(path)->dict:
     row, first = run_row(run), HEADLINES[run.task][0]
     images = (run_table(run.path/'split.csv', ['part']).part.astype(str) != 'test').sum()
     return {k: row.get(k) for k in (first, f'{first}_low', f'{first}_high', 'minutes')} | dict(
-        parameters=count_params(run.model(run.folds[0]))['total'], ms_image=6e4*row['minutes']/max(row['epochs']*images, 1), run=run.name)
+        parameters=count_params(run.model(run.folds[0]))['total'],
+        ms_image=6e4*row['minutes']/max(row['epochs']*images, 1), run=run.name)
 
 # %% ../../nbs/commands/11d_search.ipynb #8eeb672d
 def run_jobs(
@@ -484,11 +494,13 @@ def run_jobs(
     hours:float=24., # the longest a job may take, with a launcher
     log=print,
 ): # a DataFrame, a row per job: score, cost, and `state`: finished, or what went wrong
-    "Train every config, whatever becomes of the others, and put them into a table. Raises `ImportError`, `OSError` on a full disk."
+    "Train every config, whatever becomes of the others: a table. Raises `ImportError`, `OSError` on a full disk."
     import pandas as pd
-    rows, good = [dict(job=o, state=str(c) if isinstance(c, Exception) else '') for o, c in zip(names, cfgs)], [i for i, c in enumerate(cfgs) if not isinstance(c, Exception)]
+    rows, good = ([dict(job=o, state=str(c) if isinstance(c, Exception) else '') for o, c in zip(names, cfgs)],
+                  [i for i, c in enumerate(cfgs) if not isinstance(c, Exception)])
     args = [cfgs[i] for i in good]
-    done = _submitted(args, launcher, at_once, hours) if launcher and args else _one_by_one(args, [f'{i + 1} of {len(names)}: {names[i]}' for i in good], log)
+    done = (_submitted(args, launcher, at_once, hours) if launcher and args
+            else _one_by_one(args, [f'{i + 1} of {len(names)}: {names[i]}' for i in good], log))
     for j, found in done:
         i, failed = good[j], isinstance(found, str)
         rows[i]['state'] = ' '.join(found.split())[:300] if failed else 'finished'

@@ -38,7 +38,7 @@ STYLE = {'figure.dpi': 100, 'savefig.dpi': 'figure', 'figure.figsize': WIDE, 'fo
 _TURN = threading.RLock()
 @contextlib.contextmanager
 def plot_style():
-    "The style of all figures: `with plot_style():`, or `@plot_style()` above a function. Threads take turns, as matplotlib has one style for all."
+    "The style of all figures: `with plot_style():`, or `@plot_style()` above a function. Threads take turns."
     with _TURN, mpl.rc_context(STYLE): yield
 
 # %% ../../nbs/core/00d_plots.ipynb #e3d41c40
@@ -126,7 +126,7 @@ def class_legend(
 def plain_label(
     text, # a name: of a class, a file, a run
 )->str:
-    "`text` so that matplotlib draws it as it is: no formula between dollar signs, no legend entry hidden by an underscore."
+    "`text` so that matplotlib draws it as it is: no formula between dollars, no entry hidden by an underscore."
     return ' '*str(text).startswith('_') + str(text).replace('$', r'\$')
 
 # %% ../../nbs/core/00d_plots.ipynb #afe7185a

@@ -88,7 +88,8 @@ class Thresholds:
                 raise ValueError(f"{name} {getattr(self, name)!r}: "
                                  "expected numbers " + ('from 0 to 1' if limit == 1 else 'from 0'))
             given = np.asarray(getattr(self, name))
-            setattr(self, name, (given if given.dtype.kind in 'iuf' else values).tolist())  # '0.5' in a file is a number too
+            # '0.5' in a file is a number too
+            setattr(self, name, (given if given.dtype.kind in 'iuf' else values).tolist())
     @classmethod
     def numbers(cls)->list:
         "Names of the values that may differ between classes."
@@ -153,7 +154,7 @@ class Prediction(NamedTuple):
 
 # %% ../../nbs/decide/08a_postprocess.ipynb #0d9f8d25
 class Answers:
-    "Masks and answers from predictions. A subclass has `task`, `classes`, `color`, `white_level`, `thresholds` and `stream(images)`."
+    "Masks and answers. A subclass has `task`, `classes`, `color`, `white_level`, `thresholds` and `stream(images)`."
     def listed(self, images):
         "`images` as data with `len` and `.image(i)`."
         if hasattr(images, 'image'): return images

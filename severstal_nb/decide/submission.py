@@ -53,7 +53,7 @@ def _submission_form(path)->str:
 
 # %% ../../nbs/decide/08b_submission.ipynb #6821862c
 def _known_length(note, size:int)->tuple: # key, bytes, digest
-    "The key in a note, and the last state it has of a partial file of at most `size` bytes. Raises `ValueError` when it is no note."
+    "The key in a note, and its last state of a partial file of at most `size` bytes. Raises `ValueError` on no note."
     if not Path(note).is_file(): raise ValueError('no note')
     key, *states = Path(note).read_text('utf-8').splitlines()
     states = [(int(n), digest)
@@ -70,7 +70,8 @@ class ResumableCSV:
         key=None, # what the rows depend on, as plain data: a partial file made with another key is refused
         resume:bool=True, # continue a partial file; False: start over
     ):
-        self.path, self.header, self.resume, self.done, self.open = check_target(path), list(header), resume, {}, contextlib.ExitStack()
+        self.path, self.header, self.resume, self.done, self.open = (check_target(path), list(header),
+                                                                     resume, {}, contextlib.ExitStack())
         self.check = None # a function of the path of the whole file, called before it gets its name
         self.partial = self.path.with_name(self.path.name+'.partial')
         self.note = self.path.with_name(self.path.name+'.partial.json')
@@ -233,7 +234,8 @@ class PredictionsWriter(ResumableCSV):
         if probs is None: return self.put(image_id, [[plain_cell(image_id)] + ['']*(len(self.header)-1)])
         probs = np.asarray(probs, float)
         if not np.isfinite(probs).all(): raise ValueError(f'{image_id}: the probabilities {probs} are not all numbers')
-        labels = [plain_cell(self.classes[probs.argmax()])] if self.single else (probs >= self.threshold).astype(int).tolist()
+        labels = ([plain_cell(self.classes[probs.argmax()])] if self.single
+                  else (probs >= self.threshold).astype(int).tolist())
         self.put(image_id, [[plain_cell(image_id), *(f'{p:.6f}' for p in probs), *labels]])
 
 # %% ../../nbs/decide/08b_submission.ipynb #7b77068a

@@ -70,7 +70,8 @@ def count_pairs(
     min_size=0, # one or per class: components with fewer pixels always go, and no size of theirs is searched
 )->PairCounts:
     "The counts of all pairs, from one pass; of the images nothing is kept."
-    pixels, min_sizes = np.round(np.arange(1, 100)/100, 2) if pixels is None else np.asarray(pixels), np.asarray(min_sizes)
+    pixels, min_sizes = (np.round(np.arange(1, 100)/100, 2) if pixels is None else np.asarray(pixels),
+                         np.asarray(min_sizes))
     cuts, shape, n = pixel_cut(pixels), (len(data), len(data.classes)), 0
     least = np.broadcast_to(np.asarray(min_size, float), shape[1])
     counts = np.empty((*shape, 2, len(cuts)*len(min_sizes)), np.int32) # takes memory as it is filled, once
@@ -184,7 +185,8 @@ class CrossFit:
         "Cross-fitted minus plain 0.5: difference, and its 95 % interval over groups of images."
         return tuple(paired_bootstrap(self.dice.mean(1), self.default.mean(1), groups=self.groups))
     def __repr__(self):
-        return f'CrossFit: dice {self.dice.mean():.4f} over {len(self.folds)} folds, {self.same.mean():.4f} on its own data'
+        return (f'CrossFit: dice {self.dice.mean():.4f} over {len(self.folds)} folds, '
+                f'{self.same.mean():.4f} on its own data')
     def _repr_markdown_(self):
         d, lo, hi = self.gain()
         t = self.table().round(4).reset_index(names='')

@@ -138,7 +138,8 @@ class ShareWorker:
         return opened
     def compute(self, share:dict):
         "Write the file of a share, unless it is there. Raises `ValueError` at the sixth try."
-        path, names, tries = _share_file(self.folder, share['first']), share['path'], self.folder/f'{share["first"]}.tries'
+        path, names, tries = (_share_file(self.folder, share['first']),
+                              share['path'], self.folder/f'{share["first"]}.tries')
         if path.is_file(): return
         with open(tries, 'ab') as f:
             f.write(b'.')
@@ -202,7 +203,7 @@ def _run_shares(
     workers:int,
     **needs, # num_cpus or num_gpus of each worker
 ): # yields the number of images of each share as it is done
-    "Every share through a pool of workers, which are started again when they die. Raises `ValueError` at a worker's error."
+    "Every share through workers, which are started again when they die. Raises `ValueError` at a worker's error."
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger('ray.data').setLevel('CRITICAL') # errors are raised here
     todo = ray.data.from_items(shares, override_num_blocks=min(len(shares), 10_000))

@@ -131,7 +131,8 @@ def _scorer(model, data):
             return [found[k] for k in range(len(found))]
         found = _rows(ExportedModel(model.files[0], model.info, run, model.options | dict(tta=[]), model.thresholds),
                       some)
-        each = found['dice'].mean(1) if 'dice' in found else 1 - np.logical_xor(*np.split(found['f1_macro'], 2, 1)).mean(1)
+        each = (found['dice'].mean(1) if 'dice' in found
+                else 1 - np.logical_xor(*np.split(found['f1_macro'], 2, 1)).mean(1))
         return _mean(np.array([_SCORES[k](v) for k,v in found.items()])), each.tolist()
     return score
 
@@ -171,9 +172,12 @@ def _refusal(scores, speed, max_drop, groups)->str|None: # None: it passes
         why.append('the net itself finds nothing on the unseen images, so nothing can be judged')
     for k,o in scores.items():
         if o['high'] <= max_drop: continue
-        text = f'{k} falls from {o["f32"]:.4f} to {o["int8"]:.4f}, by {o["drop"]:.4f} ({o["low"]:.4f} to {o["high"]:.4f}) on images the control never saw; allowed is {max_drop:g}'
+        text = (f'{k} falls from {o["f32"]:.4f} to {o["int8"]:.4f}, by {o["drop"]:.4f} ({o["low"]:.4f} to '
+                f'{o["high"]:.4f}) on images the control never saw; allowed is {max_drop:g}')
         if o['drop'] < max_drop:
-            text += f'. To show that it is less takes about {int(np.ceil(groups*((o["high"] - o["drop"])/(max_drop - o["drop"]))**2))} images, here are {groups}'
+            text += ('. To show that it is less takes about '
+                     f'{int(np.ceil(groups*((o["high"] - o["drop"])/(max_drop - o["drop"]))**2))} images, '
+                     f'here are {groups}')
         why.append(text)
     if rival := [f'{k} {speed[k]:g}' for k in ('f32', 'bf16') if speed.get(k, 0) >= speed['int8']]:
         why.append(f'it is not faster here: {speed["int8"]:g} times PyTorch, OpenVINO in {" and ".join(rival)} times')
@@ -228,7 +232,7 @@ def export_int8(
     log=LOG,
     **kw, # of `quantise`: folds, point, size, max_drop, seed
 )->Path:
-    "Write a net of a run in INT8. Raises `ExportError` with the reason where it is not good or not fast enough; then no file is written."
+    "Write a net of a run in INT8. Raises `ExportError`, and writes no file, where it is not good or not fast enough."
     if Path(out).suffix != '.zip': raise ValueError(f'{out}: the name of an INT8 file ends in .zip')
     check_target(out)
     net, info, why = quantise(run, images, log=log, **kw)

@@ -29,7 +29,7 @@ def average_weights(
     paths:list, # safetensors files of one architecture
     out=None, # file to write, with the description of the first one
 )->dict: # name → tensor
-    "The mean of the weights of several files; integers (counters) are the first file's. Raises `ValueError` when they differ."
+    "The mean weights of several files; integers (counters) are the first file's. Raises `ValueError` if they differ."
     if not paths: raise ValueError('no checkpoints to average')
     total = {}
     for n,p in enumerate(paths):

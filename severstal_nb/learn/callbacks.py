@@ -95,7 +95,7 @@ def pick(
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #b89d44a0
 class SteelOptim(OptimWrapper):
-    "A torch optimiser with one fastai group for the encoder and one for the rest; inside them norms and biases have no decay."
+    "A torch optimiser with a fastai group for the encoder and one for the rest; norms and biases have no decay."
     def __init__(self,
         params, # lists of parameters, from a splitter such as `param_groups`
         opt, # torch optimiser class
@@ -113,14 +113,16 @@ class SteelOptim(OptimWrapper):
     @property
     def hypers(self)->list:
         every = super().hypers
-        return [{k: v for k,v in every[j].items() if type(v) in (int, float)} for j in self._first()] # what TensorBoard can log
+        # what TensorBoard can log
+        return [{k: v for k,v in every[j].items() if type(v) in (int, float)} for j in self._first()]
     @property
     def param_lists(self)->list:
         groups = [[] for _ in self._first()]
         for (i,_),g in zip(self.kind, self.opt.param_groups): groups[i] += g['params']
         return groups
     def _set_hyper(self, k, v):
-        for (i,decays),g in zip(self.kind, self.opt.param_groups): # plain numbers: a checkpoint is read with weights_only
+        # plain numbers: a checkpoint is read with weights_only
+        for (i,decays),g in zip(self.kind, self.opt.param_groups):
             if decays or k != 'wd': set_item_pg(g, self.bwd_map[k], v[i].item() if hasattr(v[i], 'item') else v[i])
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #0328c799
@@ -145,7 +147,7 @@ class Reseed(Step):
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #a762ffcc
 class Accumulate(Step):
-    "One step for every `n` batches; the last group of an epoch may be shorter and counts in full. Exact for a loss that is a mean over images."
+    "One step for `n` batches; the last, shorter group of an epoch counts in full. Exact for a mean over images."
     order = 5
     def __init__(self, n:int): self.n = n
     def before_backward(self):
@@ -256,7 +258,8 @@ class Measure(Step):
     def after_batch(self):
         if self.now is not None: self.now.update(self.learn.pred, self.learn.yb[0])
     def after_train(self):
-        self.row = dict(epoch=self.learn.epoch, train_loss=_mean_loss(self.losses)) | meter_values(self.train_meter, 'train_')
+        self.row = (dict(epoch=self.learn.epoch, train_loss=_mean_loss(self.losses))
+                    | meter_values(self.train_meter, 'train_'))
     def after_validate(self):
         self.row |= dict(valid_loss=_mean_loss(self.losses)) | meter_values(self.meter)
         lr = float(self.learn.opt.opt.param_groups[-1]['lr'])

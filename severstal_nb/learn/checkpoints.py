@@ -120,7 +120,8 @@ def _sound(ck:dict)->bool:
     epochs = range(state['epoch'])
     rows = len(state['rows']) == len(epochs) and all(isinstance(r, dict) and r.get('epoch') == e
                                                      for e,r in zip(epochs, state['rows']))
-    return rows and state['best_epoch'] in (epochs or [None]) and all(type(e) is int and e in epochs for e in state['kept'])
+    return (rows and state['best_epoch'] in (epochs or [None])
+            and all(type(e) is int and e in epochs for e in state['kept']))
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #94b42813
 def load_checkpoint(
@@ -231,7 +232,7 @@ def _check_same_run(theirs:dict, ours:dict):
 
 # %% ../../nbs/learn/06e_checkpoints.ipynb #33959e06
 def _restore_optimizer(opt, saved:dict):
-    "Load an optimiser's state. Raises where its values are not of the shape of the parameters, which torch would find at the next step."
+    "Load an optimiser's state. Raises where its shapes are not the parameters', which torch would find a step later."
     own = [{k: v for k,v in g.items() if k != 'params'} for g in opt.param_groups]
     opt.load_state_dict(saved)
     for g,o in zip(opt.param_groups, own):
@@ -278,7 +279,8 @@ def bring_files(
     source, folder = Path(source), Path(folder)
     last = source/'checkpoints'/'last.pt' if source.is_dir() else source
     source = last.parent.parent
-    files = [source/'best_model.safetensors', *source.glob('checkpoints/epoch_*')] if source.resolve() != folder.resolve() else []
+    files = ([source/'best_model.safetensors', *source.glob('checkpoints/epoch_*')]
+             if source.resolve() != folder.resolve() else [])
     to = folder/'checkpoints'/'last.pt'
     for p,q in [*((p, folder/p.relative_to(source)) for p in files if p.is_file()), (last, to)]:
         if p.resolve() != q.resolve():
@@ -294,5 +296,6 @@ def match_files(
     for p in Path(folder).glob('checkpoints/epoch_*'):
         if p.stem not in known: p.unlink()
     kept = epoch_file(folder, state['best_epoch']) if state['kept'] else best
-    if state['best_epoch'] in state['kept'] and kept.is_file() and not (best.is_file() and file_digest(best) == file_digest(kept)):
+    if (state['best_epoch'] in state['kept'] and kept.is_file()
+            and not (best.is_file() and file_digest(best) == file_digest(kept))):
         with kept_path(best) as part: shutil.copyfile(check_digest(kept), part)

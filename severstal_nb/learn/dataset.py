@@ -127,8 +127,10 @@ class SteelDataset(Dataset):
         one, two = (f'{self.image_id(j)} is {h}×{w}' for j, (h, w, *_) in ((a, size_a), (b, size_b)))
         h, w = np.minimum(size_a[:2], size_b[:2])
         if self.boxes is not None:
-            return f'{one} and {two}: one batch holds one size. Boxes that fit into both are at most {h}×{w} (data.crop_height, data.crop_width)'
-        return f'{one} and {two}: one batch holds one size. Resize (data.image_size=[h,w], here size=), train on crops, or use batch size 1'
+            return (f'{one} and {two}: one batch holds one size. Boxes that fit into both are at most {h}×{w} '
+                    '(data.crop_height, data.crop_width)')
+        return (f'{one} and {two}: one batch holds one size. Resize (data.image_size=[h,w], here size=), '
+                'train on crops, or use batch size 1')
 
 # %% ../../nbs/learn/06b_dataset.ipynb #63e59503
 def _draw_runs(starts:np.ndarray, lengths:np.ndarray, shape:tuple, box:tuple|None=None, flips:tuple=(False, False),
@@ -329,7 +331,8 @@ class _KeySampler:
     ):
         if batch_size < 1: raise ValueError(f'batch size {batch_size}: at least 1')
         self.n, self.batch_size, self.shuffle, self.seed, self.weights = n, batch_size, shuffle, seed, weights
-        self.rank, self.world, self.drop_last, self.epoch, self.train = rank, world, drop_last and n >= batch_size, 0, False
+        self.rank, self.world, self.drop_last, self.epoch, self.train = (rank, world,
+                                                                         drop_last and n >= batch_size, 0, False)
         self.cuts = None if sizes is None or shuffle else _size_cuts(np.asarray(sizes), batch_size)
         if shuffle and not n: raise ValueError('there is nothing to train on: the training set is empty')
         small = batch_size if self.drop_last else min(batch_size, n)
@@ -352,7 +355,7 @@ class _KeySampler:
 
 # %% ../../nbs/learn/06b_dataset.ipynb #5065e66f
 class _Batches:
-    "What PyTorch's loader asks for batches of `ds`: its `__getitems__` gives a finished batch, which `ds` itself must not."
+    "What PyTorch's loader asks for batches of `ds`: its `__getitems__` gives a finished batch, as `ds` must not."
     def __init__(self, ds, keys): self.ds, self.keys = ds, keys
     def __len__(self): return len(self.ds)
     def __getitems__(self, keys):
@@ -409,7 +412,7 @@ class StepLoader(DataLoader):
         self.device = torch.device(device)
         return self
     def new(self, dataset=None, **kwargs):
-        "The same loader over another data set, or with other arguments; fastai's `bs`, `shuffled` and hooks are understood or passed over."
+        "The same loader over another data set, or with other arguments; fastai's are understood or passed over."
         names = {'bs': 'batch_size', 'shuffled': 'shuffle'}
         given = {names.get(k, k): v for k, v in kwargs.items() if names.get(k, k) in self.options or k == 'device'}
         if not given.get('shuffle', True): given['weights'] = None
@@ -464,7 +467,7 @@ def make_loaders(
 
 # %% ../../nbs/learn/06b_dataset.ipynb #36a4047b
 def _mixed_sizes(ds):
-    "Sizes [n,2] of what is read for the items of `ds`, before augmentation; None where they are all the same, or not known."
+    "Sizes [n,2] of what is read for the items of `ds`, before augmentation; None where all the same, or not known."
     if not isinstance(ds, SteelDataset) or ds.size or ds.crop: return None
     if ds.boxes is not None: sizes = np.column_stack([ds.boxes[:, 4] - ds.boxes[:, 2], ds.boxes[:, 3] - ds.boxes[:, 1]])
     elif {'height', 'width'} <= set(table := ds.data.images): sizes = table[['height', 'width']].to_numpy()

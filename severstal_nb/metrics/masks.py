@@ -108,7 +108,8 @@ def class_value(
     classes=(), # names of all classes
 )->str:
     "Key of a class's metric: `dice_C`, or `dice_class_C` where `dice_C` is, or could be, another's."
-    taken = re.fullmatch('((macro|micro)_?)?(low|high)?', c) or c.removeprefix('class_') in classes and c[:6] == 'class_'
+    taken = (re.fullmatch('((macro|micro)_?)?(low|high)?', c)
+             or c.removeprefix('class_') in classes and c[:6] == 'class_')
     if figure == 'dice':
         rest = c.removeprefix('defect_')
         taken = (taken or re.fullmatch('(nothing|defect|positive|negative)(_low|_high)?', c)
@@ -173,7 +174,7 @@ def interval(
     level:float=.95,
     units:int|None=None, # how many groups were drawn from; None: many
 )->tuple[float,float]: # (low, high); nan when no value is defined, or for one unit only
-    "The central `level` of the values that are not nan; somewhat more for few units, as Student's t asks (Hesterberg 2015)."
+    "The central `level` of the values that are not nan; somewhat more for few units, as Student's t (Hesterberg 2015)."
     stats = np.asarray(stats, float)
     stats, tail = stats[~np.isnan(stats)], (1 - level) / 2
     if not len(stats) or units == 1: return float('nan'), float('nan')

@@ -60,7 +60,8 @@ def pad_to(
     h,w = x.shape[-2:]
     if _traced():
         for d,o in ((-2,h), (-1,w)):
-            side = ((torch.sym_max(o, least) if least>1 else o)+stride-1)//stride*stride # not -(-o//stride): graphs round towards zero
+            # not -(-o//stride): graphs round towards zero
+            side = ((torch.sym_max(o, least) if least>1 else o)+stride-1)//stride*stride
             x = x.index_select(d, torch.arange(side, device=x.device).clamp(max=o-1))
         return x
     ph,pw = (max(o, least)-o + -max(o, least)%stride for o in (h,w))
@@ -89,7 +90,7 @@ def adapt_grey(
     net:nn.Module, # on normalised [B,3,h,w]; changed in place
     mean=IMAGENET[0], std=IMAGENET[1], # that its three channels were normalised with
 )->tuple: # (mean,), (std,) that its one channel is to be normalised with
-    "Puts `GreyConv` in place of the first layer: the same result as repeating the channel. Raises `ValueError` where it cannot."
+    "Puts `GreyConv` for the first layer: the same as repeating the channel. Raises `ValueError` where it cannot."
     name,conv = next(((n,o) for n,o in net.named_modules() if isinstance(o, nn.Conv2d) and o.in_channels==3), ('',None))
     alike = [o for o in net.modules() if isinstance(o, nn.Conv2d)
              and (o.in_channels,o.out_channels)==(3,getattr(conv, 'out_channels', 0))]

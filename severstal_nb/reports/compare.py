@@ -25,15 +25,17 @@ def per_image(
     run:Run,
     part:str='valid', # or 'test'
 )->pd.DataFrame|None:
-    "The run's per_image.csv or test_per_image.csv by image, with its `group` where split.csv has one; None without a file. Raises `RunError` on columns that are not there."
+    "The run's per_image.csv or test_per_image.csv, with its `group` if any; None without a file. Raises `RunError`."
     path = run.path/('per_image.csv' if part == 'valid' else f'{part}_per_image.csv')
     if not path.is_file(): return None
     table = run_table(path, ['image_id'], converters={'image_id': str})
     kinds = ('hit', 'predicted', 'true') if run.task == 'segmentation' else ('prob', 'called', 'true')
-    missing = [o for k in kinds for c in run.classes if (o := f'{k}_{c}') not in table] + ['image_id'] * ('image_id' not in table)
+    missing = ([o for k in kinds for c in run.classes if (o := f'{k}_{c}') not in table]
+               + ['image_id'] * ('image_id' not in table))
     if missing: raise RunError(f'{path} has no column {missing[0]}: it was not written for the classes {run.classes}')
     table, split = table.set_index('image_id'), run.path/'split.csv'
-    known = run_table(split, ['image_id'], converters={'image_id': str}).set_index('image_id') if split.is_file() else ()
+    known = (run_table(split, ['image_id'], converters={'image_id': str}).set_index('image_id')
+             if split.is_file() else ())
     return table.assign(group=known['group'].reindex(table.index).to_numpy()) if 'group' in known else table
 
 # %% ../../nbs/reports/10i_compare.ipynb #3c328494
@@ -140,7 +142,8 @@ def plot_runs(
 # %% ../../nbs/reports/10i_compare.ipynb #e628d7f5
 def _write_table(table:pd.DataFrame, path)->Path:
     "Write a table whole or not at all."
-    text = table.map(plain_cell).to_csv(index=False) if Path(path).suffix == '.csv' else markdown_table(table.columns, table.itertuples(index=False))
+    text = (table.map(plain_cell).to_csv(index=False) if Path(path).suffix == '.csv'
+            else markdown_table(table.columns, table.itertuples(index=False)))
     with atomic_path(path) as part: part.write_text(text, 'utf-8')
     return Path(path)
 

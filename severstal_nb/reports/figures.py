@@ -28,7 +28,8 @@ def plot_history(
     recalls = [(c, o, k)
                for c, k in zip(classes, class_colors(len(classes))/255)
                if (o := class_value('recall', c, classes)) in history]
-    own = 'train_accuracy' in history and 'accuracy' in history and monitor != 'accuracy' # accuracy has a panel of its own
+    # accuracy has a panel of its own
+    own = 'train_accuracy' in history and 'accuracy' in history and monitor != 'accuracy'
     titles = ['loss', monitor, *['accuracy']*own, *['recall']*bool(recalls)]
     fig, axes = new_figure(1, len(titles))
     pairs = [('train_loss', 'valid_loss'), (f'train_{monitor}', monitor)]

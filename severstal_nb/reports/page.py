@@ -60,8 +60,10 @@ _WORDS = dict( # what a section says of each task
 
 # %% ../../nbs/reports/10k_page.ipynb #c7f45012
 _UNSEEN = 'Scores below are out of fold: every image was predicted by a model that had not seen it.'
-_HELD = 'Scores below are of the validation images: no net has learnt from them, but they chose the epoch that was kept.'
-_SEEN = '**Scores below are of the images that were learnt from** (`data.split_strategy=none`): they say how well the net fits, not how good it is.'
+_HELD = ('Scores below are of the validation images: no net has learnt from them, '
+         'but they chose the epoch that was kept.')
+_SEEN = ('**Scores below are of the images that were learnt from** (`data.split_strategy=none`): '
+         'they say how well the net fits, not how good it is.')
 
 # %% ../../nbs/reports/10k_page.ipynb #201a0cfc
 def _sections(run:Run, data=None)->dict:
@@ -74,7 +76,9 @@ def _sections(run:Run, data=None)->dict:
         if "'test'" in source and not source.startswith(('metric', 'class')) and per_image(run, 'test') is None:
             return False
         if 'size_figure' in source:
-            return run.task == 'segmentation' and bool((columns(per_image(run, 'test' if "'test'" in source else 'valid'), run.classes, 'true') > 0).any())
+            return (run.task == 'segmentation'
+                    and bool((columns(per_image(run, 'test' if "'test'" in source else 'valid'), run.classes,
+                                      'true') > 0).any()))
         if not (kind := re.match(r"case_figure\(run, '(\w+)'", source)): return True
         table = known['test' if "'test'" in source else 'valid']
         mine = (kind[1] == 'mistakes') != (run.task == 'segmentation')
@@ -176,7 +180,8 @@ def _run_notebook(
             raise ValueError(f'the report stopped at an error: {(p.stderr.strip().splitlines() or ["no message"])[-1]}')
         book = json.loads(file.read_text('utf-8'))
     for c, (_, source) in zip(book['cells'], shown or cells):
-        c |= dict(source=source.splitlines(True), metadata={k: v for k, v in c['metadata'].items() if k == 'alt'}) # no times
+        # no times
+        c |= dict(source=source.splitlines(True), metadata={k: v for k, v in c['metadata'].items() if k == 'alt'})
     with atomic_path(path) as part: part.write_text(json.dumps(book, ensure_ascii=False, indent=1), 'utf-8')
     return Path(path)
 
@@ -215,7 +220,8 @@ td:only-of-type{text-align:left;overflow-wrap:anywhere}
 def _to_html(notebook, out, title:str)->Path:
     "One page with everything inside; code is left out."
     from nbconvert import HTMLExporter
-    options = dict(template_name='basic', extra_template_basedirs=[], # templates are not looked for in the current folder
+    # templates are not looked for in the current folder
+    options = dict(template_name='basic', extra_template_basedirs=[],
                    exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = HTMLExporter(**options).from_filename(str(notebook))
     page = ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '

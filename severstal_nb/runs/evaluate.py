@@ -142,7 +142,8 @@ def mask_results(
         fixed = fixed or Thresholds(**rules)
     found = cross_fit(counts, part, data.classes, _groups(data, rows), **search_space(data)) if tunable else None
     if found:
-        found.thresholds, found.folds = replace(found.thresholds, **rules), {k: replace(t, **rules) for k,t in found.folds.items()}
+        found.thresholds, found.folds = (replace(found.thresholds, **rules),
+                                         {k: replace(t, **rules) for k,t in found.folds.items()})
     items = ((i, p) if labels is None else (i, p, labels[i]) for i, p in oof_masks(run, data, folds))
     rows, pixels = _count_masks(items, data, fixed or (lambda i: found.folds[fold_of[i]]))
     for line in found.table().round(4).to_string().splitlines() if found else (): log.info(line)
@@ -171,7 +172,7 @@ def label_metrics(probs:np.ndarray, targ:np.ndarray, classes:list, single:bool=F
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #c1f7a78b
 def _oof_table(run:Run, data:SteelData, k:int)->pd.DataFrame:
-    "The predictions table of a fold. Raises `ValueError` when it is not of the fold's images, or holds what is no number."
+    "The predictions table of a fold. Raises `ValueError` when not of the fold's images, or with what is no number."
     path, names = run.fold_path(k)/'oof'/'predictions.csv', data.images.image_id.iloc[fold_rows(data, k).valid].tolist()
     table = run_table(path, [f'{o}_{c}' for o in ('prob', 'true') for c in data.classes], dtype={'file': str},
                       keep_default_na=False)
@@ -252,7 +253,7 @@ def match_classes(
     classes:list, # of the run
     names:dict|None=None, # class of the data → class of the run, where they differ
 )->SteelData:
-    "`data` with the classes of a run, in the run's order. Raises `ValueError` with both lists where one is not among them."
+    "`data` with the classes of a run, in its order. Raises `ValueError` with both lists where one is not among them."
     told = [(names or {}).get(c, c) for c in data.classes]
     odd = [c for c, t, n in zip(data.classes, told, data.labels.sum(0)) if n and t not in classes]
     if odd or not set(told) & set(classes):
@@ -271,7 +272,7 @@ def match_classes(
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #7a451e76
 class ScoreWriter(ResumableCSV):
-    "Writes what was found in each image beside its truth: rows of `image_table`, with the defects of masks counted too."
+    "Writes what was found in each image beside its truth: rows of `image_table`, and the defects of masks."
     unread = 'left out of the score'
     def __init__(self,
         path, # of the finished file
@@ -279,9 +280,11 @@ class ScoreWriter(ResumableCSV):
         data:SteelData, # with the predictor's classes
         key=None, resume:bool=True, # as in `ResumableCSV`
     ):
-        self.data, self.rows, self.targ, self.task = data, {n: i for i, n in enumerate(data.images.image_id)}, data.labels, predictor.task
+        self.data, self.rows, self.targ, self.task = (data, {n: i for i, n in enumerate(data.images.image_id)},
+                                                      data.labels, predictor.task)
         self.threshold = .5 if predictor.task == 'singlelabel' else predictor.thresholds.label
-        kinds = ('hit', 'predicted', 'true', 'found', 'defects') if self.task == 'segmentation' else ('prob', 'called', 'true')
+        kinds = (('hit', 'predicted', 'true', 'found', 'defects')
+                 if self.task == 'segmentation' else ('prob', 'called', 'true'))
         super().__init__(path, ['image_id', *(f'{k}_{c}' for k in kinds for c in data.classes)], key, resume)
         self.check = lambda path: path
     def write(self,

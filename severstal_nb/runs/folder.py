@@ -35,7 +35,7 @@ def create_run(
     root='runs', # the folder of all runs
     fill=None, # function that writes the first files; the folder gets its name when it has ended
 )->Path: # a new folder
-    "Make `root/NAME-YYYYMMDD_HHMMSS`, different for two runs in one second, whole or not at all. Raises `ValueError` on a name with `/`."
+    "Make `root/NAME-YYYYMMDD_HHMMSS`, never one twice, whole or not at all. Raises `ValueError` on a name with `/`."
     base, n, root = f'{check_name(name)}-{time.strftime("%Y%m%d_%H%M%S")}', 0, Path(root)
     root.mkdir(parents=True, exist_ok=True)
     while True:

@@ -125,7 +125,8 @@ class Predictor(Answers):
         self.runs, self.log, self._given = _as_runs(runs), log, thresholds
         _check_one_kind(self.runs)
         first = self.runs[0]
-        self.task, self.classes, self.color, self.white_level = first.task, first.classes, first.color, first.white_level
+        self.task, self.classes, self.color, self.white_level = (first.task, first.classes,
+                                                                 first.color, first.white_level)
         self.config = load_config(file=first.path/'config.yaml')
         self.config.task = self.task
         self.files = [f for r in self.runs for f in _model_files(r, folds, log)]

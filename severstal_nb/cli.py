@@ -443,6 +443,31 @@ def _download(args):
     from severstal_nb.commands.download import download
     print(download(args.name, args.folder, keep=args.keep, quiet=not sys.stderr.isatty()))
 
+# %% ../nbs/11_cli.ipynb #eef5332c
+@command('Score a run under other light, lens, dirt and place of the strip: what it keeps of its score. Two runs are compared.',
+         arg('runs', nargs='+', metavar='RUN', help='run folder, or two that are compared'),
+         arg('overrides', nargs='*', default=[], metavar='key=value', help='data.root=DIR and how it is read: other labelled images in place of the run’s own'),
+         arg('--families', default=None, metavar='blur,noise', help='kinds of shift (all fifteen)'),
+         arg('--images', type=int, default=None, metavar='N', help='so many images, the same ones for every run (all)'),
+         arg('--seed', type=int, default=0, help='of all that is drawn (0)'),
+         arg('--data', default=None, metavar='DIR', help='where the images of the run are now (they are looked for)'),
+         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--tta', '--batch-size', '--workers', '--device', '--sequential')],
+         arg('--fresh', action='store_true', help='start again; what is there of other images or settings is replaced'),
+         needs='severstal_nb.robust.shifts')
+def _stress(args):
+    "`severstal stress`"
+    words = [*args.runs, *args.overrides]
+    runs = [o for o in words if '=' not in o or Path(o).is_dir()]
+    _must_exist(runs)
+    if len(runs) > 2: raise UsageError(f'{len(runs)} runs given: stress takes one, or two that are compared')
+    if args.images is not None: _at_least('images', args.images, 1)
+    tta, families = _parse_tta(args.tta), args.families and [o.strip() for o in args.families.split(',')]
+    from severstal_nb.robust.shifts import compare_stress, stress
+    for o in runs:
+        print(stress(o, [o for o in words if o not in runs] or None, families=families, images=args.images, seed=args.seed, root=args.data, fresh=args.fresh,
+                     **{k: v for k, v in dict(device=args.device, tta=tta, batch_size=args.batch_size, num_workers=args.workers, sequential=args.sequential).items() if v is not None}))
+    if len(runs) == 2: print(compare_stress(*runs).round(4).to_string())
+
 # %% ../nbs/11_cli.ipynb #1d99c213
 def _usage()->str:
     "What `severstal --help` prints."
@@ -455,7 +480,7 @@ def main(
     argv=None, # arguments; None: the command line's
 )->int: # exit code
     "Run one command."
-    if argv is None and sys.argv[1:2] in (['train'], ['search'], ['predict'], ['evaluate'], ['demo']): _start_tuned()
+    if argv is None and sys.argv[1:2] in (['train'], ['search'], ['predict'], ['evaluate'], ['stress'], ['demo']): _start_tuned()
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _main(argv)

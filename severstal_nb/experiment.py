@@ -122,7 +122,7 @@ def prepare_data(
     data = split_data(cfg, data)
     for k in folds_to_train(cfg):
         start_weights(cfg, data, k)
-        if cfg.data.pseudo: read_pseudo(cfg.data.pseudo, 'all' if cfg.data.split_strategy == 'none' else k, data)
+        if cfg.data.pseudo: read_pseudo(cfg, data, k)
     return data
 
 # %% ../nbs/10_experiment.ipynb #d131fcd7

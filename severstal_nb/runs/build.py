@@ -210,15 +210,16 @@ def _split_alike(what:str, file, data:SteelData)->set: # names in the file
 
 # %% ../../nbs/runs/10d_build.ipynb #28ff0a1e
 def read_pseudo(
-    folder, # that `severstal pseudo` wrote
-    fold, # whose training they are for; 'all': what all nets agree on, for training that validates on nothing
+    cfg:Config, # fitted to the data
     data:SteelData, # with the column `part`
-)->SteelData: # with `part` 'pseudo', and `seen`: names of the images that the labelling run had
-    "The pseudo-labelled images for a fold. Raises `ConfigError` where they do not go with `data`, or would tell its validation labels."
-    what, folder, K = f'data.pseudo={folder}', Path(folder), len(data.classes)
+    fold:int, # whose training they are for
+)->SteelData: # with `part` 'pseudo'; in `info['seen']` names of the images that the labelling run had
+    "The images of `data.pseudo` for a fold. Raises `ConfigError` where they do not go with `data`, or would tell its validation labels."
+    what, folder, K = f'data.pseudo={cfg.data.pseudo}', Path(cfg.data.pseudo), len(data.classes)
+    if cfg.data.split_strategy == 'none': fold = 'all' # nothing is validated: what all nets agree on
     info = read_json(folder/'pseudo.json')
-    if info['classes'] != data.classes or info['task'] != data.task:
-        raise ConfigError(f'{what} has {info["task"]} labels of {info["classes"]}, the data {data.task} labels of {data.classes}')
+    if info['classes'] != data.classes or info['task'] != cfg.task:
+        raise ConfigError(f'{what} has {info["task"]} labels of {info["classes"]}, this run learns {cfg.task} labels of {data.classes}')
     if file_digest(folder/'labels.csv') != info['digest']: raise ConfigError(f'{what}: labels.csv is not the file that was written')
     seen = _split_alike(what, folder/'split.csv', data) if fold != 'all' else set(data.images.image_id)
     if str(fold) not in info['sets']: raise ConfigError(f'{what} has no labels for fold {fold}; there are: {", ".join(info["sets"])}')
@@ -248,7 +249,7 @@ def with_pseudo(
     "The rows of a fold; with `data.pseudo` the pseudo-labelled images stand behind those of `data`, among the training rows only."
     d, rows = cfg.data, fold_rows(data, fold)
     if not d.pseudo: return data, rows
-    more = read_pseudo(d.pseudo, 'all' if d.split_strategy == 'none' else fold, data)
+    more = read_pseudo(cfg, data, fold)
     new = data.subset(~data.images.image_id.isin(more.info['seen']).to_numpy())
     if len(new) and len(more): more = more.subset(~copies_of(more, new, d.duplicates))
     if d.pseudo_share < 1 and len(more) > (most := int(d.pseudo_share/(1 - d.pseudo_share)*len(rows.train) + 1e-9)):

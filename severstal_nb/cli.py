@@ -468,6 +468,45 @@ def _stress(args):
                      **{k: v for k, v in dict(device=args.device, tta=tta, batch_size=args.batch_size, num_workers=args.workers, sequential=args.sequential).items() if v is not None}))
     if len(runs) == 2: print(compare_stress(*runs).round(4).to_string())
 
+# %% ../nbs/11_cli.ipynb #207edfa8
+@command('Label images that nobody labelled, where the nets of a run are sure, for data.pseudo= of the next training.',
+         arg('runs', nargs='+', metavar='RUN', help='run folder, or several with the same split that must agree'),
+         arg('--images', required=True, metavar='DIR', help='folder of unlabelled images'),
+         arg('--out', default=None, metavar='DIR', help='folder to write (pseudo in the run folder); one that was broken off is continued'),
+         arg('--sure', type=float, default=.8, metavar='P', help='keep images of which every net is at least so sure, from 0 to 1 (0.8)'),
+         arg('--data', default=None, metavar='DIR', help='where the images of the run are now (they are looked for)'),
+         arg('--duplicates', default=None, metavar='find|none|FILE', help='how copies of images of the run are found (as the run’s config says)'),
+         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--gate', '--tta', '--batch-size', '--workers', '--device', '--sequential')],
+         arg('--fresh', action='store_true', help='start again, and replace pseudo-labels of other nets or settings'),
+         needs='severstal_nb.quality.pseudo')
+def _pseudo(args):
+    "`severstal pseudo`"
+    _must_exist([*args.runs, *(args.gate or [])])
+    if not Path(args.images).exists(): raise FileNotFoundError(f'--images {args.images}: no such folder')
+    given = dict(tta=_parse_tta(args.tta), batch_size=args.batch_size, num_workers=args.workers, device=args.device, sequential=args.sequential)
+    from severstal_nb.quality.pseudo import pseudo
+    t = pseudo(args.runs, args.images, args.out, gate=args.gate, sure=args.sure, root=args.data, duplicates=args.duplicates, fresh=args.fresh, **given)
+    print(t.to_string(index=False), t.attrs['folder'], sep='\n')
+
+# %% ../nbs/11_cli.ipynb #0c63bbc8
+@command('Which unlabelled images to label next: those the nets know least of, no two alike, as COCO for a label tool.',
+         arg('runs', nargs='+', metavar='RUN', help='run folder, or several'),
+         arg('--images', required=True, metavar='DIR', help='folder of unlabelled images'),
+         arg('--n', type=int, default=100, metavar='N', help='how many (100)'),
+         arg('--out', required=True, metavar='FILE', help='.json to write, or a folder, which gets the images too; of classifiers .csv'),
+         arg('--data', default=None, metavar='DIR', help='where the images of the run are now (they are looked for)'),
+         arg('--duplicates', default=None, metavar='find|none|FILE', help='how copies of images of the run are found (as the run’s config says)'),
+         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--folds', '--tta', '--batch-size', '--workers', '--device')],
+         needs='severstal_nb.quality.queue')
+def _queue(args):
+    "`severstal queue`"
+    _must_exist(args.runs)
+    if not Path(args.images).exists(): raise FileNotFoundError(f'--images {args.images}: no such folder')
+    _at_least('n', args.n, 1)
+    given = dict(folds=_parse_folds(args.folds), tta=_parse_tta(args.tta), batch_size=args.batch_size, num_workers=args.workers, device=args.device)
+    from severstal_nb.quality.queue import label_queue
+    print(label_queue(args.runs, args.images, args.n, args.out, root=args.data, duplicates=args.duplicates, **given).round(4).to_string(index=False))
+
 # %% ../nbs/11_cli.ipynb #1d99c213
 def _usage()->str:
     "What `severstal --help` prints."

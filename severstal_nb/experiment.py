@@ -26,7 +26,7 @@ from .reports.figures import plot_history
 from .reports.run import draw_labels, draw_masks
 from .runs.build import (build_loaders, build_loss, build_meter, build_model, build_train_meter,
                                      check_monitor, data_line, fold_rows, folds_to_train, open_data, rank0_first,
-                                     rule_warning, split_data, start_weights)
+                                     read_pseudo, rule_warning, split_data, start_weights, with_pseudo)
 from .runs.config import (as_config, differing, fit_to_data, hyper_parameters, load_config, model_name,
                                       run_name)
 from .runs.evaluate import (image_table, label_results, mask_results, predict_table, result_line,
@@ -74,7 +74,7 @@ def _noted(f):
 @_noted
 def _train_fold(cfg:Config, data:SteelData, fold:int, folder, device='cpu', resume=None, log=LOG, watch=None)->dict:
     "Train one fold, keep its best model, predict its own images."
-    folder, t, rows, (rank, world) = Path(folder), cfg.training, fold_rows(data, fold), rank_world()
+    folder, t, (data, rows), (rank, world) = Path(folder), cfg.training, with_pseudo(cfg, data, fold), rank_world()
     dls = build_loaders(cfg, data, rows, device, rank, world)
     log = _FoldLog(log, fold)
     best, build = folder/'best_model.safetensors', partial(build_model, data=data.subset(rows.train), seed=t.seed + fold)
@@ -83,8 +83,9 @@ def _train_fold(cfg:Config, data:SteelData, fold:int, folder, device='cpu', resu
         if not best.is_file(): raise
         model = build(as_config(cfg, model__weights=str(best)))
     every, learnt = (sum(p.numel() for p in model.parameters() if p.requires_grad or not only) for only in (False, True))
+    n = int((data.images.part[rows.train] == 'pseudo').sum())
     log.info(f'{model_name(cfg)}: {every:,} parameters, {learnt:,} of them trainable; {len(rows.train)} images to learn from, '
-             f'{len(rows.valid)} to validate on')
+             + f'{n} of them pseudo-labelled, '*bool(n) + f'{len(rows.valid)} to validate on')
     if report := getattr(model, 'weights_report', None): log.info(f'weights {report}')
     events = _Events(folder, watch and (lambda tag, value, epoch: watch(fold, epoch, value) if tag == t.monitor else None))
     loss, meter = build_loss(cfg, data.labels[rows.train]), build_meter(cfg, data.classes)
@@ -119,7 +120,9 @@ def prepare_data(
     fit_to_data(cfg, data.task, data.classes)
     check_monitor(cfg, data.classes)
     data = split_data(cfg, data)
-    for k in folds_to_train(cfg): start_weights(cfg, data, k)
+    for k in folds_to_train(cfg):
+        start_weights(cfg, data, k)
+        if cfg.data.pseudo: read_pseudo(cfg, data, k)
     return data
 
 # %% ../nbs/10_experiment.ipynb #d131fcd7

@@ -398,6 +398,8 @@ def check_paths(
         raise ConfigError(f'data.root={d.root}: no such folder or file')
     if d.duplicates not in ('find', 'none') and not Path(d.duplicates).is_file():
         raise ConfigError(f'data.duplicates={d.duplicates}: expected find, none, or a CSV file')
+    if d.pseudo and not (Path(d.pseudo)/'pseudo.json').is_file():
+        raise ConfigError(f'data.pseudo={d.pseudo}: no pseudo-labels there; severstal pseudo RUN --images DIR makes them')
     is_file = w and (len(Path(w).parts) > 1 or Path(w).suffix in ('.safetensors', '.pt', '.pth', '.bin'))
     if weights and is_file and not w.startswith('hf') and not Path(w).exists():
         raise ConfigError(f'model.weights={w}: no such file or run folder')

@@ -101,6 +101,9 @@ class _DataConfig:
     store: str|None = key(None, 'decoded images, kept once for all runs on the same data: auto: in the user’s cache folder; '
                                 'a folder of your own; off; null: auto for mode precropped, else off', path=True)
     crop_to_defect: float = key(0., 'probability that a training crop is drawn to a defect (mode crops)', lo=0, hi=1)
+    pseudo: str|None = key(None, 'folder of pseudo-labels (severstal pseudo): its images are learnt from too, never validated on', path=True)
+    pseudo_share: float = key(.5, 'largest share of the training images that pseudo-labelled ones make up; 1: no limit', lo=0, hi=1)
+    pseudo_weight: float = key(1., 'a pseudo-labelled image is drawn so many times as often as another', above=0)
     mm_per_pixel: float|None = key(None, 'millimetres of a pixel along the strip: false alarms are then told per metre too', above=0)
     n_train: int = key(200, 'synthetic: training strips', lo=1)
     n_test: int = key(60, 'synthetic: unseen strips', lo=0)

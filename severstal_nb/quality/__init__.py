@@ -1,0 +1,1 @@
+"Label quality: errors in labels, pseudo-labels, and what to label next."

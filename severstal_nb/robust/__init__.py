@@ -1,0 +1,1 @@
+"Under other light: shift and drift."

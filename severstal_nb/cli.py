@@ -507,6 +507,24 @@ def _queue(args):
     from severstal_nb.quality.queue import label_queue
     print(label_queue(args.runs, args.images, args.n, args.out, root=args.data, duplicates=args.duplicates, **given).round(4).to_string(index=False))
 
+# %% ../nbs/11_cli.ipynb #d17ef21d
+@command('Is today’s steel the steel a run was trained on? Exit code 3 where it is not.',
+         arg('run', metavar='RUN', help='run folder'),
+         arg('--images', required=True, metavar='DIR', help='folder of images; no labels are needed'),
+         arg('--budget', type=float, default=.01, metavar='SHARE', help='of false alarms: how often there is one though nothing has changed (0.01)'),
+         arg('--by-folder', action='store_true', help='each folder is a coil: its images are not independent and count as one'),
+         arg('--fold', type=int, default=None, metavar='K', help='whose net watches (the first that is finished)'),
+         arg('--data', default=None, metavar='DIR', help='where the run’s own images are now (they are looked for, and only the first time)'),
+         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--batch-size', '--workers', '--device')],
+         needs='severstal_nb.robust.drift')
+def _drift(args):
+    "`severstal drift`"
+    _must_exist([args.run])
+    _must_exist([args.images], 'folder')
+    from severstal_nb.robust.drift import drift
+    print(found := drift(args.run, args.images, args.budget, args.by_folder, args.fold, args.data, args.device, args.batch_size, args.workers))
+    return 3*found.alarm
+
 # %% ../nbs/11_cli.ipynb #1d99c213
 def _usage()->str:
     "What `severstal --help` prints."
@@ -519,7 +537,7 @@ def main(
     argv=None, # arguments; None: the command line's
 )->int: # exit code
     "Run one command."
-    if argv is None and sys.argv[1:2] in (['train'], ['search'], ['predict'], ['evaluate'], ['stress'], ['demo']): _start_tuned()
+    if argv is None and sys.argv[1:2] in (['train'], ['search'], ['predict'], ['evaluate'], ['stress'], ['drift'], ['demo']): _start_tuned()
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _main(argv)

@@ -22,7 +22,7 @@ const compare = (a, b) => typeof a === 'number' && typeof b === 'number' ? a - b
 
 export async function mount(root, ctx) {
     const {api, el, svg, toast, onKey, ask, shown, later, query} = ctx;
-    const at = {runs: [], root: '', training: null, stamp: '', sort: ['started', -1], row: 0, picked: new Set(), seen: new Map(), column: 'score', told: null, view: 'list', gone: false};
+    const at = {runs: [], root: '', training: null, stamp: '', sort: ['started', -1], row: -1, picked: new Set(), seen: new Map(), column: 'score', told: null, view: 'list', gone: false};
     const post = (path, body) => api(`/api/runs/${path}`, {method: 'POST', body});
     const parts = Object.fromEntries(['live', 'table', 'detail', 'form'].map(k => [k, el('section', {cls: `${k}-part`})]));
     const fresh = el('button', {cls: 'main', onclick: () => show('new'), 'aria-keyshortcuts': 'n'}, 'New training'), place = el('p', {cls: 'hint mono wide name'});
@@ -45,13 +45,13 @@ export async function mount(root, ctx) {
     function drawTable() {
         const used = Object.keys(COLUMNS).filter(k => ['run', 'state'].includes(k) || at.runs.some(r => ![null, undefined].includes(COLUMNS[k][1](r))));
         const points = [...new Set(at.runs.flatMap(r => r.points ?? []))].slice(0, 2), list = sorted();
-        at.row = Math.max(0, Math.min(at.row, list.length - 1));
+        at.row = Math.min(at.row, list.length - 1);
         const head = used.map(k => el('th', {cls: COLUMNS[k][3], 'aria-sort': at.sort[0] === k ? (at.sort[1] > 0 ? 'ascending' : 'descending') : null},
             el('button', {cls: 'sort', onclick: () => { at.sort = at.sort[0] === k ? [k, -at.sort[1]] : [k, k === 'run' || k === 'net' || k === 'preset' ? 1 : -1]; drawTable(); }}, COLUMNS[k][0])));
         const body = list.map((r, i) => el('tr', {cls: i === at.row ? 'here' : null, 'data-run': r.run, onclick: e => { at.row = i; if (!e.target.closest('input')) pick(r.run, !e.ctrlKey && !e.metaKey); }},
             el('td', {cls: 'tick'}, el('input', {type: 'checkbox', checked: at.picked.has(r.run), 'aria-label': `compare ${r.run}`, vars: {'--c': colour(r.run)}, cls: at.picked.has(r.run) ? 'tinted' : null,
                 onchange: () => pick(r.run)})),
-            used.map(k => el(k === 'run' ? 'th' : 'td', {cls: COLUMNS[k][3], scope: k === 'run' ? 'row' : null, title: k === 'run' ? r.run : null}, cells[k] ? cells[k](r) : COLUMNS[k][2](r))),
+            used.map(k => el(k === 'run' ? 'th' : 'td', {cls: `${COLUMNS[k][3]} in-${k}`, scope: k === 'run' ? 'row' : null, title: k === 'run' ? r.run : null}, cells[k] ? cells[k](r) : COLUMNS[k][2](r))),
             points.map(p => el('td', {cls: 'num far'}, typeof r[`${p}: found`] === 'number' ? `${(100*r[`${p}: found`]).toFixed(1)} % / ${r[`${p}: clean stopped`] === null ? '–' : (100*r[`${p}: clean stopped`]).toFixed(1) + ' %'}` : ''))));
         const focused = parts.table.contains(document.activeElement) && document.activeElement.type === 'checkbox' ? document.activeElement.closest('tr').dataset.run : null;
         parts.table.className = 'table-part panel';
@@ -141,17 +141,18 @@ export async function mount(root, ctx) {
             names.length > 1 ? null : chip(first.card), names.length > 1 ? null : action(first.card), choose), heads,
             first.card.error && names.length === 1 ? el('p', {cls: 'bad'}, first.card.error) : el('div', {cls: 'charts'}, chart(curveLines(names, score), score ?? 'score'), chart(lossLines(names), 'loss (dashed: validation)')));
         const log = names.length === 1 && first.log.length ? el('details', {cls: 'log panel', open: open || null}, el('summary', {}, 'Log'), el('pre', {tabindex: 0}, first.log.join('\n'))) : null;
-        const told = names.length > 1 ? el('div', {cls: 'grid'}, at.told?.for === names.join('\n') ? at.told.nodes : el('p', {cls: 'hint panel'}, 'comparing…')) : null;
+        const sound = names.filter(n => at.seen.get(n).card.state !== 'broken'), mark = sound.map(n => `${n} ${at.seen.get(n).card.state}`).join('\n');
+        const told = sound.length > 1 ? el('div', {cls: 'grid'}, at.told?.for === mark ? at.told.nodes : el('p', {cls: 'hint panel'}, 'comparing…')) : null;
         parts.detail.replaceChildren(curves, ...[told, log].filter(Boolean));
         if (log) { const pre = log.querySelector('pre'); pre.scrollTop = pre.scrollHeight; }
         if (hadFocus) choose.focus();
-        if (told && at.told?.for !== names.join('\n')) differences(names, told);
+        if (told && at.told?.for !== mark) differences(sound, told, mark);
     }
-    async function differences(names, into) {
+    async function differences(names, into, mark) {
         let o, nodes;
         try { o = await api('/api/runs/compare?' + new URLSearchParams(names.map(n => ['run', n]))); nodes = [pairs(o), settings(o, names)]; }
         catch (e) { nodes = [el('p', {cls: 'bad panel'}, e.message)]; }
-        at.told = {for: names.join('\n'), nodes};
+        at.told = {for: mark, nodes};
         if (into.isConnected) into.replaceChildren(...nodes);
     }
     function pairs(o) {
@@ -160,7 +161,7 @@ export async function mount(root, ctx) {
         const bar = r => svg('svg', {viewBox: '0 0 120 16', width: 120, height: 16, 'aria-hidden': 'true', cls: 'whisker'}, svg('line', {cls: 'zero', x1: 60, x2: 60, y1: 0, y2: 16}),
             svg('line', {cls: 'reach', x1: X(r.low), x2: X(r.high), y1: 8, y2: 8, vars: {'--c': colour(r.run)}}), svg('circle', {cx: X(r.mid), cy: 8, r: 3.5, cls: 'spot', vars: {'--c': colour(r.run)}}));
         const verdict = r => r.low > 0 ? 'better' : r.high < 0 ? 'worse' : 'no clear difference';
-        return el('section', {cls: 'panel'}, el('h2', {}, `${o.rows[0].score}, paired with ${o.rows[0].run}`), rows.length ? el('div', {cls: 'scroll'}, el('table', {}, el('thead', {}, el('tr', {}, el('th', {}, 'Run'), el('th', {cls: 'num'}, 'Difference'), el('th', {}, ''),
+        return el('section', {cls: 'panel pairs'}, el('h2', {}, `${o.rows[0].score}, paired with ${o.rows[0].run}`), rows.length ? el('div', {cls: 'scroll'}, el('table', {}, el('thead', {}, el('tr', {}, el('th', {}, 'Run'), el('th', {cls: 'num'}, 'Difference'), el('th', {}, ''),
             el('th', {}, 'Says'))), el('tbody', {}, rows.map(r => el('tr', {}, el('th', {cls: 'name', scope: 'row', title: r.run}, r.part ? 'test images, ' : '', r.run), el('td', {cls: 'num'}, signed(r.mid), el('small', {cls: 'hint range'}, ` ${signed(r.low)} – ${signed(r.high)}`)),
                 el('td', {}, bar(r)), el('td', {}, verdict(r), el('small', {cls: 'hint range'}, ` ${r.n} images`)))))))
             : el('p', {cls: 'hint'}, 'These runs share no images with the same labels, or one of them has not ended.'), rows.length ? el('p', {cls: 'hint'}, '95 % intervals, by image or by group of copies.') : null);
@@ -179,7 +180,7 @@ export async function mount(root, ctx) {
     // the training of this app -------------------------------------------------------------------------------------
     const busy = () => Boolean(at.training?.running) || at.runs.some(r => r.state === 'running');
     const stop = shown(async () => { if (!at.training?.running) return; at.training = await post('stop', {run: at.training.run}); drawLive(); detail(); });
-    const goOn = shown(async name => { at.training = await post('go_on', {run: name}); at.picked.clear(); toast(`${name} goes on`); await refresh(); });
+    const goOn = shown(async name => { at.training = await post('go_on', {run: name}); at.away = null; at.picked.clear(); toast(`${name} goes on`); await refresh(); });
     let bar;
     function drawLive() {
         const t = at.training, card = at.runs.find(r => r.run === t?.run);
@@ -244,7 +245,7 @@ export async function mount(root, ctx) {
         form.say = el('p', {cls: 'wide hint', role: 'status', 'aria-live': 'polite'});
         form.start = el('button', {cls: 'main', type: 'submit', disabled: true}, 'Start training');
         form.command = el('details', {cls: 'command'}, el('summary', {cls: 'hint'}, 'as a command'), el('pre', {tabindex: 0}));
-        parts.form.replaceChildren(el('form', {onsubmit: e => { e.preventDefault(); start(); }, autocomplete: 'off'}, el('div', {cls: 'line top'}, el('button', {type: 'button', onclick: () => show('list')}, '‹ Runs'), search), form.none, ...form.groups, ...lists,
+        parts.form.replaceChildren(el('form', {onsubmit: e => { e.preventDefault(); start(); }, onkeydown: e => { if (e.key === 'Enter' && e.target.matches('input')) e.preventDefault(); }, autocomplete: 'off'}, el('div', {cls: 'line top'}, el('button', {type: 'button', onclick: () => show('list')}, '‹ Runs'), search), form.none, ...form.groups, ...lists,
             el('footer', {cls: 'panel'}, el('div', {cls: 'line'}, form.say, el('button', {type: 'button', onclick: clear}, 'Reset'), form.start), form.command)));
         form.built = true;
         if (data) set('data.root', data, true);
@@ -318,7 +319,7 @@ export async function mount(root, ctx) {
     onKey({ArrowDown: step(1), ArrowUp: step(-1), j: step(1), k: step(-1), x: list(() => { const r = sorted()[at.row]; if (r) pick(r.run); }), c: list(() => { at.picked.clear(); drawTable(); detail(); }),
         Enter: list(() => { const r = sorted()[at.row]; if (r) pick(r.run, true); }), m: list(() => { const s = parts.detail.querySelector('#curve'); if (s) { s.selectedIndex = (s.selectedIndex + 1) % s.options.length; at.column = s.value; detail(); } }),
         n: () => show('new'), '/': async () => { if (at.view === 'list') await show('new'); form.search?.focus(); }, Escape: () => { if (at.view === 'new') show('list'); },
-        s: list(async () => { if (at.training?.running && await ask(`Stop ${at.training.run ?? 'the training'}? It can go on from its last saved epoch.`, 'Stop')) stop(); }), o: list(() => { const r = sorted()[at.row]; if (r?.state === 'stopped') goOn(r.run); })});
+        s: list(async () => { if (at.training?.running && await ask(`Stop ${at.training.run ?? 'the training'}? It can go on from its last saved epoch.`, 'Stop')) stop(); }), o: list(() => { const r = sorted()[at.row] ?? at.runs.find(o => o.run === shownRuns()[0]); if (r?.state === 'stopped') goOn(r.run); })});
 
     parts.form.hidden = true;
     try { await refresh(); } catch (e) { parts.table.replaceChildren(el('p', {cls: 'bad'}, e.message)); }

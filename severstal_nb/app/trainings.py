@@ -140,12 +140,12 @@ def _log_tail(
     found = [printable(o)[:400] for o in file.read().decode(errors='replace').splitlines() if ' DEBUG ' not in o[:30]]
     return found[-lines:]
 
-# %% ../../nbs/app/15e_trainings.ipynb #f34b001b
+# %% ../../nbs/app/15e_trainings.ipynb #67d370f6
 def _run_log(path)->list[str]:
     "The last lines of a run's training.log; none through a link."
     try: fd = os.open(Path(path)/'training.log', os.O_RDONLY | getattr(os, 'O_NOFOLLOW', 0))
     except OSError: return []
-    with open(fd, 'rb') as f: return _log_tail(f)
+    with open(fd, 'rb') as f: return [o.replace(f'{Path(path).parent}{os.sep}', '') for o in _log_tail(f)]
 
 # %% ../../nbs/app/15e_trainings.ipynb #0e3df7ad
 def compared(
@@ -196,7 +196,7 @@ def name_lists()->dict: # key → names
     return {'preset': list_presets('**/*'), 'model.name': [*ARCHS, *READY, 'classifier', 'convnext_tiny_cbam', 'tiny_seg', 'tiny_cls'], 'model.encoder': encoders, 'model.backbone': backbones,
             'loss.type': list(dict.fromkeys([*SEG_LOSSES, *list_losses()])), 'augment.own': list_augments()}
 
-# %% ../../nbs/app/15e_trainings.ipynb #0cdcce1e
+# %% ../../nbs/app/15e_trainings.ipynb #7bf10640
 # A process that is started in the background may have been told to ignore Ctrl-C, and hands that on.
 _START = ('import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); sys.argv[0] = "severstal"; '
           'from severstal_nb.cli import main; sys.exit(main())')
@@ -218,7 +218,7 @@ class Training:
     def running(self)->bool: return self.process.poll() is None
     def lines(self)->list[str]:
         "What it printed last."
-        with self.reading: return _log_tail(self.out, 20)
+        with self.reading: return [o.replace(f'{self.root}{os.sep}', '') for o in _log_tail(self.out, 20)]
     def find_run(self)->str|None:
         "The name of its run, once it has one."
         if not self.run:
@@ -283,7 +283,7 @@ class Trainings:
         "An error of a run or config as an answer."
         return HTTPException(422, printable(str(e)).replace(f'{self.root}{os.sep}', '')[:300])
 
-# %% ../../nbs/app/15e_trainings.ipynb #7ee0734f
+# %% ../../nbs/app/15e_trainings.ipynb #c785beea
 @patch
 def table(self:Trainings, request:Request):
     "`GET /api/runs/table`"
@@ -292,7 +292,7 @@ def table(self:Trainings, request:Request):
     mark = hashlib.sha256(repr(marks).encode()).hexdigest()[:16]
     if self.site.query(request, have='')['have'] == mark: return _answer(dict(same=True, stamp=mark, training=training))
     cards = [self.keep(('card', k), marks[k], lambda: run_card(r)) for k,r in runs.items()]
-    return _answer(dict(stamp=mark, root=str(self.root), runs=cards, training=training))
+    return _answer(dict(stamp=mark, root=os.path.relpath(self.root), runs=cards, training=training))
 
 # %% ../../nbs/app/15e_trainings.ipynb #ba84fb56
 @patch
@@ -316,12 +316,12 @@ async def compare(self:Trainings, request:Request):
     runs = [self.find(o) for o in names]
     return _answer(await self.site.do(request, self.keep, 'compare', [stamp(r.path) for r in runs], lambda: compared(runs)))
 
-# %% ../../nbs/app/15e_trainings.ipynb #bf01d677
+# %% ../../nbs/app/15e_trainings.ipynb #8d1d0cd1
 @patch
 def options(self:Trainings, request:Request):
     "`GET /api/runs/options`"
     with self.lock: found = self.keep('options', '', lambda: dict(keys=key_table(), presets=preset_table(), names=name_lists()))
-    return _answer(found | dict(data=str(self.site.folder) if self.site.folder else None, root=str(self.root)))
+    return _answer(found | dict(data=str(self.site.folder) if getattr(self.site.data, 'task', 'unlabelled') != 'unlabelled' else None))
 
 # %% ../../nbs/app/15e_trainings.ipynb #314f3744
 @patch
@@ -334,13 +334,14 @@ async def asked(self:Trainings, request:Request)->tuple: # config, arguments
             return cfg, train_arguments(cfg)
     return await run_in_threadpool(work)
 
-# %% ../../nbs/app/15e_trainings.ipynb #89fb3035
+# %% ../../nbs/app/15e_trainings.ipynb #9afc2f2e
 @patch
 async def check(self:Trainings, request:Request):
     "`POST /api/runs/check`; a mistake is no fault of the request here, but what was asked about."
     try: cfg, args = await self.asked(request)
     except ConfigError as e: return _answer(dict(problem=self.said(e).detail))
-    return _answer(dict(command=shlex.join(['severstal', 'train', *args]), keys={k: show(v) for k,v in hyper_parameters(cfg).items() if k not in ('preset', 'run.root')},
+    shown = [f'run.root={os.path.relpath(self.root)}' if o.startswith('run.root=') else o for o in args]
+    return _answer(dict(command=shlex.join(['severstal', 'train', *shown]), keys={k: show(v) for k,v in hyper_parameters(cfg).items() if k not in ('preset', 'run.root')},
                                    epochs=_epochs_asked(cfg.to_dict())))
 
 # %% ../../nbs/app/15e_trainings.ipynb #7ee20ef7

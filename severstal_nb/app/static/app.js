@@ -20,7 +20,9 @@ function put(node, attrs, children) {
 
 /** An element. Children are nodes or texts; no text is ever read as HTML. */
 export const el = (tag, attrs, ...children) => put(document.createElement(tag), attrs, children);
-/** The same for SVG. */
+/** New children of a node; as for `el`, what is null is left out. */
+export const fill = (node, ...children) => { node.replaceChildren(); return put(node, {}, children); };
+/** The same as `el` for SVG. */
 export const svg = (tag, attrs, ...children) => put(document.createElementNS('http://www.w3.org/2000/svg', tag), attrs, children);
 
 /** A request. Objects are sent and answers read as JSON; `as: 'blob'` gives bytes. Throws an Error with the server's own words. */
@@ -132,7 +134,7 @@ async function go() {
 }
 
 /** What a page is given: `info` is /api/info (version, runs, sets, class colours). */
-export const ctx = {api, el, svg, toast, onKey, ask, shown, later, query, info: null};
+export const ctx = {api, el, fill, svg, toast, onKey, ask, shown, later, query, info: null};
 
 async function start() {
     $('bar').append(

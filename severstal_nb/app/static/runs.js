@@ -136,7 +136,7 @@ export async function mount(root, ctx) {
         const first = at.seen.get(names[0]), score = column(first), known = [...new Set(names.flatMap(n => at.seen.get(n).known))].filter(c => !['epoch', 'train_loss', 'valid_loss'].includes(c));
         const choose = el('select', {'aria-label': 'curve', id: 'curve', onchange: e => { at.column = e.target.value; detail(); }}, [...new Set([score, ...known])].filter(Boolean).map(c => el('option', {value: c, selected: c === score}, c)));
         const open = parts.detail.querySelector('details.log')?.open, hadFocus = document.activeElement?.id === 'curve';
-        const heads = names.length > 1 ? el('ul', {cls: 'line legend'}, names.map(n => el('li', {cls: 'chip', vars: {'--c': colour(n)}}, el('span', {cls: 'dot', vars: {'--c': colour(n)}}), el('span', {cls: 'name'}, n)))) : null;
+        const heads = names.length > 1 ? el('ul', {cls: 'line names'}, names.map(n => el('li', {cls: 'chip', vars: {'--c': colour(n)}}, el('span', {cls: 'dot', vars: {'--c': colour(n)}}), el('span', {cls: 'name'}, n)))) : null;
         const curves = el('div', {cls: 'panel'}, el('div', {cls: 'line'}, el('h2', {cls: 'wide name', title: names.length > 1 ? null : names[0]}, names.length > 1 ? `${names.length} runs` : names[0]),
             names.length > 1 ? null : chip(first.card), names.length > 1 ? null : action(first.card), choose), heads,
             first.card.error && names.length === 1 ? el('p', {cls: 'bad'}, first.card.error) : el('div', {cls: 'charts'}, chart(curveLines(names, score), score ?? 'score'), chart(lossLines(names), 'loss (dashed: validation)')));

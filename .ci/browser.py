@@ -208,6 +208,57 @@ def decide(tab, shot, image):
     tab.rings('decide')
 
 
+def runs(tab, shot, image):
+    "Curves, comparison, the form and its search; in one window also a training that is started, stopped, and goes on."
+    p = tab.page
+    tab.open('runs')
+    p.wait_for_selector('.runs .curve')
+    shot()
+    tab.looks('runs')
+    tab.key('ArrowDown', 'x'); tab.check('x picks no run', p.locator('.table-part input:checked').count() == 1)
+    before = p.locator('#curve').input_value()
+    tab.key('m'); tab.check('m shows no other curve', p.locator('#curve').input_value() != before)
+    tab.key('c'); tab.check('c leaves a run picked', p.locator('.table-part input:checked').count() == 0)
+    tab.rings('runs')
+    p.locator('.sort').first.click(); tab.check('the table is not sorted', p.locator('th[aria-sort]').count() == 1)
+    p.evaluate('() => document.activeElement.blur()')
+    p.keyboard.press('n'); p.wait_for_selector('.setting')
+    whole = p.locator('.setting:visible').count()
+    p.keyboard.type('learning rate'); p.wait_for_timeout(300)
+    tab.check('the search finds nothing, or all', 0 < p.locator('.setting:visible').count() < whole)
+    p.keyboard.press('Escape'); p.wait_for_timeout(300)
+    tab.check('the search is not left', p.locator('.setting:visible').count() == whole)
+    p.locator('[id="key-data.batch_size"]').fill('0')
+    p.locator('.setting.wrong', has_text='must be 1 or more').wait_for()
+    tab.check('a mistake can be started', p.locator('button[type=submit]').is_disabled())
+    shot('new'); tab.looks('runs new'); tab.rings('runs new')
+    p.locator('[id="key-data.batch_size"]').fill('')
+    if tab.size == 'wide' and not p.evaluate('() => matchMedia(`(prefers-color-scheme: dark)`).matches'): train_a_little(tab, shot, image)
+    else: p.evaluate('() => document.activeElement.blur()'); p.keyboard.press('Escape'); p.wait_for_selector('.table-part:visible')
+
+
+def train_a_little(tab, shot, image):
+    "Start, stop, go on, compare."
+    p = tab.page
+    for o in p.locator('.group:not([open]) summary').all(): o.click()
+    for k, v in {'preset': 'demo', 'data.mode': 'full', 'data.split_strategy': 'kfold'}.items(): p.locator(f'[id="key-{k}"]').select_option(v)
+    for k, v in {'data.root': image.parent.parent, 'data.num_folds': 2, 'data.num_workers': 0, 'model.name': 'tiny_seg', 'training.num_epochs': 12, 'run.name': 'page'}.items(): p.locator(f'[id="key-{k}"]').fill(str(v))
+    p.locator('form footer .wide', has_text='24 epochs in all').wait_for()
+    with p.expect_response(lambda r: '/api/runs/start' in r.url): p.locator('button[type=submit]').click()
+    live = p.locator('.live-part')
+    live.filter(has_text=re.compile('epoch [1-9]')).wait_for(timeout=180_000)
+    shot('live'); tab.looks('runs live')
+    p.evaluate('() => document.activeElement.blur()')
+    p.keyboard.press('s'); p.wait_for_selector('dialog.ask'); p.keyboard.press('Enter')
+    live.filter(has_text='was stopped').wait_for()
+    p.get_by_role('button', name='Go on').click()
+    live.filter(has_text='is done').wait_for(timeout=180_000)
+    for o in p.locator('.table-part tbody input').all(): o.check()
+    p.wait_for_selector('.whisker')
+    shot('compare'); tab.looks('runs compare')
+    tab.check('no setting differs', p.locator('.detail-part table td.mono').count() > 0)
+
+
 def plain(name):
     "A page that is only looked at."
     def visit(tab, shot, image):
@@ -217,7 +268,7 @@ def plain(name):
     return visit
 
 
-PAGES = dict(look=look, decide=decide, review=plain('review'), runs=plain('runs'))
+PAGES = dict(look=look, decide=decide, review=plain('review'), runs=runs)
 
 
 def token_check(p, url):

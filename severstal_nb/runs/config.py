@@ -14,7 +14,7 @@ from pathlib import Path
 
 # %% ../../nbs/runs/10b_config.ipynb #236c1206
 from .settings import (ARCHS, KEYS, LOSSES, READY, SEG_LOSSES, _CLS_LOSSES, _LOSS_OPTIONS, Config,
-                                        ConfigError, _check_value, _parse_value, _type_name, flatten, show, unknown)
+                                        ConfigError, _check_value, _parse_value, type_name, flatten, show, unknown)
 
 # %% ../../nbs/runs/10b_config.ipynb #04b00e7b
 _LOG = logging.getLogger('severstal_nb')
@@ -72,7 +72,7 @@ def _number(k, v):
     if isinstance(v, list): return [_number(k, o) for o in v]
     if isinstance(v, dict): return {a: _number(k, o) for a,o in v.items()}
     holds = KEYS[k].type if k in KEYS else str
-    if not isinstance(v, str) or 'float' not in _type_name(holds): return v
+    if not isinstance(v, str) or 'float' not in type_name(holds): return v
     try: return float(v)
     except ValueError: return v
 

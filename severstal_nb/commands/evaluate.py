@@ -40,7 +40,8 @@ from ..runs.stream import prediction_key, write_all
 _DATA = ('root reader images masks csv suffix classes leave_out boxes ignore map white_level limit only_defective '
          'split_seed duplicates '
          'n_train height width balanced').split()
-_RULES = dict(threshold='pixel', label_threshold='label') | {k: k for k in ('min_area', 'min_size', 'top', 'top_area', 'holes', 'gate', 'area_scale')}
+_RULES = (dict(threshold='pixel', label_threshold='label')
+          | {k: k for k in ('min_area', 'min_size', 'top', 'top_area', 'holes', 'gate', 'area_scale')})
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #7202bd5a
 def _class_names(d)->tuple: # what is left of data.map for the reader, class → class of the run
@@ -49,7 +50,9 @@ def _class_names(d)->tuple: # what is left of data.map for the reader, class →
     one = isinstance(d.map, str) and not Path(d.map).exists() and all('=' in o for o in d.map.split(','))
     if isinstance(d.map, str) and not one: return d.map, {}
     rows, names, left = d.map.split(',') if one else d.map, {}, []
-    values = d.root not in (None, 'synthetic') and not d.csv and (bool(d.masks or d.suffix) or (guess_reader(d.root) if d.reader == 'auto' else d.reader) in ('masks', 'pairs'))
+    values = (d.root not in (None, 'synthetic') and not d.csv
+              and (bool(d.masks or d.suffix)
+                   or (guess_reader(d.root) if d.reader == 'auto' else d.reader) in ('masks', 'pairs')))
     for row in rows:
         try: read_map([row]); of_value = values
         except ValueError: of_value = False
@@ -183,7 +186,8 @@ def _beside(run:Run)->tuple: # part and name of it, or None and ''
     if not run.results.get('metrics') or per_image(run) is None: return None, ''
     how = (run.config.get('data') or {}).get('split_strategy')
     if how in ('kfold', 'none'): return 'valid', 'out of fold' if how == 'kfold' else 'learnt from'
-    return ('test', 'test') if run.results.get('test') and per_image(run, 'test') is not None else ('valid', 'validation')
+    return (('test', 'test') if run.results.get('test') and per_image(run, 'test') is not None
+            else ('valid', 'validation'))
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #1dd9a75a
 def _summary(new:Run, old:Run|None=None)->pd.DataFrame: # a row per metric: value, low, high, nothing, and what the run scored
@@ -200,7 +204,7 @@ def _summary(new:Run, old:Run|None=None)->pd.DataFrame: # a row per metric: valu
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #b9bcad62
 def _difference(new:Run, old:Run, n:int=1000)->str:
-    "How far the deciding score lies from the run's own, with its interval; the images are not the same, so each side is drawn by itself."
+    "How far the deciding score lies from the run's own, with an interval; each side is drawn by itself."
     part, name = _beside(old)
     if not part: return ''
     drawn, value, units = [], [], []
@@ -244,7 +248,8 @@ def _class_rows(run:Run, table:pd.DataFrame)->pd.DataFrame:
     "Every metric of each class; of masks, how many defects there are and how many were found."
     t = class_table(run)
     if run.task != 'segmentation': return t
-    return t.join(component_recall(columns(table, run.classes, 'found', 'defects'), run.classes).rename(columns=dict(recall='component_recall')))
+    parts = component_recall(columns(table, run.classes, 'found', 'defects'), run.classes)
+    return t.join(parts.rename(columns=dict(recall='component_recall')))
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #78ed2183
 def _draw(part:Path, new:Run, data:SteelData, table:pd.DataFrame, predictor:Predictor):
@@ -265,7 +270,8 @@ def _draw(part:Path, new:Run, data:SteelData, table:pd.DataFrame, predictor:Pred
 def _notes(runs, name, table, predictor, lost, whole, alone)->list:
     "What has to be said with a score."
     run, n, seen = runs[0], len(table), int(table.seen.sum())
-    groups = f' (copies taken together: {table.group.nunique()})' if 'group' in table and table.group.nunique() < n else ''
+    groups = (f' (copies taken together: {table.group.nunique()})'
+              if 'group' in table and table.group.nunique() < n else '')
     out = [f'{n} images of {name}{groups}, predicted by {len(predictor.files)} net{"s"*(len(predictor.files) > 1)} of '
            f'{" and ".join(r.name for r in runs)}']
     if lost: out.append(f'{lost} images cannot be decoded and are left out of the score')
@@ -273,7 +279,8 @@ def _notes(runs, name, table, predictor, lost, whole, alone)->list:
         out.append(f'no image has class {", ".join(gone)}: what is predicted of it counts as wrong')
     if seen:
         first = HEADLINES[run.task][0]
-        rest = f'without them {first} is {alone[first]:.4f} ({alone[f"{first}_low"]:.4f} to {alone[f"{first}_high"]:.4f})' if alone else 'there are no others'
+        rest = (f'without them {first} is {alone[first]:.4f} '
+                f'({alone[f"{first}_low"]:.4f} to {alone[f"{first}_high"]:.4f})' if alone else 'there are no others')
         out.append(f'{seen} of the {n} images, or copies of them, are images that the run has learnt from, '
                    f'so this score is optimistic: {first} {whole[first]:.4f}; {rest}')
     return out
@@ -283,7 +290,8 @@ def _finish(part:Path, runs:list, cfg:Config, name:str, data:SteelData, predicto
             notes:list):
     "Scores, tables and figures from the rows of all images."
     run, rule = runs[0], predictor.thresholds.label
-    rows = run_table(part/'rows.csv', ['image_id'], converters={'image_id': str}, float_precision='round_trip').assign(**{} if groups is None else dict(group=groups), seen=seen)
+    rows = run_table(part/'rows.csv', ['image_id'], converters={'image_id': str}, float_precision='round_trip')
+    rows = rows.assign(**{} if groups is None else dict(group=groups), seen=seen)
     table = rows[rows.iloc[:, 1].notna()]
     if not len(table): raise ValueError(f'{data.root}: none of its {len(rows)} images can be decoded')
     whole = {c: 'int64'
@@ -297,7 +305,8 @@ def _finish(part:Path, runs:list, cfg:Config, name:str, data:SteelData, predicto
                 table[['image_id', *{'group'} & {*table}]].assign(part=np.where(table.seen, 'seen', 'new')))
     write_table(part/'problems.csv', data.problems)
     named = table.set_index('image_id')
-    found, alone = _scores(run, named, rule), _scores(run, named[~named.seen], rule) if 0 < named.seen.sum() < len(named) else None
+    found, alone = (_scores(run, named, rule),
+                    _scores(run, named[~named.seen], rule) if 0 < named.seen.sum() < len(named) else None)
     write_json(part/'results.json',
                dict(format=1, task=run.task, classes=run.classes, n_images=len(table), metrics=found,
                     without_seen=alone, nothing=_nothing(run, named)))
@@ -339,7 +348,7 @@ def evaluate(
     progress:bool=True,
     log=LOG,
 )->Evaluation:
-    "Score labelled images with the nets of a run. Raises `ValueError` where data and run do not go together, `OSError` where nothing can be written."
+    "Score labelled images with the nets of a run. Raises `ValueError` where data and run do not fit, and `OSError`."
     keep_memory()
     runs = [load_run(getattr(r, 'path', r)) for r in (runs if isinstance(runs, (list, tuple)) else [runs])]
     cfg, names, rules = _told(runs[0], {'data.root': 'synthetic'} if isinstance(data, SteelData) else data)

@@ -33,7 +33,8 @@ _VIEWS = {}
 def _view(needs=()): # tasks of which there is something to see; (): of all
     "Decorator: `_name_view(data)->View|None` becomes the view `name`."
     def _add(f):
-        _VIEWS[f.__name__.strip('_').removesuffix('_view')] = lambda data: f(data) if not needs or data.task in needs else None
+        _VIEWS[f.__name__.strip('_').removesuffix('_view')] = (
+            lambda data: f(data) if not needs or data.task in needs else None)
         return f
     return _add
 
@@ -51,7 +52,8 @@ def view(
 @plot_style()
 def _classes_view(data):
     "Images of each class, and of each pair."
-    n, clean, colors = data.labels.sum(0), int((~data.labels.any(1)).sum()), [*class_colors(data.n_classes)/255, (.7, .7, .7)]
+    n, clean, colors = (data.labels.sum(0), int((~data.labels.any(1)).sum()),
+                        [*class_colors(data.n_classes)/255, (.7, .7, .7)])
     table = pd.DataFrame(data.labels.T.astype(int) @ data.labels, index=data.classes,
                          columns=data.classes).rename_axis('class')
     fig, axes = new_figure(1, 2)
@@ -108,7 +110,8 @@ def profiles(
         m = data.mask(i) > 0
         for axis in (0, 1):
             line = m.mean(1 + axis)
-            at = (np.arange(bins + 1)*line.shape[1])//bins # an image narrower than the bins fills some of them with its next pixel
+            # an image narrower than the bins fills some of them with its next pixel
+            at = (np.arange(bins + 1)*line.shape[1])//bins
             out[axis] += [[l[a:max(b, a + 1)].mean() for a, b in zip(at[:-1], at[1:])] for l in line]
     return out/np.maximum(data.labels.sum(0), 1)[:, None]
 
@@ -148,14 +151,15 @@ def light_table(
     data, # SteelData
     dark:float=20, # grey value below which a pixel shows no steel
 )->pd.DataFrame: # a row per image; nan where it cannot be read
-    "Mean and standard deviation of the grey values, the share of columns that are black but for a few pixels, and whether it is clean."
+    "Mean and standard deviation of the grey values, the share of columns nearly black, and whether it is clean."
     rows = np.full((len(data), 3), np.nan)
     for i, image in decode_ahead(data, range(len(data)), 2):
         if isinstance(image, Exception): continue
         grey = image if image.ndim == 2 else image.mean(2)
         rows[i] = grey.mean(), grey.std(), ((grey < dark).mean(0) >= .9).mean()
     clean = ~data.labels.any(1) if data.task != 'unlabelled' else False
-    return pd.DataFrame(rows, columns=['brightness', 'contrast', 'margin']).assign(image_id=data.images.image_id.to_numpy(), clean=clean)
+    t = pd.DataFrame(rows, columns=['brightness', 'contrast', 'margin'])
+    return t.assign(image_id=data.images.image_id.to_numpy(), clean=clean)
 
 # %% ../../nbs/commands/11g_explore.ipynb #13b3b662
 @_view()
@@ -176,7 +180,8 @@ def _brightness_view(data):
     axes[0, 2].set(xlabel='share of black columns', ylabel='images')
     axes[0, 2].locator_params(axis='y', integer=True)
     known = table.dropna()
-    line = f'mean {known.brightness.mean():.0f}, from {known.brightness.min():.0f} to {known.brightness.max():.0f}; {(known.margin > .02).sum()} with a black margin'
+    line = (f'mean {known.brightness.mean():.0f}, from {known.brightness.min():.0f} to {known.brightness.max():.0f}; '
+            f'{(known.margin > .02).sum()} with a black margin')
     if known.clean.nunique() > 1:
         line += f'; AUROC of a defect by brightness alone {auroc(known.brightness, ~known.clean):.2f}'
     return View(table, fig, line)
@@ -209,7 +214,8 @@ def _duplicates_view(data):
         h, w = data.shape(worst.a)
         fig, axes = image_figure(2, (h, w), 1 if w > 1.5*h else 2, classes=data.classes)
         for ax, i in zip(axes, (worst.a, worst.b)): show_image(ax, data.image(i), data.mask(i), names[i])
-        line += f'; their masks agree with a Dice of {agree.dice.mean():.3f} in the mean, {agree.dice.min():.3f} at the lowest, shown here'
+        line += (f'; their masks agree with a Dice of {agree.dice.mean():.3f} in the mean, '
+                 f'{agree.dice.min():.3f} at the lowest, shown here')
     return View(table, fig, line)
 
 # %% ../../nbs/commands/11g_explore.ipynb #28cb892b

@@ -1,0 +1,1 @@
+"Labels that are wrong, images to learn from without labels, and which to label next."

@@ -32,7 +32,7 @@ setup(
     long_description=readme(),
     long_description_content_type='text/markdown',
     packages=find_namespace_packages(include=['severstal_nb', 'severstal_nb.*'], exclude=['*.__pycache__', '*.__pycache__.*']),
-    package_data={'': ['*.yaml', '*.html', '*.css', '*.js']},
+    package_data={'': ['*.yaml', '*.html', '*.css', '*.js', '*.svg']},
     install_requires=lines('requirements'),
     extras_require={'dev': [o for k in ('dev', 'report', 'weights', 'search', 'cluster', 'export', 'openvino', 'app', 'ray') for o in lines(f'{k}_requirements')],
                     **{k: lines(f'{k}_requirements') for k in ('report', 'tensorboard', 'weights', 'search', 'cluster', 'export', 'openvino', 'app', 'ray')}},

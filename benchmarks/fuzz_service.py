@@ -4,6 +4,7 @@
     python benchmarks/fuzz_service.py --mini              a few of each kind
     python benchmarks/fuzz_service.py --only head,image   kinds whose name begins so
     python benchmarks/fuzz_service.py --only query --case 17   one request, shown
+    python benchmarks/fuzz_service.py --app               the pages of the app instead: another 2,000 requests
 
 Requests go over raw sockets to two servers in this process: one asks for a token, and both have small limits. Each request is made by a seeded
 random generator. An outcome is one of:
@@ -12,7 +13,8 @@ random generator. An outcome is one of:
   leak       a traceback or a path of the server in an answer
   hang       no answer, and no closed connection, within 20 seconds
 After every 25 requests a sound one is sent; it must be answered as at the beginning. Ends with exit code 1 if anything is not right. Results go to
-benchmarks/results/fuzz_service.json and .md, or beside the file that --out names; --mini, --only and --case store nothing.
+benchmarks/results/fuzz_service.json (fuzz_app.json) and .md, or beside the file that --out names; --mini, --only and --case store nothing.
+With --app the run's classes, the images and the points have hostile names too.
 """
 from bootstrap import HERE # before anything heavy
 
@@ -23,22 +25,25 @@ from urllib.parse import quote, urlsplit
 import numpy as np
 from PIL import Image
 
+from severstal_nb.app import pages
+from severstal_nb.app.pages import make_pages
 from severstal_nb.app.server import Limits, running
 from severstal_nb.app.service import make_service
 from severstal_nb.core.files import atomic_path, markdown_table, write_json
 from severstal_nb.core.images import ImageError, decode_image
 from severstal_nb.decide.postprocess import Thresholds, postprocess
+from severstal_nb.models import create_model, save_model
 from severstal_nb.rle import rle_encode
-from service_run import tiny_predictor
+from service_run import tiny_predictor, tiny_run
 
-TOKEN, KINDS = 'a-token-for-fuzzing', {}
+TOKEN, KINDS, PAGES = 'a-token-for-fuzzing', {}, {} # of the service, of the app
 LIMITS = Limits(max_bytes=60_000, max_pixels=300_000, seconds=1.)
 
 
-def kind(n):
+def kind(n, app=False):
     "Decorator: a function (random generator, `Site`) → (request bytes, statuses that are right, what to check)."
     def add(f):
-        KINDS[f.__name__] = (f, n)
+        (PAGES if app else KINDS)[f.__name__] = (f, n)
         return f
     return add
 
@@ -292,6 +297,97 @@ def pipelined(rng, site):
     return first + request('GET', '/healthz'), {right}, 'second'
 
 
+NAMES = ['<script>alert(1)</script>', '<img src=x onerror=alert(1)>', '"><svg onload=alert(1)>', "'; DROP TABLE strips; --", '..%2f..%2fetc%2fpasswd', '%00', '${7*7}', '{{7*7}}', 'javascript:alert(1)', '\u202egnp.exe', 'a\u0300'*30,
+         '\u200b', '\ufeff', 'Разлом', '裂纹', ' ', '-rf', '~', '$(id)', '`id`', '\x1b[2J', 'a\nb', '\t', 'x'*240, '../../etc/passwd', 'a\0b', '\ud800', '\U0001f9f2', '&lt;b&gt;', 'con', '.', '..', 'a/b', 'a\\b']
+WORDS = ['', 'x', '-1', '1e3', '0x1', '٣', '１', '1.0', ' 1', '1 ', '+1', '9'*10, '9'*3000, 'nan', 'null', 'true', '[]', '{}', '0,1', '1;2', '00x', *NAMES]
+def said(text): return quote(text.encode('utf-8', 'surrogatepass'))
+
+
+@kind(700, app=True)
+def page_query(rng, site):
+    "Every address of the pages, its keys right, missing, twice, unknown, or with every kind of value."
+    n, known = len(site.names), dict(list=dict(set='1'), image=dict(set='1', i='0'), strip=dict(set='1', i='0', run='0'), probs=dict(set='1', i='0', run='0', k='1'), attention=dict(set='1', i='0', run='0'), run=dict(run='0'))
+    where = rng.choice([*known, '/api/decide/run', '/api/info'])
+    keys = dict(known.get(where, dict(run='0') if where.endswith('run') else {}))
+    if 'i' in keys: keys['i'] = str(rng.randrange(n))
+    right, how = {200}, rng.randrange(6)
+    if where in ('attention', '/api/decide/run'): right = {422} # this net has none; it has no predictions
+    if how == 1 and keys:
+        k = rng.choice(list(keys))
+        keys[k], right = rng.choice([o for o in WORDS if not (o == '' and k == 'run')]), {422, 400}
+    elif how == 2 and (needed := [k for k in keys if not (k == 'run' and where in ('strip', 'image'))]): del keys[rng.choice(needed)]; right = {422}
+    elif how == 3 and where == 'strip': keys |= {rng.choice(Thresholds.numbers()): rng.choice(WORDS)}; right = {422, 400, 200}
+    elif how == 3 and where == 'list': keys |= {rng.choice(['text', 'show', 'start', 'n']): rng.choice(WORDS)}; right = {200, 422, 400}
+    elif how == 4 and where == 'strip': keys |= dict(point=rng.choice(NAMES)); right = {200, 422, 400}
+    q = '&'.join(f'{k}={said(v)}' for k, v in keys.items())
+    if how == 5 and where not in ('/api/info',): q, right = rng.choice([f'{q}&{rng.choice(["x", "path", "set[]", "%00", "__class__", "file"])}=1', f'{q}&{q}' if q else 'x=1', f'{q}&set=0&set=0', f'{q}&i=%ff']), {422, 400}
+    return request('GET', f'{where if where.startswith("/") else f"/api/look/{where}"}?{q}'), right, None
+
+
+@kind(350, app=True)
+def page_body(rng, site):
+    "Bodies that are no JSON, not the JSON that is wanted, or ask for points with hostile names: nothing is written."
+    where, how = rng.choice(['choose', 'save']), rng.randrange(5)
+    if how == 0: body, kind_ = rng.choice([b'', b'{', b'[]', b'null', b'1', b'"run"', b'{"run": NaN}', b'{"run": 1e999}', b'['*5000, b'{"a":'*3000, b'\xff\xfe', b'{"run": 0}'*2, b'\0', rng.randbytes(60), b'{"run": 0, "budget": 1' + b'0'*5000 + b'}']), 'application/json'
+    elif how == 1: body, kind_ = b'{"run": 0, "budget": 0.1}', rng.choice(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'text/json', 'application/jsonp', 'application/csp-report'])
+    else:
+        given = dict(run=0, budget=.1)
+        if how == 2: given |= {rng.choice(['budget', 'recall', 'cost', 'confidence', 'run', 'name']): rng.choice([*WORDS, [], {}, None, True, -1, 2, 1e308, [0], {'missed': 'x'}, {'missed': -1}, {'__class__': 1}, 10**300])}
+        elif how == 3: given |= dict(name=rng.choice(NAMES))
+        else: given |= {rng.choice([*NAMES, 'replace ', 'path', 'file', 'root']): 1}
+        body, kind_ = json.dumps(given).encode(), 'application/json'
+    return request('POST', f'/api/decide/{where}', body, Content_Type=kind_), {422, 415, 400}, None # the run has no predictions to choose on
+
+
+@kind(350, app=True)
+def page_drop(rng, site):
+    "Images that were damaged, dropped on the page."
+    return request('POST', '/api/look/drop', damaged(rng, site.files[rng.choice(list(site.files))]) if rng.random() < .9 else rng.choice([b'', b'<svg/>', bytes(60_001)])), {200, 413, 415, 422, 400}, None
+
+
+@kind(300, app=True)
+def page_file(rng, site):
+    "Paths to files that are none of the pages'."
+    parts = ['..', '%2e%2e', '..%2f', '%00', '%c0%af', '..%5c', 'etc', 'passwd', 'static', 'app.js', 'pages.py', '.git', '%0d%0aX-A:%20b', ';', '%', '\\', '//', '*', quote('Разлом'), 'a'*rng.choice([9, 9000]), '%252e%252e', 'index.html']
+    p = '/static/' + '/'.join(rng.choices(parts, k=rng.randrange(1, 6)))
+    if p in ('/static/app.js', '/static/index.html'): p += 'x'
+    return request(rng.choice(['GET', 'POST', 'HEAD', 'DELETE']), p), {404, 400, 405}, None
+
+
+@kind(200, app=True)
+def page_token(rng, site):
+    "Without token or cookie nothing but /healthz."
+    t = TOKEN
+    where = rng.choice(['/', '/static/app.js', '/api/info', '/metrics', '/login', f'/login?token={t[:-1]}', f'/login?token={t}x', f'/login?token={t}&token={t}', f'/login?x={t}', f'/api/info?token={t}', '/login?token=%ff', f'/login/?token={t}', '/login?token=' + 'x'*5000])
+    cookie = rng.choice([None, f'token={t}', f'severstal={t}', f'severstal_00000000={t}', 'severstal_' + 'x'*5000, '=', ';;;', '\xff', f'severstal_{rng.randrange(1 << 32):08x}={rng.randbytes(16).hex()}'])
+    return request(rng.choice(['GET', 'GET', 'HEAD']), where, Cookie=cookie), {401, 400}, 'locked'
+
+
+@kind(200, app=True)
+def page_guard(rng, site):
+    "Foreign pages and names that are not ours, at the addresses of the pages."
+    method, where = rng.choice([('GET', '/'), ('GET', '/static/app.js'), ('GET', '/api/look/list?set=1'), ('POST', '/api/look/drop'), ('POST', '/api/decide/save'), ('OPTIONS', '/api/decide/save'), ('GET', '/login')])
+    body = b'{"run": 0, "budget": 0.1}' if method == 'POST' else b''
+    if rng.random() < .5: return request(method, where, body, Origin=rng.choice(['http://evil.example', 'null', 'http://localhost:1', 'http://127.0.0.1', 'file://', 'https://localhost.evil.example', '*', ''])), {403}, None
+    return request(method, where, body, host=rng.choice(['evil.example', 'localhost.evil.example', '127.0.0.1.nip.io', 'localhost@evil.example', '0.0.0.0', '', '10.0.0.1', '[::]', 'a'*3000])), {400}, None
+
+
+def hostile_run(tmp):
+    "A run whose classes have hostile names, with such a point, and a folder of images called so; what a disk does not take is left out."
+    run, folder, image = tiny_run(tmp), Path(tmp)/'images', io.BytesIO()
+    Image.fromarray((np.random.default_rng(0).random((32, 96))*60 + 90).astype(np.uint8)).save(image, 'PNG')
+    folder.mkdir()
+    for o in NAMES:
+        with contextlib.suppress(OSError, ValueError): (folder/f'{o.replace("/", "∕")}.png').write_bytes(image.getvalue())
+    model = create_model('tiny_seg', 4, classes=NAMES[:4])
+    model.load_state_dict(run.model().state_dict())
+    (run.path/'fold_0'/'digests.json').unlink(missing_ok=True)
+    save_model(model, run.path/'fold_0'/'best_model.safetensors')
+    write_json(run.path/'run.json', run.info | dict(classes=NAMES[:4]))
+    write_json(run.path/'points.json', {o: dict(thresholds=dict(pixel=.6)) for o in NAMES if '\ud800' not in o})
+    return run, folder
+
+
 def rss():
     "Memory of this process in MB."
     return int(Path('/proc/self/statm').read_text().split()[1])*os.sysconf('SC_PAGESIZE')/2**20
@@ -329,6 +425,7 @@ def judge(site, raw, right, check, secret):
     if not body: return 'right', status # a closed connection, or HEAD
     if b'x-content-type-options: nosniff' not in head or b'access-control' in head: return 'wrong', 'headers'
     if b'text/plain; version' in head: return 'right', status # the metrics
+    if status == 200 and b'content-type: application/json' not in head: return 'right', status # a picture, a page
     said = json.loads(body)
     if status >= 400 and (list(said) != ['error'] or len(said['error'].splitlines()) != 1 or len(said['error']) > 300): return 'wrong', f'{status} {body[:200]}'
     why = check(site, status, said) if isinstance(check, Answered) else ''
@@ -343,21 +440,27 @@ def main():
     p.add_argument('--mini', action='store_true')
     p.add_argument('--only', default='')
     p.add_argument('--case', type=int)
-    p.add_argument('--out', default=str(HERE/'results'/'fuzz_service.json'))
+    p.add_argument('--app', action='store_true')
+    p.add_argument('--out')
     args = p.parse_args()
+    args.out, kinds = args.out or str(HERE/'results'/f'fuzz_{"app" if args.app else "service"}.json'), PAGES if args.app else KINDS
     for o in ('severstal_nb', 'uvicorn.error'): logging.getLogger(o).setLevel(logging.CRITICAL)
-    names = [k for k in KINDS if not args.only or any(k.startswith(o) for o in args.only.split(','))]
+    names = [k for k in kinds if not args.only or any(k.startswith(o) for o in args.only.split(','))]
     rows, bad, seen, began = {}, [], {}, time.time()
     with tempfile.TemporaryDirectory() as tmp:
-        predictor = tiny_predictor(tmp)
-        with running(make_service(predictor, limits=LIMITS), limits=LIMITS) as url, running(make_service(predictor, limits=LIMITS, token=TOKEN), limits=LIMITS) as locked:
+        predictor = None if args.app else tiny_predictor(tmp)
+        shown = hostile_run(tmp) if args.app else None
+        def serve(**kw): return make_pages(pages.Site([shown[0]], shown[1], LIMITS), **kw) if args.app else make_service(predictor, limits=LIMITS, **kw)
+        with running(serve(), limits=LIMITS) as url, running(serve(token=TOKEN), limits=LIMITS) as locked:
             site, secret = Site(url, locked, predictor), [tmp.encode(), str(HERE.parent).encode(), b'Traceback', b'site-packages', TOKEN.encode()]
-            sound = talk(site.ports[0], request(body=site.png), None).partition(b'\r\n\r\n')[2]
+            if args.app: site.names = json.loads(talk(site.ports[0], request('GET', '/api/look/list?set=1'), None).partition(b'\r\n\r\n')[2])['rows']
+            good = request('GET', '/api/look/strip?set=1&i=3&run=0') if args.app else request(body=site.png)
+            sound = talk(site.ports[0], good, None).partition(b'\r\n\r\n')[2]
             assert json.loads(sound)['classes'], sound
             memory, count = rss(), 0
             for k in names:
                 print(f'{k} …', end=' ', flush=True)
-                f, n = KINDS[k]
+                f, n = kinds[k]
                 for i in [args.case] if args.case is not None else range(3 if args.mini else n):
                     raw, right, check = f(random.Random(f'{args.seed} {k} {i}'), site)
                     outcome, why = judge(site, raw, right, check, secret)
@@ -366,14 +469,14 @@ def main():
                     if outcome == 'right': seen.setdefault(k, set()).add(why)
                     else: bad.append(dict(kind=k, case=i, outcome=outcome, why=str(why)))
                     count += 1
-                    if count % 25 == 0 and talk(site.ports[0], request(body=site.png), None).partition(b'\r\n\r\n')[2] != sound: bad.append(dict(kind=k, case=i, outcome='wrong', why='a sound request got another answer'))
+                    if count % 25 == 0 and talk(site.ports[0], good, None).partition(b'\r\n\r\n')[2] != sound: bad.append(dict(kind=k, case=i, outcome='wrong', why='a sound request got another answer'))
             grown = rss() - memory
     for o in bad[:60]: print(o)
     table = [[k, sum(v.values()), *v.values(), ' '.join(str(o or 'closed') for o in sorted(seen.get(k, ())))] for k, v in rows.items()]
     text = markdown_table(['kind', 'requests', 'right', 'wrong', 'leak', 'hang', 'statuses'], table)
     print(text, f'{count} requests in {time.time()-began:.0f} s, memory {grown:+.0f} MB')
     if not (args.mini or args.only or args.case is not None):
-        command = 'python benchmarks/fuzz_service.py' + (f' --seed {args.seed}' if args.seed else '')
+        command = 'python benchmarks/fuzz_service.py' + ' --app'*args.app + (f' --seed {args.seed}' if args.seed else '')
         write_json(args.out, dict(command=command, requests=count, rows=rows, statuses={k: sorted(v) for k, v in seen.items()}, bad=bad, grown_mb=round(grown, 1)))
         with atomic_path(Path(args.out).with_suffix('.md')) as part: part.write_text(f'`{command}`: {count} requests, {len(bad)} not answered right.\n\n{text}')
     return int(bool(bad))

@@ -441,6 +441,23 @@ def _download(args):
     from severstal_nb.commands.download import download
     print(download(args.name, args.folder, keep=args.keep, quiet=not sys.stderr.isatty()))
 
+# %% ../nbs/11_cli.ipynb #6d0f7127
+@command('Look at strips, masks and thresholds in a browser, review, decide, compare runs.',
+         arg('runs', nargs='*', metavar='RUN', help='run folders'),
+         arg('--data', default=None, metavar='DIR', help='a folder of images, labelled or not; also where the images of the runs are looked for'),
+         *[a for a in COMMANDS['serve'].arguments if a[0][0] in ('--host', '--port', '--token', '--allow-host', '--places', '--max-pixels', '--tta', '--device')],
+         needs='severstal_nb.app')
+def _app(args):
+    "`severstal app`"
+    _must_exist(args.runs)
+    if args.data is not None: _must_exist([args.data], 'folder')
+    for k in ('places', 'max_pixels'): _at_least(k.replace('_', '-'), getattr(args, k), 1)
+    how = dict(tta=_parse_tta(args.tta), device=args.device)
+    need_modules('app', 'app', 'starlette', 'uvicorn')
+    from severstal_nb.app.pages import open_app
+    from severstal_nb.app.server import Limits
+    open_app(args.runs, args.data, args.host, args.port, args.token, args.allow_host, Limits(places=args.places, max_pixels=args.max_pixels), **how)
+
 # %% ../nbs/11_cli.ipynb #1d99c213
 def _usage()->str:
     "What `severstal --help` prints."

@@ -9,15 +9,15 @@ __all__ = ['QUEUES', 'VERDICTS', 'COLUMNS', 'displace', 'plant_errors', 'with_ma
            'paint', 'error_scores', 'label_queues', 'box_text', 'annotation_pairs', 'ceiling_lines', 'run_queues',
            'draw_queue', 'check_labels', 'read_verdicts', 'add_verdict', 'apply_verdicts', 'compare_labels']
 
-# %% ../../nbs/quality/13a_labels.ipynb #c29b2695
+# %% ../../nbs/quality/13a_labels.ipynb #f8abd6ef
 import csv, io, itertools, os, shutil, time
 import cv2, numpy as np, pandas as pd
 from pathlib import Path
 from sklearn.linear_model import LogisticRegression
 
-# %% ../../nbs/quality/13a_labels.ipynb #8321efc2
-from ..core.files import (check_links, check_target, locked, printable, read_text, replace_folder,
-                                     write_json, write_table)
+# %% ../../nbs/quality/13a_labels.ipynb #0dd0b3fe
+from ..core.files import (check_links, check_target, locked, printable, replace_folder, write_json,
+                                     write_table)
 from ..core.names import nearest, plain_cell
 from ..core.plots import image_figure, save_figure, show_image
 from ..data import SteelData
@@ -30,7 +30,7 @@ from ..rle import format_runs, mask_runs, rle_decode
 from ..runs.evaluate import oof_mask
 from ..runs.folder import Run, load_run, run_table
 
-# %% ../../nbs/quality/13a_labels.ipynb #c0814201
+# %% ../../nbs/quality/13a_labels.ipynb #460d1832
 def displace(
     mask:np.ndarray, # uint8 [h,w]
     rng, # numpy `Generator`
@@ -40,7 +40,7 @@ def displace(
     dx, dy = (int(round(o*rng.choice([-1, 1])*rng.uniform(.25, .5))) for o in (w, h))
     return cv2.warpAffine(mask, np.float32([[1, 0, dx], [0, 1, dy]]), (W, H), flags=cv2.INTER_NEAREST)
 
-# %% ../../nbs/quality/13a_labels.ipynb #b86a4c1a
+# %% ../../nbs/quality/13a_labels.ipynb #faea812b
 def plant_errors(
     data:SteelData, # with masks
     n:int=40, # of each kind
@@ -70,7 +70,7 @@ def plant_errors(
         if done < n: raise ValueError(f'{kind}: only {done} of {n} errors could be planted in {len(data)} images with {has.sum()} masks')
     return with_masks(data, new), pd.DataFrame(rows, columns=['file', 'class', 'kind', 'queue'])
 
-# %% ../../nbs/quality/13a_labels.ipynb #e72cc734
+# %% ../../nbs/quality/13a_labels.ipynb #eb288710
 def with_masks(
     data:SteelData,
     masks:dict, # row → uint8 [K,h,w]
@@ -80,7 +80,7 @@ def with_masks(
     return SteelData.from_masks(data.images, data.classes, runs, task=data.task, problems=data.problems, color=data.color, root=data.root,
                                 info=data.info, white_level=data.white_level)
 
-# %% ../../nbs/quality/13a_labels.ipynb #773e82fc
+# %% ../../nbs/quality/13a_labels.ipynb #65e276c4
 def regions(
     mask:np.ndarray, # [h,w], non-zero = in
     weight=None, # [h,w]; with it only the `most` of the largest sums
@@ -92,7 +92,7 @@ def regions(
     if weight is not None and n > most + 1: keep = 1 + np.argsort(-np.bincount(comps.ravel(), weight.ravel())[1:], kind='stable')[:most]
     return [((at := np.s_[y:y+h, x:x+w]), comps[at] == j) for j in keep for x, y, w, h, _ in [stats[j]]]
 
-# %% ../../nbs/quality/13a_labels.ipynb #384b203b
+# %% ../../nbs/quality/13a_labels.ipynb #70b2bd4b
 def sureness(
     probs:np.ndarray, # uint8 [h,w]
     region:tuple, # from `regions`
@@ -102,7 +102,7 @@ def sureness(
     v = np.sort(probs[at][inside])
     return int(v[-((len(v) + 3)//4)])
 
-# %% ../../nbs/quality/13a_labels.ipynb #f26b935d
+# %% ../../nbs/quality/13a_labels.ipynb #73472020
 def seen_regions(
     probs:np.ndarray, # uint8 [h,w]
     cut:int=51, # the lowest byte
@@ -112,7 +112,7 @@ def seen_regions(
     for at, inside in regions(probs >= cut, probs): found.append((at, inside & (probs[at] >= (sureness(probs, (at, inside)) + 1)//2)))
     return found
 
-# %% ../../nbs/quality/13a_labels.ipynb #e0adb4ec
+# %% ../../nbs/quality/13a_labels.ipynb #5f15fe17
 def _rows_of(probs:np.ndarray, mask:np.ndarray, donor, rng):
     "(queue, planted, agreement 0 to 255, pixels, regions) of one class of one image."
     seen, labelled = seen_regions(probs), regions(mask)
@@ -126,7 +126,7 @@ def _rows_of(probs:np.ndarray, mask:np.ndarray, donor, rng):
         mine = [r for r in seen if (label[r[0]] & r[1]).any()]
         if met: yield 'border', planted, 255*counts_dice(((net & label).sum(), sum(r[1].sum() for r in mine), label.sum())), int(label.sum()), mine
 
-# %% ../../nbs/quality/13a_labels.ipynb #3b7f7a5f
+# %% ../../nbs/quality/13a_labels.ipynb #8099a1f2
 def paint(
     parts:list, # from `regions`
     shape:tuple, # (h, w)
@@ -136,7 +136,7 @@ def paint(
     for at, inside in parts: out[at] |= inside
     return out
 
-# %% ../../nbs/quality/13a_labels.ipynb #ca92e232
+# %% ../../nbs/quality/13a_labels.ipynb #bfb53e65
 def error_scores(
     t:pd.DataFrame, # of one queue: k, planted, agreement, area
     least:int=10, # planted errors, and rows as they are, that a class needs; with fewer all classes are taken together
@@ -151,10 +151,10 @@ def error_scores(
         if len(np.unique(y[by])) == 2: out[mine] = LogisticRegression().fit(X[by], y[by]).predict_proba(X[mine])[:, 1]
     return out
 
-# %% ../../nbs/quality/13a_labels.ipynb #35def06c
+# %% ../../nbs/quality/13a_labels.ipynb #ab92e581
 QUEUES = ('missing', 'spurious', 'border')
 
-# %% ../../nbs/quality/13a_labels.ipynb #151bba45
+# %% ../../nbs/quality/13a_labels.ipynb #28ceae8c
 def label_queues(
     items, # (row of `data`, uint8 `[K,h,w]` probabilities of nets that have not learnt from the image)
     data:SteelData, # with the masks in question
@@ -182,13 +182,13 @@ def label_queues(
     names = dict(file=data.images.image_id.to_numpy()[t.i.astype(int)], net=t.agreement.astype(float)/255) | {'class': np.array(data.classes, object)[t.k.astype(int)]}
     return t.assign(**names)['file class queue score area box net rle'.split()]
 
-# %% ../../nbs/quality/13a_labels.ipynb #4db6113b
+# %% ../../nbs/quality/13a_labels.ipynb #c665f9d8
 def box_text(mask:np.ndarray)->str:
     "The box around a mask as `x0 y0 x1 y1`."
     x, y, w, h = cv2.boundingRect(np.ascontiguousarray(mask, np.uint8))
     return f'{x} {y} {x+w} {y+h}'
 
-# %% ../../nbs/quality/13a_labels.ipynb #2933d109
+# %% ../../nbs/quality/13a_labels.ipynb #7bee7fa8
 def annotation_pairs(
     data:SteelData, # with the column `group`
     most:int=10, # images of a group that are compared
@@ -202,7 +202,7 @@ def annotation_pairs(
             rows.append((a, b, g, counts_dice(counts), (counts[:, 1:] > 0).all(1)))
     return pd.DataFrame(rows, columns='a b group dice both'.split())
 
-# %% ../../nbs/quality/13a_labels.ipynb #9078041f
+# %% ../../nbs/quality/13a_labels.ipynb #cc38d24c
 def ceiling_lines(
     run:Run,
     data:SteelData, # its images
@@ -224,7 +224,7 @@ def ceiling_lines(
     got, nothing, top = rows.mean(0)
     return [*said, f'On these pictures predicting nothing scores {nothing:.3f}, this run {got:.3f}, the other annotation {top:.3f}: from 0 to 1 the run is at {scale(rows):.2f} ({low:.2f} to {high:.2f}).']
 
-# %% ../../nbs/quality/13a_labels.ipynb #5c8595c4
+# %% ../../nbs/quality/13a_labels.ipynb #d220a65c
 def run_queues(
     run:Run,
     root=None, # where the images are now; None: they are looked for
@@ -241,7 +241,7 @@ def run_queues(
     if lost := [o for s in stores for o in s.ids if o not in where]: raise ValueError(f'{lost[0]} is in the run, but not in {data.root or "its data"}')
     return data, label_queues(((where[s.ids[j]], s[j]) for s in stores for j in np.flatnonzero(s.done)), data, **kw)
 
-# %% ../../nbs/quality/13a_labels.ipynb #27239e07
+# %% ../../nbs/quality/13a_labels.ipynb #caf717e8
 def draw_queue(
     t:pd.DataFrame, # rows of one queue
     data:SteelData,
@@ -259,10 +259,10 @@ def draw_queue(
         show_image(axs[2*j + 1], image, change, f'{what[r["queue"]]} {r["class"]}, score {r["score"]:.2f}')
     return fig
 
-# %% ../../nbs/quality/13a_labels.ipynb #93e923dc
+# %% ../../nbs/quality/13a_labels.ipynb #0ad5fbf5
 _HOW = dict(missing='The net is sure of a defect where no label is.', spurious='The net sees nothing where a label is.', border='Net and label meet, but their outlines differ.')
 
-# %% ../../nbs/quality/13a_labels.ipynb #f0949b41
+# %% ../../nbs/quality/13a_labels.ipynb #715700c4
 def check_labels(
     run, # run, or run folder
     root=None, # where the images are now; None: they are looked for
@@ -290,23 +290,27 @@ def check_labels(
     replace_folder(part, place)
     return queues
 
-# %% ../../nbs/quality/13a_labels.ipynb #d85455e4
+# %% ../../nbs/quality/13a_labels.ipynb #32d103e4
 VERDICTS = ('right', 'wrong', 'missing', 'unsure')
 COLUMNS = ('file', 'class', 'verdict', 'queue', 'note', 'time')
 
-# %% ../../nbs/quality/13a_labels.ipynb #c74c261b
+# %% ../../nbs/quality/13a_labels.ipynb #667aef46
 def _whole(row:list, head:list)->bool:
     "Whether a last line without its line break is all there: a time ends in Z."
     return len(row) == len(head) and ('time' not in head or row[head.index('time')].endswith('Z'))
 
-# %% ../../nbs/quality/13a_labels.ipynb #6f05b77c
+# %% ../../nbs/quality/13a_labels.ipynb #97712840
 def read_verdicts(
     path, # CSV with the columns file, class, verdict; queue, note and time may be absent
 )->pd.DataFrame: # COLUMNS, as text; the last line of each file, class and queue
     "Verdicts of a file. A last line that was cut off is left out. Raises `ValueError` with line and reason."
-    text = read_text(path)
-    rows = list(csv.reader(io.StringIO(text)))
-    head = [o.strip() for o in rows[0]] if rows else []
+    raw = Path(path).read_bytes()
+    at = raw.rfind(b'\n') + 1
+    if not at and ','.join(COLUMNS).encode().startswith(raw): return pd.DataFrame(columns=COLUMNS)
+    try: text = raw[:at].decode('utf-8') + raw[at:].decode('utf-8', 'replace')
+    except UnicodeDecodeError as e: raise ValueError(f'{path} is not UTF-8 text: {e.reason} at byte {e.start}') from e
+    rows = list(csv.reader(io.StringIO(text, newline='')))
+    head = [o.strip() for o in rows[0]]
     if lost := [o for o in COLUMNS[:3] if o not in head]: raise ValueError(f'{path}: no column {", ".join(lost)}; expected {",".join(COLUMNS)}')
     if len(rows) > 1 and text[-1] != '\n' and not _whole(rows[-1], head): rows.pop()
     found = {}
@@ -320,7 +324,7 @@ def read_verdicts(
         found[key] = [r[o] for o in COLUMNS]
     return pd.DataFrame(found.values(), columns=COLUMNS)
 
-# %% ../../nbs/quality/13a_labels.ipynb #ce764a99
+# %% ../../nbs/quality/13a_labels.ipynb #c560740d
 def add_verdict(
     path, # CSV; made if it is not there
     file:str, cls:str, verdict:str,
@@ -338,8 +342,8 @@ def add_verdict(
     with locked(path.with_name(f'.{path.name}.lock'), path, wait=True), open(check_target(path), 'ab+', buffering=0) as f:
         f.seek(0)
         old = f.read()
-        if old and list(csv.reader([old.split(b'\n')[0].decode('utf-8', 'replace').strip()]))[0] != list(COLUMNS): raise ValueError(f'{path} has other columns than {",".join(COLUMNS)}')
-        at = old.rfind(b'\n') + 1
+        at, head = old.rfind(b'\n') + 1, line(COLUMNS).strip()
+        if old.split(b'\n')[0].strip() != head and (at or not head.startswith(old)): raise ValueError(f'{path} has other columns than {",".join(COLUMNS)}')
         if torn := old[at:].decode('utf-8', 'replace'):
             whole = at > 0 and _whole(next(csv.reader([torn])), list(COLUMNS))
             if not whole: f.truncate(at)
@@ -347,14 +351,14 @@ def add_verdict(
         os.fsync(f.fileno())
     return row
 
-# %% ../../nbs/quality/13a_labels.ipynb #d9f80090
+# %% ../../nbs/quality/13a_labels.ipynb #04d627e1
 def _change(mask:np.ndarray, queue:str, region:np.ndarray)->np.ndarray:
     "The mask of a class after a verdict that changes it."
     if queue == 'missing': return mask | region
     if queue == 'spurious': return mask & ~region
     return paint([r for r in regions(mask) if not (region[r[0]] & r[1]).any()], mask.shape) | region
 
-# %% ../../nbs/quality/13a_labels.ipynb #d6f82c52
+# %% ../../nbs/quality/13a_labels.ipynb #d18589d8
 def apply_verdicts(
     run, # run, or run folder
     verdicts, # CSV
@@ -383,7 +387,7 @@ def apply_verdicts(
     with_masks(data, masks).to_kaggle(out)
     return said.assign(done=done)
 
-# %% ../../nbs/quality/13a_labels.ipynb #33ab89dd
+# %% ../../nbs/quality/13a_labels.ipynb #d2a8897c
 def compare_labels(
     after, # run on corrected labels
     before, # run on the labels as they were, with the same folds or others

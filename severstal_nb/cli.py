@@ -542,6 +542,27 @@ def _app(args):
     from severstal_nb.app.server import Limits
     open_app(args.runs, args.data, args.host, args.port, args.token, args.allow_host, Limits(places=args.places, max_pixels=args.max_pixels), **how)
 
+# %% ../nbs/11_cli.ipynb #88c7e529
+@command('Labels that look wrong, from a run’s out-of-fold predictions: places to look at; and a corrected table from what was said of them.',
+         arg('run', metavar='RUN', help='run folder'),
+         arg('--data', default=None, metavar='DIR', help='where the images are now (they are looked for)'),
+         arg('--apply', default=None, metavar='FILE', help='verdicts.csv: write the masks as it corrects them'),
+         arg('--out', default='corrected.csv', metavar='FILE', help='of --apply (corrected.csv)'),
+         arg('--before', default=None, metavar='RUN', help='run on the labels as they were: how much better is RUN on the labels of both?'),
+         needs='severstal_nb.quality.labels')
+def _labels(args):
+    "`severstal labels`"
+    if args.apply and args.before: raise UsageError('give --apply or --before')
+    from severstal_nb.quality.labels import apply_verdicts, check_labels, compare_labels
+    from severstal_nb.reports.run import section
+    from severstal_nb.runs.folder import load_run
+    if args.before: return print(compare_labels(args.run, args.before, args.data).round(4).to_string())
+    if not args.apply:
+        check_labels(args.run, args.data)
+        return section(load_run(args.run), 'labels')
+    said = apply_verdicts(args.run, args.apply, args.out, args.data)
+    print(*(f'{n} {what}' for what, n in said.done.value_counts().items()), args.out, sep='\n')
+
 # %% ../nbs/11_cli.ipynb #1d99c213
 def _usage()->str:
     "What `severstal --help` prints."

@@ -51,7 +51,7 @@ async function greyOf(blob) { // the bytes of an 8-bit picture
 }
 
 /** A canvas with an image that can be moved and enlarged. `draw(c, scale)` draws over it in the image's own pixels. */
-function stage(draw) {
+export function stage(draw) {
     const canvas = el('canvas', {cls: 'strip', tabindex: 0, role: 'img'}), map = el('canvas', {cls: 'map', hidden: true, 'aria-hidden': 'true'}), box = el('div', {cls: 'stage'}, canvas, map);
     const view = {x: 0, y: 0, k: 1, fit: true}, fingers = new Map();
     let image = null, waiting = false, spread = 0;
@@ -145,7 +145,7 @@ function stage(draw) {
 }
 
 /** A list of any length, of which only what is in sight exists. `load(start, n)` gives {total, rows}. */
-function longList(load, row, pick) {
+export function longList(load, row, pick) {
     const HEIGHT = 28, PAGE = 200, space = el('div', {cls: 'space'}), box = el('div', {cls: 'list', role: 'listbox', tabindex: 0, 'aria-label': 'Strips'}, space);
     let pages = new Map(), total = 0, at = -1, turn = 0;
     async function page(k) {

@@ -70,6 +70,7 @@ export async function mount(root, ctx) {
             drawn = {truth: lines(item.truth, item.height, item.width), net: lines(item.net, item.height, item.width), change: area(item.change, item.height, item.width)};
             note.value = item.note;
             view.show(picture);
+            if (drawn.change && view.canvas.clientWidth < .45 * picture.width) near(); // a phone shows a part: this one
         } catch (e) { if (now !== turn) return; item = null; drawn = {}; toast(e.message, 'bad'); }
         panel();
         view.soon();

@@ -49,7 +49,11 @@ def small_run(folder):
     from severstal_nb.core.files import write_json, write_table
     from severstal_nb.ensembling import OOFStore
     from severstal_nb.experiment import train
+<<<<<<< HEAD
     from severstal_nb.models import create_model, save_model
+=======
+    from severstal_nb.quality.labels import check_labels
+>>>>>>> h-labels
     from severstal_nb.reports.run import find_data
     from severstal_nb.runs.config import load_config
     from severstal_nb.runs.folder import init_run
@@ -64,6 +68,7 @@ def small_run(folder):
             noise = cv2.GaussianBlur(rng.normal(size=(4, 128*800)).astype(np.float32).reshape(4, 128, 800).transpose(1, 2, 0), (0, 0), 9).transpose(2, 0, 1)
             sure = [cv2.GaussianBlur(m.astype(np.float32)*7, (0, 0), 3) - 4 + 45*n for m, n in zip(data.mask(i), noise)]
             store.write(j, np.rint(255/(1 + np.exp(-np.stack(sure)))).astype(np.uint8), k)
+<<<<<<< HEAD
     labels = folder/'runs'/'labels'
     (labels/'fold_0').mkdir(parents=True)
     over = {'training.device': 'cpu', 'predict.tta': [], 'data.root': str(strips), 'data.image_size': None}
@@ -73,6 +78,10 @@ def small_run(folder):
     write_json(labels/'thresholds.json', dict(label=.5))
     write_table(labels/'split.csv', data.images[['image_id']].assign(part='0'))
     return [run.path, labels], strips/'test_images'
+=======
+    check_labels(run, n=1)
+    return run, strips/'test_images'
+>>>>>>> h-labels
 
 
 class App:
@@ -234,6 +243,7 @@ def decide(tab, shot, image):
     tab.rings('decide')
 
 
+<<<<<<< HEAD
 def runs(tab, shot, image):
     "Curves, comparison, the form and its search; in one window also a training that is started, stopped, and goes on."
     p = tab.page
@@ -283,6 +293,44 @@ def train_a_little(tab, shot, image):
     p.wait_for_selector('.whisker')
     shot('compare'); tab.looks('runs compare')
     tab.check('no setting differs', p.locator('.detail-part table td.mono').count() > 0)
+=======
+def review(tab, shot, image):
+    "Lists, filters, the place, verdicts by button and key."
+    p = tab.page
+    tab.open('review')
+    p.wait_for_function("() => document.querySelector('.review').dataset.shown !== undefined")
+    tab.calm()
+    shot()
+    lists = p.get_by_label('List', exact=True)
+    tab.check('no list of spurious labels', lists.locator('option[value=spurious]').count() == 1)
+    lists.select_option('worst'); tab.calm()
+    first = p.locator('.review .said').text_content() + p.locator('h1').text_content()
+    tab.key('ArrowDown'); tab.check('↓ shows no other place', p.locator('.review .said').text_content() + p.locator('h1').text_content() != first)
+    tab.key('ArrowUp'); tab.check('↑ does not go back', p.locator('.review .said').text_content() + p.locator('h1').text_content() == first)
+    lists.select_option('spurious'); tab.calm()
+    last = pixels(p)
+    for key, what in (('c', 'no proposal'), ('c', 'the proposal'), ('l', 'no labels'), ('l', 'labels'), ('z', 'near the place')):
+        tab.key(key); now = pixels(p)
+        tab.check(f'{key} ({what}) changes nothing', now != last)
+        last = now
+    shot('near')
+    tab.key('f')
+    p.get_by_label('Note', exact=True).fill('=1+1 seen in the browser'); p.keyboard.press('Enter')
+    tab.answered('/api/review/item', lambda: p.keyboard.press('w'))
+    tab.check('the verdict is not in the list', p.locator('.review .item [title=wrong]').count() >= 1)
+    tab.answered('/api/review/item', lambda: p.locator('[data-verdict=unsure]').click())
+    tab.check('the second verdict is not in the list', p.locator('.review .item [title=unsure]').count() >= 1)
+    lists.select_option('worst'); tab.calm()
+    count = lambda: p.locator('.review .side .num').first.text_content()
+    before = count()
+    with p.expect_response(lambda r: '/api/review/rows' in r.url): p.get_by_label('Class', exact=True).select_option('3')
+    tab.calm(); tab.check('the class cuts nothing down', count() != before)
+    with p.expect_response(lambda r: '/api/review/rows' in r.url): p.get_by_label('Least pixels').fill('999999')
+    p.wait_for_function("() => document.querySelector('.review .num').textContent.startsWith('0 of')")
+    tab.looks('review')
+    p.evaluate('() => document.activeElement.blur()')
+    tab.rings('review')
+>>>>>>> h-labels
 
 
 def plain(name):
@@ -294,7 +342,11 @@ def plain(name):
     return visit
 
 
+<<<<<<< HEAD
 PAGES = dict(look=look, decide=decide, review=plain('review'), runs=runs)
+=======
+PAGES = dict(look=look, decide=decide, review=review, runs=plain('runs'))
+>>>>>>> h-labels
 
 
 def token_check(p, url):

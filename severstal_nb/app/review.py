@@ -7,14 +7,14 @@ Docs: https://severstal-nb.github.io/severstal_nb/app/review.html.md"""
 # %% auto #0
 __all__ = ['LISTS', 'pair_table', 'review_lists', 'Reviewing', 'review_routes']
 
-# %% ../../nbs/app/15d_review.ipynb #802a2b82
+# %% ../../nbs/app/15d_review.ipynb #ef115bb5
 import numpy as np, pandas as pd
 
-# %% ../../nbs/app/15d_review.ipynb #2b46fd27
+# %% ../../nbs/app/15d_review.ipynb #3e038b02
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-# %% ../../nbs/app/15d_review.ipynb #33c1eeea
+# %% ../../nbs/app/15d_review.ipynb #1b4af0c4
 from ..core.files import printable
 from ..core.names import plain_cell
 from ..metrics.masks import counts_dice
@@ -24,12 +24,12 @@ from ..rle import rle_encode
 from ..runs.evaluate import oof_mask
 from ..runs.folder import Run, run_table
 
-# %% ../../nbs/app/15d_review.ipynb #ba2a211b
+# %% ../../nbs/app/15d_review.ipynb #e2f97578
 #: lists of the page: what is in them, and what their number is
 LISTS = dict(missing=('labels that may be missing', 'score'), spurious=('labels that may be spurious', 'score'), border=('outlines that may be wrong', 'score'),
              worst=('worst predictions', ''), best=('best predictions', ''), missed=('missed', ''), alarms=('false alarms', ''), runs=('where runs disagree', 'difference'))
 
-# %% ../../nbs/app/15d_review.ipynb #b193867e
+# %% ../../nbs/app/15d_review.ipynb #098c5a6b
 def pair_table(
     run:Run,
 )->pd.DataFrame: # file, k, true, called (pixels, or of a classifier 0 and 1), hit, value (Dice, or 1 - |probability - truth|)
@@ -42,7 +42,7 @@ def pair_table(
     cells = dict(true=true, called=called, hit=hit, value=value)
     return pd.DataFrame({'file': np.repeat(t.index.to_numpy(), K), 'k': np.tile(np.arange(K), len(t))} | {k: v.ravel() for k, v in cells.items()})
 
-# %% ../../nbs/app/15d_review.ipynb #08863551
+# %% ../../nbs/app/15d_review.ipynb #e6b24f79
 def review_lists(
     run:Run,
     others=(), # runs to compare with
@@ -60,14 +60,14 @@ def review_lists(
         found['runs'] = apart[apart.value > 0].merge(t.drop(columns='value'), on=['file', 'k']).sort_values('value', ascending=False, kind='stable')
     file = run.path/'sections'/'labels'/'labels.csv'
     if file.is_file():
-        q, at = run_table(file, ['file', 'class', 'queue', 'score', 'area', 'rle'], dtype={'file': str, 'class': str}, keep_default_na=False), {plain_cell(c): k for k, c in enumerate(run.classes)}
-        names = {plain_cell(o): o for o in t.file.unique()}
+        q, at = run_table(file, ['file', 'class', 'queue', 'score', 'area', 'rle'], dtype={'file': str, 'class': str}, keep_default_na=False), {plain_cell(printable(c)): k for k, c in enumerate(run.classes)}
+        names = {plain_cell(printable(o)): o for o in t.file.unique()}
         q = q[q['class'].isin(at) & q.file.isin(names)]
         q = q.assign(file=q.file.map(names), k=q['class'].map(at).astype(int), value=q.score)
         found |= {name: o for name, o in q.groupby('queue') if name in LISTS}
     return {k: found[k][['file', 'k', 'value', 'area', 'queue', 'rle']].reset_index(drop=True) for k in LISTS if k in found}
 
-# %% ../../nbs/app/15d_review.ipynb #919ec85d
+# %% ../../nbs/app/15d_review.ipynb #ad41cb90
 class Reviewing:
     "What the page Review shows of a `Site`; all of it is done in the worker's thread."
     def __init__(self, site): self.site = site
@@ -118,7 +118,7 @@ class Reviewing:
         if file not in self.site.keep(('review files', n), lambda: set(pair_table(run).file)): raise ValueError(f'the run has no image {printable(file[:80])!r}')
         return add_verdict(run.path/'verdicts.csv', file, run.classes[k], verdict, queue, note)
 
-# %% ../../nbs/app/15d_review.ipynb #3f92830e
+# %% ../../nbs/app/15d_review.ipynb #849ea356
 def review_routes(site)->list: # of Starlette routes
     "What the page Review asks of a `Site`."
     page = Reviewing(site)

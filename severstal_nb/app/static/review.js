@@ -70,11 +70,12 @@ export async function mount(root, ctx) {
             drawn = {truth: lines(item.truth, item.height, item.width), net: lines(item.net, item.height, item.width), change: area(item.change, item.height, item.width)};
             note.value = item.note;
             view.show(picture);
+            if (drawn.change && view.canvas.clientWidth < .45 * picture.width) near(); // a phone shows a part: this one
         } catch (e) { if (now !== turn) return; item = null; drawn = {}; toast(e.message, 'bad'); }
-        finally { if (now === turn) { delete root.dataset.busy; root.dataset.shown = n; } }
         panel();
         view.soon();
         await list.mark(n);
+        if (now === turn) { delete root.dataset.busy; root.dataset.shown = n; }
         const next = n + 1 < list.total ? await list.get(n + 1) : null;
         if (next) itemOf(next).then(o => image(o.i)).catch(() => null);
     });
@@ -90,9 +91,9 @@ export async function mount(root, ctx) {
     const say = shown(async verdict => {
         if (!s.row || !item) return;
         const {row, at} = s;
-        const kept = await api('/api/review/verdict', {method: 'POST', body: {run: s.run, file: row.file, k: row.k, queue: row.queue, verdict, note: note.value}});
+        root.dataset.busy = '1';
+        const kept = await api('/api/review/verdict', {method: 'POST', body: {run: s.run, file: row.file, k: row.k, queue: row.queue, verdict, note: note.value}}).finally(() => delete root.dataset.busy);
         row.verdict = kept.verdict;
-        root.dataset.kept = String(+(root.dataset.kept ?? 0) + 1);
         if (s.at !== at) return list.mark(s.at);
         item.verdict = kept.verdict;
         if (at + 1 < list.total) await go(at + 1); else { panel(); await list.mark(at); toast('The last place of this list'); }
@@ -118,7 +119,7 @@ export async function mount(root, ctx) {
     // the list
     const lists = el('select', {'aria-label': 'List', onchange: () => choose(lists.value)}), runs = el('select', {'aria-label': 'Run', onchange: e => open(+e.target.value)}, info.runs.map((o, k) => el('option', {value: k}, o.name)));
     const classes = el('select', {'aria-label': 'Class', onchange: () => refill()}), sorts = el('select', {'aria-label': 'Order', onchange: () => refill()});
-    const least = el('input', {type: 'number', min: 0, placeholder: 'least pixels', 'aria-label': 'Least pixels', oninput: later(() => refill(), 250)}), most = el('input', {type: 'number', min: 0, placeholder: 'most', 'aria-label': 'Most pixels', oninput: later(() => refill(), 250)});
+    const least = el('input', {type: 'number', min: 0, placeholder: 'min px', 'aria-label': 'Least pixels', oninput: later(() => refill(), 250)}), most = el('input', {type: 'number', min: 0, placeholder: 'max px', 'aria-label': 'Most pixels', oninput: later(() => refill(), 250)});
     const search = el('input', {type: 'search', placeholder: 'name', 'aria-label': 'Search names', oninput: later(() => refill(), 200)}), number = el('span', {cls: 'hint num'}), notes = el('div');
     const MARK = {right: '✓', wrong: '✗', missing: '+', unsure: '?'};
     const list = longList(async (start, n) => {
@@ -128,7 +129,8 @@ export async function mount(root, ctx) {
         return o;
     }, o => [el('span', {cls: 'dot', vars: {'--c': color(o.k)}, title: over.classes[o.k]}), el('span', {cls: 'name', title: o.file}, o.file), el('span', {cls: 'hint num'}, o.value.toFixed(2)), el('span', {title: o.verdict}, MARK[o.verdict] ?? ' ')], n => go(n));
     const refill = shown(async () => {
-        await list.fresh();
+        root.dataset.busy = '1';
+        await list.fresh().finally(() => delete root.dataset.busy);
         if (list.total) await go(0); else { turn++; Object.assign(s, {at: -1, row: null}); item = null; drawn = {}; panel(); view.soon(); }
     });
     const choose = name => { s.list = lists.value = name; return refill(); };

@@ -160,12 +160,15 @@ def without_paths(text:str)->str:
     "A message without the folders of the machine: of each path its last part."
     return re.sub(r'(?<![\w.])/(?:[^\s/:,;\'"]+/)+', '', text)
 
-# %% ../../nbs/app/15c_pages.ipynb #ab51ee84
+# %% ../../nbs/app/15c_pages.ipynb #d83a2a55
 class Door(Guard):
     "A `Guard` that also lets in the browser to which it gave its cookie for the token."
     def __init__(self, **kw): # of `Guard`
         super().__init__(None, free=('/healthz', '/login'), **kw)
         self.cookie, self.key = f'severstal_{secrets.token_hex(4)}', secrets.token_urlsafe(32).encode()
+    def check(self, scope):
+        try: super().check(scope)
+        except HTTPException as e: raise e if e.status_code != 401 else HTTPException(401, 'a token is needed: open /login?token=TOKEN', e.headers) from None
     def knows(self, scope)->bool:
         jar = cookie_parser(b'; '.join(v for k,v in scope['headers'] if k == b'cookie').decode('latin-1'))
         return super().knows(scope) or secrets.compare_digest(jar.get(self.cookie, '').encode('latin-1'), self.key)

@@ -184,7 +184,7 @@ function longList(load, row, pick) {
 }
 
 export async function mount(root, ctx) {
-    const {info} = ctx, color = k => info.colors[k % info.colors.length], s = {set: 0, run: info.runs.length ? 0 : null, at: -1, i: null, rules: {}, point: '', on: [], mode: 'contour', truth: true, layer: '', cls: 0, only: null};
+    const {info} = ctx, color = k => info.colors[k % info.colors.length], s = {set: info.set, run: info.runs.length ? 0 : null, at: -1, i: null, rules: {}, point: '', on: [], mode: 'contour', truth: true, layer: '', cls: 0, only: null};
     let run = null, answer = null, masks = [], truths = [], heat = null, turn = 0, knownClasses = null;
     const images = new Map(), answers = new Map();
 
@@ -371,7 +371,7 @@ export async function mount(root, ctx) {
     document.addEventListener('dragover', over); document.addEventListener('dragleave', out); document.addEventListener('drop', drop);
 
     // the choice of run and images
-    const sets = el('select', {'aria-label': 'Images', onchange: e => { s.set = +e.target.value; show.value = search.value = ''; refill(); }}, info.sets.map((o, k) => el('option', {value: k}, o.name)));
+    const sets = el('select', {'aria-label': 'Images', onchange: e => { s.set = +e.target.value; show.value = search.value = ''; refill(); }}, info.sets.map((o, k) => el('option', {value: k, selected: k === info.set}, o.name)));
     const runs = el('select', {'aria-label': 'Run', onchange: e => choose(+e.target.value)}, info.runs.map((o, k) => el('option', {value: k}, o.name)));
     const choose = shown(async n => {
         run = await api(`/api/look/run?run=${n}`);

@@ -248,7 +248,7 @@ def runs(tab, shot, image):
     "Curves, comparison, the form and its search; in one window also a training that is started, stopped, and goes on."
     p = tab.page
     tab.open('runs')
-    p.wait_for_selector('.runs .curve')
+    p.wait_for_selector('.runs .chart svg')
     shot()
     tab.looks('runs')
     tab.key('ArrowDown', 'x'); tab.check('x picks no run', p.locator('.table-part input:checked').count() == 1)
@@ -260,9 +260,9 @@ def runs(tab, shot, image):
     p.evaluate('() => document.activeElement.blur()')
     p.keyboard.press('n'); p.wait_for_selector('.setting')
     whole = p.locator('.setting:visible').count()
-    p.keyboard.type('learning rate'); p.wait_for_timeout(300)
+    p.keyboard.type('learning rate'); p.locator('.group .count', has_text=re.compile(r'\d')).first.wait_for()
     tab.check('the search finds nothing, or all', 0 < p.locator('.setting:visible').count() < whole)
-    p.keyboard.press('Escape'); p.wait_for_timeout(300)
+    p.keyboard.press('Escape')
     tab.check('the search is not left', p.locator('.setting:visible').count() == whole)
     p.locator('[id="key-data.batch_size"]').fill('0')
     p.locator('.setting.wrong', has_text='must be 1 or more').wait_for()
@@ -276,7 +276,7 @@ def runs(tab, shot, image):
 def train_a_little(tab, shot, image):
     "Start, stop, go on, compare."
     p = tab.page
-    for o in p.locator('.group:not([open]) summary').all(): o.click()
+    p.evaluate("() => document.querySelectorAll('.group').forEach(o => { o.open = true; })")
     for k, v in {'preset': 'demo', 'data.mode': 'full', 'data.split_strategy': 'kfold'}.items(): p.locator(f'[id="key-{k}"]').select_option(v)
     for k, v in {'data.root': image.parent.parent, 'data.num_folds': 2, 'data.num_workers': 0, 'model.name': 'tiny_seg', 'training.num_epochs': 12, 'run.name': 'page'}.items(): p.locator(f'[id="key-{k}"]').fill(str(v))
     p.locator('form footer .wide', has_text='24 epochs in all').wait_for()

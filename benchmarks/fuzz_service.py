@@ -355,6 +355,23 @@ def page_drop(rng, site):
     return request('POST', '/api/look/drop', damaged(rng, site.files[rng.choice(list(site.files))]) if rng.random() < .9 else rng.choice([b'', b'<svg/>', bytes(60_001)])), {200, 413, 415, 422, 400}, None
 
 
+@kind(500, app=True)
+def page_runs(rng, site):
+    "Keys, values and names for the page Runs that would be commands, sweeps, references or paths: no training is started."
+    from severstal_nb.runs.settings import KEYS
+    words = [*WORDS, '${oc.env:HOME}', '[${oc.env:HOME}]', '{a: ${x}}', '[[[[[[', '{a:', '!!python/object:os.system', '--multirun', '--config=/etc/passwd', 'choice(1,2)', 'range(1,9)', 'interval(0,1)', 'glob(*)', 'extend_list(1)', '1,2', '@x', '; rm -rf /', '9'*400]
+    odd, k = ['+new.key', '~data.root', '++data.root', '--config', 'resume', 'run.root', 'hydra.run.dir', 'data.root@x', 'data.', 'DATA_ROOT', *NAMES], rng.choice(list(KEYS))
+    how, where = rng.randrange(6), rng.choice(['check', 'start'])
+    right = {422} if where == 'start' else {200}
+    if how == 0: given = {rng.choice(odd): rng.choice(words)}
+    elif how == 1: where, right, given = 'check', {200}, {rng.choice(list(KEYS)): rng.choice(words) for _ in range(rng.randrange(1, 4))}
+    elif how == 2: given = {'preset': 'demo', 'data.root': rng.choice([o for o in words if o not in ('.', '..', 'null')])}
+    elif how == 3: given = {k: rng.choice([None, 1, 1.5, True, [], ['a'], {}, {'$ne': 1}, 10**300])}
+    elif how == 4: return request('POST', f'/api/runs/{rng.choice(["stop", "go_on"])}', json.dumps(dict(run=rng.choice([*words, None, 1, [], {}, True]))).encode(), Content_Type='application/json'), {404}, None
+    else: return request('GET', f'/api/runs/{rng.choice(["one", "compare"])}?' + '&'.join(f'{rng.choice(["run", "run", "column", "have"])}={said(rng.choice(words))}' for _ in range(rng.randrange(1, 5)))), {404, 422, 400}, None
+    return request('POST', f'/api/runs/{where}', json.dumps(dict(keys=given)).encode(), Content_Type='application/json'), right, None
+
+
 @kind(300, app=True)
 def page_file(rng, site):
     "Paths to files that are none of the pages'."

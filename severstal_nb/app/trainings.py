@@ -245,12 +245,14 @@ def _answer(o, status=200)->Response:
     "JSON in ASCII: names may hold what is no character."
     return Response(json.dumps(plain(o), allow_nan=False), status, media_type='application/json')
 
-# %% ../../nbs/app/15e_trainings.ipynb #e4a6832e
+# %% ../../nbs/app/15e_trainings.ipynb #5e5df592
 class Trainings:
     "What the page Runs asks for; `site` is the app's `Site`."
     def __init__(self, site):
         self.site, self.lock, self.training, self.kept = site, threading.Lock(), None, {}
         self.root = Path(os.path.abspath(site.runs[0].path.resolve().parent if site.runs else 'runs'))
+        near = os.path.relpath(self.root)
+        self.place = self.root.name if near.startswith('..') else near # how it is called on the page
     def runs(self)->dict: # name → `Run`
         "The runs of the folder, and those that the app was started with, as they are now."
         inside = sorted(self.root.iterdir()) if self.root.is_dir() else []
@@ -283,7 +285,7 @@ class Trainings:
         "An error of a run or config as an answer."
         return HTTPException(422, printable(str(e)).replace(f'{self.root}{os.sep}', '')[:300])
 
-# %% ../../nbs/app/15e_trainings.ipynb #c785beea
+# %% ../../nbs/app/15e_trainings.ipynb #a13b5d18
 @patch
 def table(self:Trainings, request:Request):
     "`GET /api/runs/table`"
@@ -292,7 +294,7 @@ def table(self:Trainings, request:Request):
     mark = hashlib.sha256(repr(marks).encode()).hexdigest()[:16]
     if self.site.query(request, have='')['have'] == mark: return _answer(dict(same=True, stamp=mark, training=training))
     cards = [self.keep(('card', k), marks[k], lambda: run_card(r)) for k,r in runs.items()]
-    return _answer(dict(stamp=mark, root=os.path.relpath(self.root), runs=cards, training=training))
+    return _answer(dict(stamp=mark, root=self.place, runs=cards, training=training))
 
 # %% ../../nbs/app/15e_trainings.ipynb #ba84fb56
 @patch
@@ -334,13 +336,13 @@ async def asked(self:Trainings, request:Request)->tuple: # config, arguments
             return cfg, train_arguments(cfg)
     return await run_in_threadpool(work)
 
-# %% ../../nbs/app/15e_trainings.ipynb #9afc2f2e
+# %% ../../nbs/app/15e_trainings.ipynb #d86959e1
 @patch
 async def check(self:Trainings, request:Request):
     "`POST /api/runs/check`; a mistake is no fault of the request here, but what was asked about."
     try: cfg, args = await self.asked(request)
     except ConfigError as e: return _answer(dict(problem=self.said(e).detail))
-    shown = [f'run.root={os.path.relpath(self.root)}' if o.startswith('run.root=') else o for o in args]
+    shown = [f'run.root={self.place}' if o.startswith('run.root=') else o for o in args]
     return _answer(dict(command=shlex.join(['severstal', 'train', *shown]), keys={k: show(v) for k,v in hyper_parameters(cfg).items() if k not in ('preset', 'run.root')},
                                    epochs=_epochs_asked(cfg.to_dict())))
 

@@ -17,6 +17,13 @@ const SECTIONS = {usual: 'The usual', data: 'Data', augment: 'Augmentation', mod
 const span = s => s < 60 ? `${Math.round(s)} s` : s < 5400 ? `${Math.round(s/60)} min` : `${(s/3600).toFixed(1)} h`;
 const short = v => v === null || v === undefined ? '' : typeof v !== 'number' ? String(v) : Number.isInteger(v) ? String(v) : Math.abs(v) < 1e-3 || Math.abs(v) >= 1e5 ? v.toExponential(2) : v.toFixed(4);
 const fill = (node, ...children) => node.replaceChildren(...children.filter(Boolean));
+/** Draw a part anew; what had the focus has it afterwards, and what was scrolled stays so. */
+function redraw(part, draw) {
+    const on = document.activeElement, id = part.contains(on) ? on.dataset.focus : null, was = part.querySelector('.scroll')?.scrollLeft;
+    draw();
+    if (was) part.querySelector('.scroll')?.scrollTo(was, 0);
+    if (id) [...part.querySelectorAll('[data-focus]')].find(o => o.dataset.focus === id)?.focus({preventScroll: true});
+}
 const signed = v => (v > 0 ? '+' : v < 0 ? '−' : '') + Math.abs(v).toFixed(4);
 const compare = (a, b) => typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b), undefined, {numeric: true});
 
@@ -47,18 +54,16 @@ export async function mount(root, ctx) {
         const points = [...new Set(at.runs.flatMap(r => r.points ?? []))].slice(0, 2), list = sorted();
         at.row = Math.min(at.row, list.length - 1);
         const head = used.map(k => el('th', {cls: COLUMNS[k][3], 'aria-sort': at.sort[0] === k ? (at.sort[1] > 0 ? 'ascending' : 'descending') : null},
-            el('button', {cls: 'sort', onclick: () => { at.sort = at.sort[0] === k ? [k, -at.sort[1]] : [k, k === 'run' || k === 'net' || k === 'preset' ? 1 : -1]; drawTable(); }}, COLUMNS[k][0])));
+            el('button', {cls: 'sort', 'data-focus': `sort ${k}`, onclick: () => { at.sort = at.sort[0] === k ? [k, -at.sort[1]] : [k, k === 'run' || k === 'net' || k === 'preset' ? 1 : -1]; drawTable(); }}, COLUMNS[k][0])));
         const body = list.map((r, i) => el('tr', {cls: i === at.row ? 'here' : null, 'data-run': r.run, onclick: e => { at.row = i; if (!e.target.closest('input')) pick(r.run, !e.ctrlKey && !e.metaKey); }},
-            el('td', {cls: 'tick'}, el('input', {type: 'checkbox', checked: at.picked.has(r.run), 'aria-label': `compare ${r.run}`, vars: {'--c': colour(r.run)}, cls: at.picked.has(r.run) ? 'tinted' : null,
+            el('td', {cls: 'tick'}, el('input', {type: 'checkbox', checked: at.picked.has(r.run), 'aria-label': `compare ${r.run}`, 'data-focus': `run ${r.run}`, vars: {'--c': colour(r.run)}, cls: at.picked.has(r.run) ? 'tinted' : null,
                 onchange: () => pick(r.run)})),
             used.map(k => el(k === 'run' ? 'th' : 'td', {cls: `${COLUMNS[k][3]} in-${k}`, scope: k === 'run' ? 'row' : null, title: k === 'run' ? r.run : null}, cells[k] ? cells[k](r) : COLUMNS[k][2](r))),
             points.map(p => el('td', {cls: 'num far'}, typeof r[`${p}: found`] === 'number' ? `${(100*r[`${p}: found`]).toFixed(1)} % / ${r[`${p}: clean stopped`] === null ? '–' : (100*r[`${p}: clean stopped`]).toFixed(1) + ' %'}` : ''))));
-        const focused = parts.table.contains(document.activeElement) && document.activeElement.type === 'checkbox' ? document.activeElement.closest('tr').dataset.run : null;
         parts.table.className = 'table-part panel';
-        parts.table.replaceChildren(list.length ? el('div', {cls: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Runs'}, el('table', {}, el('thead', {}, el('tr', {}, el('th', {cls: 'tick'}), head,
+        redraw(parts.table, () => parts.table.replaceChildren(list.length ? el('div', {cls: 'scroll', tabindex: 0, 'data-focus': 'scroll', role: 'region', 'aria-label': 'Runs'}, el('table', {}, el('thead', {}, el('tr', {}, el('th', {cls: 'tick'}), head,
             points.map(p => el('th', {cls: 'num far', title: 'operating point: defects found / clean strips stopped'}, p)))), el('tbody', {}, body)))
-            : el('p', {cls: 'hint'}, 'No run here yet. Start one with New training.'));
-        if (focused) parts.table.querySelector(`tr[data-run="${CSS.escape(focused)}"] input`)?.focus();
+            : el('p', {cls: 'hint'}, 'No run here yet. Start one with New training.')));
         place.textContent = at.root;
         place.title = at.root;
     }
@@ -134,18 +139,17 @@ export async function mount(root, ctx) {
         if (asked !== at.asked || at.gone) return;
         if (quiet && !changed.some(Boolean)) return;
         const first = at.seen.get(names[0]), score = column(first), known = [...new Set(names.flatMap(n => at.seen.get(n).known))].filter(c => !['epoch', 'train_loss', 'valid_loss'].includes(c));
-        const choose = el('select', {'aria-label': 'curve', id: 'curve', onchange: e => { at.column = e.target.value; detail(); }}, [...new Set([score, ...known])].filter(Boolean).map(c => el('option', {value: c, selected: c === score}, c)));
-        const open = parts.detail.querySelector('details.log')?.open, hadFocus = document.activeElement?.id === 'curve';
+        const choose = el('select', {'aria-label': 'curve', id: 'curve', 'data-focus': 'curve', onchange: e => { at.column = e.target.value; detail(); }}, [...new Set([score, ...known])].filter(Boolean).map(c => el('option', {value: c, selected: c === score}, c)));
+        const open = parts.detail.querySelector('details.log')?.open, old = parts.detail.querySelector('pre'), up = old && old.dataset.run === names[0] && old.scrollTop + old.clientHeight < old.scrollHeight - 4 ? old.scrollTop : null;
         const heads = names.length > 1 ? el('ul', {cls: 'line names'}, names.map(n => el('li', {cls: 'chip', vars: {'--c': colour(n)}}, el('span', {cls: 'dot', vars: {'--c': colour(n)}}), el('span', {cls: 'name'}, n)))) : null;
         const curves = el('div', {cls: 'panel'}, el('div', {cls: 'line'}, el('h2', {cls: 'wide name', title: names.length > 1 ? null : names[0]}, names.length > 1 ? `${names.length} runs` : names[0]),
             names.length > 1 ? null : chip(first.card), names.length > 1 ? null : action(first.card), choose), heads,
             first.card.error && names.length === 1 ? el('p', {cls: 'bad'}, first.card.error) : el('div', {cls: 'charts'}, chart(curveLines(names, score), score ?? 'score'), chart(lossLines(names), 'loss (dashed: validation)')));
-        const log = names.length === 1 && first.log.length ? el('details', {cls: 'log panel', open: open || null}, el('summary', {}, 'Log'), el('pre', {tabindex: 0}, first.log.join('\n'))) : null;
+        const log = names.length === 1 && first.log.length ? el('details', {cls: 'log panel', open: open || null}, el('summary', {'data-focus': 'log'}, 'Log'), el('pre', {tabindex: 0, 'data-run': names[0], 'data-focus': 'lines'}, first.log.join('\n'))) : null;
         const sound = names.filter(n => at.seen.get(n).card.state !== 'broken'), mark = sound.map(n => `${n} ${at.seen.get(n).card.state}`).join('\n');
         const told = sound.length > 1 ? el('div', {cls: 'grid'}, at.told?.for === mark ? at.told.nodes : el('p', {cls: 'hint panel'}, 'comparing…')) : null;
-        parts.detail.replaceChildren(curves, ...[told, log].filter(Boolean));
-        if (log) { const pre = log.querySelector('pre'); pre.scrollTop = pre.scrollHeight; }
-        if (hadFocus) choose.focus();
+        redraw(parts.detail, () => fill(parts.detail, curves, told, log));
+        if (log) { const pre = log.querySelector('pre'), down = () => { pre.scrollTop = up ?? pre.scrollHeight; }; down(); if (!log.open) log.addEventListener('toggle', down, {once: true}); }
         if (told && at.told?.for !== mark) differences(sound, told, mark);
     }
     async function differences(names, into, mark) {
@@ -172,8 +176,8 @@ export async function mount(root, ctx) {
             el('tbody', {}, keys.map(([k, values]) => el('tr', {}, el('th', {cls: 'mono', scope: 'row'}, k), values.map(v => el('td', {cls: 'mono'}, v))))))) : el('p', {cls: 'hint'}, 'Nothing.'));
     }
     function action(card) {
-        if (at.training?.running && at.training.run === card.run) return el('button', {disabled: at.training.stopping, onclick: stop}, at.training.stopping ? 'stopping…' : 'Stop');
-        if (card.state === 'stopped') return el('button', {disabled: busy(), title: busy() ? 'one training at a time' : null, onclick: () => goOn(card.run)}, 'Go on');
+        if (at.training?.running && at.training.run === card.run) return el('button', {disabled: at.training.stopping, 'data-focus': 'act', onclick: stop}, at.training.stopping ? 'stopping…' : 'Stop');
+        if (card.state === 'stopped') return el('button', {disabled: busy(), 'data-focus': 'act', title: busy() ? 'one training at a time' : null, onclick: () => goOn(card.run)}, 'Go on');
         return card.state === 'running' ? el('span', {cls: 'hint'}, `by ${card.who}; not started by this app, so stop it there`) : null;
     }
 
@@ -189,14 +193,12 @@ export async function mount(root, ctx) {
         const word = t.stopping ? 'is being stopped' : t.running ? t.run ? 'is being trained' : 'is being prepared' : failed ? 'ended with an error' : t.stopped && t.code !== 0 ? 'was stopped' : 'is done';
         const left = t.running && seconds && all > done ? `about ${span(seconds*(all - done))} left` : t.running && !t.run ? `for ${span(t.seconds)}` : null;
         parts.live.className = `live-part panel ${t.running ? 'on' : ''} ${failed ? 'failed' : ''}`;
-        const button = t.running ? el('button', {onclick: stop, disabled: t.stopping, id: 'stop'}, t.stopping ? 'stopping…' : 'Stop') :
+        const button = t.running ? el('button', {onclick: stop, disabled: t.stopping, 'data-focus': 'stop'}, t.stopping ? 'stopping…' : 'Stop') :
             el('button', {cls: 'quiet', 'aria-label': 'put away', onclick: () => { at.away = t.run ?? t.lines.join(); at.training = null; drawLive(); }}, '×');
         bar = all ? el('progress', {max: all, value: done, 'aria-label': 'epochs'}, `${done} of ${all}`) : t.running ? el('progress', {'aria-label': 'being prepared'}) : null;
-        const focused = document.activeElement?.id === 'stop';
-        fill(parts.live, el('div', {cls: 'line'}, el('p', {cls: 'wide'}, el('strong', {}, t.run ?? 'A training'), ' ', word, all ? `: epoch ${done} of ${all}` : '', left ? el('span', {cls: 'hint'}, ` · ${left}`) : null), button),
+        redraw(parts.live, () => fill(parts.live, el('div', {cls: 'line'}, el('p', {cls: 'wide'}, el('strong', {}, t.run ?? 'A training'), ' ', word, all ? `: epoch ${done} of ${all}` : '', left ? el('span', {cls: 'hint'}, ` · ${left}`) : null), button),
             t.running ? bar : null, failed || t.running && !t.run && t.lines.length ? el('pre', {cls: failed ? 'bad' : 'hint'}, (failed ? t.lines.slice(-3) : t.lines.slice(-2)).join('\n')) : null,
-            t.running ? el('p', {cls: 'hint'}, 'It goes on when this page or the app is closed. What an epoch has saved is never lost.') : null);
-        if (focused) parts.live.querySelector('#stop')?.focus();
+            t.running ? el('p', {cls: 'hint'}, 'It goes on when this page or the app is closed. What an epoch has saved is never lost.') : null));
     }
 
     // polling: what has not changed costs one short answer ---------------------------------------------------------

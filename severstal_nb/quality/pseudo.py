@@ -7,13 +7,13 @@ Docs: https://severstal-nb.github.io/severstal_nb/quality/pseudo.html.md"""
 # %% auto #0
 __all__ = ['certainty', 'judge', 'label_counts', 'pseudo']
 
-# %% ../../nbs/quality/13b_pseudo.ipynb #ed60616d
+# %% ../../nbs/quality/13b_pseudo.ipynb #b0f99eab
 import os, shutil
 import numpy as np, pandas as pd
 from functools import partial
 from pathlib import Path
 
-# %% ../../nbs/quality/13b_pseudo.ipynb #d0eeeb67
+# %% ../../nbs/quality/13b_pseudo.ipynb #c51c4605
 from ..core.files import check_links, file_digest, plain, read_json, replace_folder, write_json, write_table
 from ..data import SteelData
 from ..decide.postprocess import Thresholds, postprocess
@@ -26,7 +26,7 @@ from ..runs.folder import LOG, Run, load_run, run_table
 from ..runs.predictor import Predictor
 from ..runs.stream import listed_images, prediction_key, write_all
 
-# %% ../../nbs/quality/13b_pseudo.ipynb #42d60f84
+# %% ../../nbs/quality/13b_pseudo.ipynb #dafb0edf
 def certainty(
     probs:np.ndarray, # uint8 [K,h,w]
     mask:np.ndarray, # 0/1 [K,h,w]
@@ -36,7 +36,7 @@ def certainty(
     hit, both = np.where(m > 0, p, 0).sum(1, dtype=np.int64), p.sum(1, dtype=np.int64) + 255*(m > 0).sum(1)
     return np.where(m.any(1), 2*hit/np.maximum(both, 1), 1 - p.max(1, initial=0)/255)
 
-# %% ../../nbs/quality/13b_pseudo.ipynb #1b0fdf5a
+# %% ../../nbs/quality/13b_pseudo.ipynb #4a44da91
 def judge(
     predictions:list, # `Prediction` of one image by each net
     rules:Thresholds, # from probabilities to masks or labels
@@ -55,7 +55,7 @@ def judge(
     def votes(masks, labels): return np.min([*(certainty(m, found) for m in masks), *(np.where(on, l, 1 - l) for l in labels)], 0)
     return found, votes([probs] if masks else [], [] if mean is None else [mean]), votes(masks, labels)
 
-# %% ../../nbs/quality/13b_pseudo.ipynb #6d4ac4ef
+# %% ../../nbs/quality/13b_pseudo.ipynb #cc536edd
 def _fold_rules(run:Run, fold:str)->Thresholds:
     "Rules in whose choice the images of a fold had no part; for 'all' those of the run."
     own = (run.results.get('cross_fitted') or {}).get(fold)
@@ -64,7 +64,7 @@ def _fold_rules(run:Run, fold:str)->Thresholds:
     if run.thresholds is None or fold != 'all' and tuned: return Thresholds(label=0. if run.task == 'segmentation' else .5)
     return run.thresholds
 
-# %% ../../nbs/quality/13b_pseudo.ipynb #c335ba83
+# %% ../../nbs/quality/13b_pseudo.ipynb #6f9aff7b
 def _same_split(run:Run, others:list):
     "Raise `ValueError` unless the nets of a fold in other runs have not learnt from its images either."
     parts = [run_table(o.path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False).set_index('image_id').part.to_dict() for o in (run, *others)]
@@ -73,7 +73,7 @@ def _same_split(run:Run, others:list):
             raise ValueError(f'{o.path} has {odd[0]} in part {there[odd[0]]}, {run.path} in part {parts[0][odd[0]]}: its net has learnt from images that the '
                              'labels would be judged on. Train it with the same split (data.split_strategy, num_folds, split_seed, stratify, duplicates)')
 
-# %% ../../nbs/quality/13b_pseudo.ipynb #e6c194a1
+# %% ../../nbs/quality/13b_pseudo.ipynb #ce2f316b
 class _Judges:
     "All nets of some runs side by side, with the face that `write_all` asks for: an image's rows for the table of labels."
     task = 'segmentation'
@@ -106,7 +106,7 @@ class _All(tuple):
     @property
     def i(self): return self[0].i
 
-# %% ../../nbs/quality/13b_pseudo.ipynb #9a1b3c1f
+# %% ../../nbs/quality/13b_pseudo.ipynb #480db169
 class _LabelWriter(ResumableCSV):
     "Rows of the sets, image by image."
     unread = 'left out'
@@ -126,7 +126,7 @@ def _check_labels(path, data:SteelData, sets, K:int):
         try: parse_runs(rle, size[name])
         except RLEError as e: raise ValueError(f'{path} row {row} ({name}, class {k}): {e}') from None
 
-# %% ../../nbs/quality/13b_pseudo.ipynb #d8756a62
+# %% ../../nbs/quality/13b_pseudo.ipynb #77045e50
 def label_counts(folder, classes:list)->pd.DataFrame: # a row for each set
     "How many images of a folder of pseudo-labels are kept in each set, clean and of each class, and why the others are not."
     t = run_table(Path(folder)/'labels.csv', ['image_id', 'fold', 'class_id', 'why'], dtype=str, keep_default_na=False)
@@ -137,7 +137,7 @@ def label_counts(folder, classes:list)->pd.DataFrame: # a row for each set
                          clean=int((k == '0').sum())) | {n: int((k == str(j + 1)).sum()) for j, n in enumerate(classes)})
     return pd.DataFrame(rows)
 
-# %% ../../nbs/quality/13b_pseudo.ipynb #c6cba5f6
+# %% ../../nbs/quality/13b_pseudo.ipynb #9411389e
 def _say(run:Run, folder:Path, counts:pd.DataFrame, info:dict):
     "The folder sections/pseudo of the run, whole or not at all."
     check_links(run.path)
@@ -152,7 +152,7 @@ def _say(run:Run, folder:Path, counts:pd.DataFrame, info:dict):
     write_json(part/'section.json', dict(title='Pseudo-labels', text=text, captions={'kept.csv': 'set'}))
     replace_folder(part, place)
 
-# %% ../../nbs/quality/13b_pseudo.ipynb #391d85c7
+# %% ../../nbs/quality/13b_pseudo.ipynb #899d00be
 def _old(out:Path, key:dict, fresh:bool)->bool:
     "Whether a folder holds these very labels, finished. Raises `FileExistsError` where something else is there."
     if fresh or not out.exists(): return False
@@ -163,7 +163,7 @@ def _old(out:Path, key:dict, fresh:bool)->bool:
     if info['key'] != key: raise FileExistsError(f'{out} holds pseudo-labels of other nets, images or settings; --fresh replaces them')
     return file_digest(out/'labels.csv') == info['digest']
 
-# %% ../../nbs/quality/13b_pseudo.ipynb #580b69e5
+# %% ../../nbs/quality/13b_pseudo.ipynb #97c3badf
 def pseudo(
     runs, # a run, a run folder, or a list of them with the same split, of which all must be sure
     images, # folder or zip of unlabelled images

@@ -7,13 +7,13 @@ Docs: https://severstal-nb.github.io/severstal_nb/quality/queue.html.md"""
 # %% auto #0
 __all__ = ['ask_score', 'encode', 'encode_images', 'spread_out', 'rank_images', 'label_queue']
 
-# %% ../../nbs/quality/13c_queue.ipynb #3bbe7b94
+# %% ../../nbs/quality/13c_queue.ipynb #4bc5e961
 import shutil
 import numpy as np, pandas as pd, torch
 from contextlib import closing
 from pathlib import Path
 
-# %% ../../nbs/quality/13c_queue.ipynb #ecd345ab
+# %% ../../nbs/quality/13c_queue.ipynb #aec8bb93
 from ..core.feed import decode_ahead, resize_image, take_images
 from ..core.files import check_links, check_target, replace_folder, write_json, write_table
 from ..core.images import Problems
@@ -28,7 +28,7 @@ from ..runs.folder import LOG, Run, load_run
 from ..runs.predictor import Predictor
 from ..runs.stream import listed_images
 
-# %% ../../nbs/quality/13c_queue.ipynb #3edb129d
+# %% ../../nbs/quality/13c_queue.ipynb #2084302c
 def ask_score(
     predictions:list, # `Prediction` of one image by each net
     rules:Thresholds, # from probabilities to masks or labels
@@ -39,7 +39,7 @@ def ask_score(
     k = least.argmin()
     return float(1 - mean[k]), float(mean[k] - least[k])
 
-# %% ../../nbs/quality/13c_queue.ipynb #a161c3f8
+# %% ../../nbs/quality/13c_queue.ipynb #11314ece
 def _last_map(out):
     "The last map [B,C,h,w] in what an encoder gives."
     if isinstance(out, torch.Tensor): return out if out.ndim == 4 else None
@@ -58,7 +58,7 @@ def encode(
         out = out if deep is None else deep.float().mean((2, 3))
     return torch.nn.functional.normalize(out.float().flatten(1), dim=1).cpu().numpy()
 
-# %% ../../nbs/quality/13c_queue.ipynb #d1ad54ac
+# %% ../../nbs/quality/13c_queue.ipynb #3e57efd1
 def encode_images(
     model, # a `SteelModel`
     data, # anything with `len` and `.image(i)`
@@ -80,7 +80,7 @@ def encode_images(
     if rows: out[rows] = np.concatenate(found)
     return out
 
-# %% ../../nbs/quality/13c_queue.ipynb #7ecb31e1
+# %% ../../nbs/quality/13c_queue.ipynb #6eb28aff
 def spread_out(
     score:np.ndarray, # [N], from 0; nan: never picked
     features:np.ndarray, # float32 [N,d], each of length 1
@@ -96,7 +96,7 @@ def spread_out(
         far = np.minimum(far, np.sqrt(np.maximum(2 - 2*(features @ features[i]), 0)))
     return np.array(picked, int), np.array(apart)
 
-# %% ../../nbs/quality/13c_queue.ipynb #ba7704a4
+# %% ../../nbs/quality/13c_queue.ipynb #545cf89b
 def rank_images(
     runs:list, # of `Run`
     data:SteelData,
@@ -116,8 +116,8 @@ def rank_images(
     features = encode_images(model, data, o['size'], o['batch_size'], every.device, o['num_workers'], Problems())
     return t.assign(score=t.sum(axis=1, min_count=2)), features
 
-# %% ../../nbs/quality/13c_queue.ipynb #f47b5cf5
-def _tell(run:Run, table:pd.DataFrame, out, n:int, copies:int):
+# %% ../../nbs/quality/13c_queue.ipynb #72c59fde
+def _tell(run:Run, table:pd.DataFrame, n:int, copies:int):
     "The folder sections/queue of the run, whole or not at all."
     check_links(run.path)
     place = run.path/'sections'/'queue'
@@ -130,7 +130,7 @@ def _tell(run:Run, table:pd.DataFrame, out, n:int, copies:int):
     write_json(part/'section.json', dict(title='What to label next', text=text, captions={'queue.csv': 'place'}))
     replace_folder(part, place)
 
-# %% ../../nbs/quality/13c_queue.ipynb #27978fc3
+# %% ../../nbs/quality/13c_queue.ipynb #664b9a23
 def label_queue(
     runs, # a run, a run folder, or a list of them
     images, # folder or zip of unlabelled images
@@ -163,5 +163,5 @@ def label_queue(
     t.insert(0, 'place', np.arange(1, len(t) + 1)); t.insert(1, 'file', picked.images.image_id.to_numpy())
     if coco: write_coco(SteelData.from_masks(picked.images, run.classes, (o['masks'] for o in seen), color=pool.color, white_level=pool.white_level), out)
     elif out is not None: write_table(out, t)
-    _tell(run, t, out, len(pool), int(copies.sum()))
+    _tell(run, t, len(pool), int(copies.sum()))
     return t

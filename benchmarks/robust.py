@@ -63,15 +63,23 @@ def keys(which, net, seed, small):
     return out | (tiny if small else {})
 
 
-def one(args):
-    "Train a net and measure it, in this process."
-    from severstal_nb.robust.shifts import stress
-    name = f'{args.which}-{args.net}-{args.seed}'
+def prepare(args):
     folder = Path(args.folder)
     folder.mkdir(parents=True, exist_ok=True)
+    return folder, f'{args.which}-{args.net}-{args.seed}'
+
+
+def learn(args):
+    "Train a net in this process."
+    folder, name = prepare(args)
     train_one(folder, name, keys(args.which, args.net, args.seed, args.small))
-    if (folder/f'{name}.done').exists(): return
-    note = keep_cpu(folder/f'{name}.stress.cpu.json')
+
+
+def judge(args):
+    "Measure a net that has been trained, in this process."
+    from severstal_nb.robust.shifts import stress
+    folder, name = prepare(args)
+    note = keep_cpu(folder/f'{name}.judge.cpu.json')
     stress(finished(folder, name), families=judged(args.net), images=8 if args.small else IMAGES[args.which], progress=False, batch_size=32)
     note()
     (folder/f'{name}.done').touch()
@@ -82,8 +90,8 @@ def run(args):
         for net in NETS:
             if (Path(args.folder)/f'{which}-{net}-{args.seed}.done').exists(): continue
             start = time.time()
-            words = ['one', '--which', which, '--net', net, '--seed', str(args.seed), '--folder', args.folder, *['--small']*args.small]
-            subprocess.run([sys.executable, __file__, *words], check=True)
+            words = ['--which', which, '--net', net, '--seed', str(args.seed), '--folder', args.folder, *['--small']*args.small]
+            for step in ('learn', 'judge'): subprocess.run([sys.executable, __file__, step, *words], check=True)
             print(f'{which} {net} seed {args.seed}: {time.time() - start:.0f} s', flush=True)
 
 
@@ -138,7 +146,7 @@ def measure(folder, which, seeds):
     out['asked'] = {k: {n: float(nets[n]['families'][f][FAMILIES[f].strengths.index(t)].mean()) for n in ('none', f'no-{"blur" if f == "blur" else "noise"}', 'all')} for k, (f, t) in at.items()}
     cpu = lambda net, s, end: json.loads((Path(folder)/f'{which}-{net}-{s}{end}.cpu.json').read_text())['cpu']
     out['cpu'] = {n: float(np.mean([cpu(n, s, '') for s in seeds])) for n in NETS}
-    out['cpu_stress'] = {n: float(np.mean([cpu(n, s, '.stress') for s in seeds])) for n in NETS}
+    out['cpu_judge'] = {n: float(np.mean([cpu(n, s, '.judge') for s in seeds])) for n in NETS}
     return out
 
 
@@ -187,11 +195,11 @@ def table(args):
 
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('stage', choices=('run', 'table', 'one'))
+    p.add_argument('stage', choices=('run', 'table', 'learn', 'judge'))
     p.add_argument('--folder', default='robust_runs')
     p.add_argument('--small', action='store_true', help='60 images, tiny nets, one epoch, one seed: does it run?')
     p.add_argument('--which', choices=tuple(SETS))
     p.add_argument('--net', choices=NETS)
     p.add_argument('--seed', type=int, choices=SEEDS, default=SEEDS[0])
     args = p.parse_args()
-    dict(run=run, table=table, one=one)[args.stage](args)
+    dict(run=run, table=table, learn=learn, judge=judge)[args.stage](args)

@@ -213,8 +213,9 @@ def _named(name, n_classes, weights, dropout, two_head, cbam_stages, kw):
         return f(n_classes, dropout=dropout, **kw), task, stride, IMAGENET
     if seg:
         net = segmenter(name, n_classes, weights, dropout, two_head, **kw)
-        s = net.encoder.output_stride
-        stride = s if not name.startswith('dpt-') else max(s, 32) if not 32%s else 2*s # dpt halves the features of the patches once more
+        stride = max(net.encoder.output_stride, 32 if name.startswith('dpt-') else 1) # dpt halves the features of the patches once more
+        if name.startswith('dpt-') and 32 % net.encoder.output_stride:
+            raise ValueError(f'{name} has patches of {net.encoder.output_stride} pixels: dpt takes those of 8, 16 or 32, as dpt-tu-vit_small_patch16_dinov3')
         return net, 'both' if two_head else 'segmentation', stride, _seg_norm(name, weights)
     net = classifier(name, n_classes, weights, dropout, cbam_stages, **kw)
     return net, 'classification', 1, (net.default_cfg['mean'], net.default_cfg['std'])

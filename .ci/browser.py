@@ -49,11 +49,8 @@ def small_run(folder):
     from severstal_nb.core.files import write_json, write_table
     from severstal_nb.ensembling import OOFStore
     from severstal_nb.experiment import train
-<<<<<<< HEAD
     from severstal_nb.models import create_model, save_model
-=======
     from severstal_nb.quality.labels import check_labels
->>>>>>> h-labels
     from severstal_nb.reports.run import find_data
     from severstal_nb.runs.config import load_config
     from severstal_nb.runs.folder import init_run
@@ -68,7 +65,7 @@ def small_run(folder):
             noise = cv2.GaussianBlur(rng.normal(size=(4, 128*800)).astype(np.float32).reshape(4, 128, 800).transpose(1, 2, 0), (0, 0), 9).transpose(2, 0, 1)
             sure = [cv2.GaussianBlur(m.astype(np.float32)*7, (0, 0), 3) - 4 + 45*n for m, n in zip(data.mask(i), noise)]
             store.write(j, np.rint(255/(1 + np.exp(-np.stack(sure)))).astype(np.uint8), k)
-<<<<<<< HEAD
+    check_labels(run, n=1)
     labels = folder/'runs'/'labels'
     (labels/'fold_0').mkdir(parents=True)
     over = {'training.device': 'cpu', 'predict.tta': [], 'data.root': str(strips), 'data.image_size': None}
@@ -78,10 +75,6 @@ def small_run(folder):
     write_json(labels/'thresholds.json', dict(label=.5))
     write_table(labels/'split.csv', data.images[['image_id']].assign(part='0'))
     return [run.path, labels], strips/'test_images'
-=======
-    check_labels(run, n=1)
-    return run, strips/'test_images'
->>>>>>> h-labels
 
 
 class App:
@@ -163,7 +156,7 @@ def look(tab, shot, image):
     tab.key('ArrowRight'); tab.check('→ shows no other strip', p.locator('h1').text_content() != first)
     tab.key('ArrowLeft'); tab.check('← does not go back', p.locator('h1').text_content() == first)
     p.locator('.look .find select').select_option('defects')
-    p.wait_for_function(f"() => document.querySelector('.look .num').textContent.includes('of')")
+    p.wait_for_function("() => document.querySelector('.look .num').textContent.includes('of')")
     tab.calm()
     last = pixels(p)
     for key, what in (('m', 'filled masks'), ('m', 'no masks'), ('m', 'contours'), ('l', 'labels'), ('l', 'labels again'), ('p', 'heat'), ('p', 'no heat'), ('+', 'nearer'), ('Shift+ArrowRight', 'along the strip'), ('f', 'the whole strip')):
@@ -243,7 +236,6 @@ def decide(tab, shot, image):
     tab.rings('decide')
 
 
-<<<<<<< HEAD
 def runs(tab, shot, image):
     "Curves, comparison, the form and its search; in one window also a training that is started, stopped, and goes on."
     p = tab.page
@@ -293,7 +285,8 @@ def train_a_little(tab, shot, image):
     p.wait_for_selector('.whisker')
     shot('compare'); tab.looks('runs compare')
     tab.check('no setting differs', p.locator('.detail-part table td.mono').count() > 0)
-=======
+
+
 def review(tab, shot, image):
     "Lists, filters, the place, verdicts by button and key."
     p = tab.page
@@ -330,7 +323,6 @@ def review(tab, shot, image):
     tab.looks('review')
     p.evaluate('() => document.activeElement.blur()')
     tab.rings('review')
->>>>>>> h-labels
 
 
 def plain(name):
@@ -342,11 +334,7 @@ def plain(name):
     return visit
 
 
-<<<<<<< HEAD
-PAGES = dict(look=look, decide=decide, review=plain('review'), runs=runs)
-=======
-PAGES = dict(look=look, decide=decide, review=review, runs=plain('runs'))
->>>>>>> h-labels
+PAGES = dict(look=look, decide=decide, review=review, runs=runs)
 
 
 def token_check(p, url):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 # %% ../nbs/11_cli.ipynb #ee9feaad
 from .core.names import nearest, need_modules
-from .runs.config import check_paths, list_presets, load_config, load_plugin, to_yaml
+from .runs.config import check_paths, list_presets, load_config, load_plugin, sweep_rows, to_yaml
 from .runs.settings import Config, ConfigError, config_help, sweep
 
 # %% ../nbs/11_cli.ipynb #a7b25a5f
@@ -147,8 +147,8 @@ def _check(args):
 @command('Train and write a run folder.',
          arg('overrides', nargs='*', default=[], metavar='key=value', help='preset=NAME, keys as below, or resume=RUN'),
          arg('--config', '--from', metavar='FILE',
-             help='your own YAML, over the preset and under the keys; or config.py of the U-Net baseline, read and not run'),
-         arg('-m', '--multirun', action='store_true', help='a=1,2 b=3,4 trains every combination, and ends with a table'),
+             help='your own YAML, over the preset and under the keys; with -m also one that lists jobs, as nets.yaml, which comes along; or config.py of the U-Net baseline, read and not run'),
+         arg('-m', '--multirun', action='store_true', help='a=1,2 b=3,4 trains every combination, also of the jobs that --config FILE lists, and ends with a table'),
          arg('--launcher', choices=('local', 'slurm'), help='with -m: jobs as processes of their own, or on a cluster, by submitit'),
          arg('--jobs', type=int, default=2, metavar='N', help='with --launcher: jobs at a time (2)'),
          arg('--hours', type=float, default=24., metavar='H', help='with --launcher: the longest a job may take (24)'),
@@ -162,7 +162,9 @@ def _train(args):
     if resume:
         from severstal_nb.runs.folder import resume_target
         began = resume_target(resume)[0]
-    jobs = sweep(over) if args.multirun else [over]
+    rows = sweep_rows(args.config) if args.config else [[]]
+    if len(rows) > 1 and not args.multirun: raise UsageError(f'{args.config} holds a sweep of {len(rows)} jobs: -m trains them')
+    jobs = [[*r, *o] for r in rows for o in (sweep(over) if args.multirun else [over])]
     cfgs = [_job_config(args.config or began and began/'config.yaml', o, lenient=len(jobs) > 1) for o in jobs]
     good = [o for o in cfgs if isinstance(o, Config)]
     if not good: raise cfgs[0]
@@ -192,7 +194,8 @@ def _job_config(file, overrides, lenient:bool=False):
 # %% ../nbs/11_cli.ipynb #be3c2950
 def _job_names(jobs:list)->list[str]:
     "What makes each job different from the others, as it was typed."
-    return [' '.join(o for o,every in zip(job, zip(*jobs)) if len(set(every)) > 1) or 'the only job' for job in jobs]
+    every = set.intersection(*map(set, jobs))
+    return [' '.join(o for o in job if o not in every) or 'the only job' for job in jobs]
 
 # %% ../nbs/11_cli.ipynb #83832da8
 def _sweep(cfgs, names, args)->int:
@@ -313,11 +316,13 @@ def _explore(args):
 @command('Runs side by side: results, what differs in their configs, paired differences where predictions are stored.',
          arg('runs', nargs='+', metavar='RUN', help='run folders, or folders of runs; the first run is what the others are compared with'),
          arg('--out', default=None, metavar='FILE', help='.csv or .md to write, with the curves as .png beside it'),
+         arg('--cost', nargs=2, type=int, default=None, metavar=('HEIGHT', 'WIDTH'), help='also what each net costs for an image of this size: parameters, GMAC, memory, milliseconds here'),
          needs='severstal_nb.reports.compare')
 def _compare(args):
     "`severstal compare`"
+    for o in args.cost or (): _at_least('cost', o, 32)
     from severstal_nb.reports.compare import compare
-    print(compare(args.runs, args.out).T.to_string(header=False))
+    print(compare(args.runs, args.out, args.cost and tuple(args.cost)).T.to_string(header=False))
 
 # %% ../nbs/11_cli.ipynb #79bacbcb
 @command('A run as one self-contained HTML page and an executed notebook.',

@@ -63,8 +63,10 @@ class SteelModel(nn.Module):
     def forward(self, x):
         h,w = x.shape[-2:]
         try: out = self.net(self.prepare(x))
-        except AssertionError as e: # timm's word for an image of the wrong size
-            raise ValueError(f'{self.config["name"]} with images {h}×{w}: {e} Resize them (data.image_size), or build it for them (img_size)') from e
+        except (AssertionError, RuntimeError) as e: # the nets' words for an image of the wrong size
+            if isinstance(e, RuntimeError) and not re.search(r'must match|broadcast|is invalid for input|Wrong input shape', str(e)): raise
+            raise ValueError(f'{self.config["name"]} with images {h}×{w}: {str(e).splitlines()[0]} It takes one size: resize them (data.image_size), predict crops of it '
+                             '(predict.window=crops), or build it for them (img_size)') from e
         if self.task=='classification': return out
         if self.task=='segmentation': return out[...,:h,:w]
         return out[0][...,:h,:w], out[1]

@@ -179,7 +179,7 @@ def is_head(
     parts = name.split('.')
     if any(o=='cbam' or o.endswith('_cbam') for o in parts): return True
     if hasattr(net, 'encoder'): return parts[0]!='encoder'
-    heads = getattr(net, 'default_cfg', {}).get('classifier', '')
+    heads = getattr(net, 'default_cfg', {}).get('classifier', '') or ('head' if hasattr(net, 'head') else '')
     return any(not o or name.startswith(f'{o}.') for o in ([heads] if isinstance(heads, str) else heads))
 
 # %% ../../nbs/nets/03b_weights.ipynb #8d2fac22

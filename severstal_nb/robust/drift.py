@@ -49,7 +49,9 @@ def image_features(
 )->np.ndarray: # float32 [D]
     "The encoder's last features, averaged over the places of an image: those that the head is given."
     x, net = net.prepare(tiles), net.net
-    if hasattr(net, 'encoder'): out = net.encoder(x)[-1]
+    if hasattr(net, 'encoder'):
+        out = net.encoder(x)
+        out = (out[0] if isinstance(out[0], (list, tuple)) else out)[-1] # a plain transformer's come with its class token
     elif hasattr(net, 'forward_head'): out = net.forward_head(net.forward_features(x), pre_logits=True)
     else: out = net(x)
     if isinstance(out, (tuple, list)): out = out[0]

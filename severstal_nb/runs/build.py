@@ -26,10 +26,11 @@ from ..learn.store import shared_store
 from ..losses import auto_pos_weight, create_loss, dynamic_alpha
 from ..metrics.meters import AccuracyMeter, PresenceMeter, SegmentationMeter, SingleLabelMeter, TwoHeadMeter
 from ..models import create_model, freeze_encoder, start_bias
+from ..nets.zoo import needs_size
 from ..readers import read_data, read_images
 from ..rle import parse_runs
 from .config import _loss_takes, model_name
-from .folder import LOG, load_run, run_table
+from .folder import load_run, run_table
 from .settings import Config, ConfigError, show, unknown
 from ..splits import make_folds, make_holdout, straddling
 from ..synthetic import synthetic_data
@@ -258,6 +259,22 @@ def with_pseudo(
     both.info, both.root = dict(data.info), data.root
     return both, dataclasses.replace(rows, train=np.r_[rows.train, len(data) + np.arange(len(more))])
 
+# %% ../../nbs/runs/10d_build.ipynb #21a8550e
+def _net_size(cfg:Config, data:SteelData)->list:
+    "[height, width] that a net which takes one size is built for. Raises `ConfigError` where it would be given others."
+    d, name = cfg.data, model_name(cfg)
+    if d.mode != 'full':
+        if cfg.task == 'segmentation' and cfg.predict.window != 'crops':
+            raise ConfigError(f'{name} takes images of one size, and learns from crops of {d.crop_height}×{d.crop_width}: predict them too, predict.window=crops')
+        size = d.crop_height, d.crop_width
+    elif d.image_size: size = d.image_size
+    else:
+        sizes = data.images[['height', 'width']].drop_duplicates().to_numpy()
+        if len(sizes) > 1: raise ConfigError(f'{name} takes images of one size, and here are {len(sizes)}: data.image_size=[h,w], or data.mode=crops predict.window=crops')
+        size = sizes[0]
+    step = 32 if cfg.task == 'segmentation' else 1 # images are padded to it
+    return [-(-int(o)//step)*step for o in size]
+
 # %% ../../nbs/runs/10d_build.ipynb #3dad9818
 def build_model(
     cfg:Config,
@@ -269,6 +286,7 @@ def build_model(
     torch.manual_seed(seed)
     extra = {} if m.cbam_stages is None else dict(cbam_stages=tuple(m.cbam_stages))
     if m.decoder_channels: extra['decoder_channels'] = m.decoder_channels if len(m.decoder_channels) > 1 else m.decoder_channels[0]
+    if needs_size(model_name(cfg)): extra['img_size'] = _net_size(cfg, data)
     model = create_model(model_name(cfg), data.n_classes, 1 if data.color == 'grey' else 3,
                          weights=m.weights or ('imagenet' if m.pretrained else None), classes=data.classes,
                          dropout=m.dropout, two_head=m.two_head, grey=m.grey, **extra)

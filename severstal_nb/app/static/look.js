@@ -147,7 +147,7 @@ export function stage(draw) {
 /** A list of any length, of which only what is in sight exists. `load(start, n)` gives {total, rows}. */
 export function longList(load, row, pick) {
     const HEIGHT = 28, PAGE = 200, space = el('div', {cls: 'space'}), box = el('div', {cls: 'list', role: 'listbox', tabindex: 0, 'aria-label': 'Strips'}, space);
-    let pages = new Map(), total = 0, at = -1, turn = 0;
+    let pages = new Map(), total = 0, at = -1, turn = 0, last = 0;
     async function page(k) {
         if (!pages.has(k)) {
             const now = turn, asked = load(k * PAGE, PAGE).then(o => { if (now === turn) { total = o.total; space.style.height = `${total * HEIGHT}px`; } return o; });
@@ -158,10 +158,10 @@ export function longList(load, row, pick) {
     }
     const get = async n => n < 0 ? null : (await page(Math.floor(n / PAGE))).rows[n % PAGE] ?? null;
     async function paint() {
-        const now = turn, from = Math.max(0, Math.floor(box.scrollTop / HEIGHT) - 4), to = Math.min(total, Math.ceil((box.scrollTop + box.clientHeight) / HEIGHT) + 4), made = [];
+        const now = turn, mine = ++last, from = Math.max(0, Math.floor(box.scrollTop / HEIGHT) - 4), to = Math.min(total, Math.ceil((box.scrollTop + box.clientHeight) / HEIGHT) + 4), made = [];
         for (let n = from; n < to; n++) {
             const o = await get(n);
-            if (now !== turn) return;
+            if (now !== turn || mine !== last) return;
             if (!o) continue;
             const one = el('div', {cls: 'item', id: `row${n}`, role: 'option', 'aria-selected': String(n === at), onclick: () => pick(n)}, row(o));
             one.style.top = `${n * HEIGHT}px`;

@@ -9,13 +9,13 @@ __all__ = ['QUEUES', 'VERDICTS', 'displace', 'plant_errors', 'with_masks', 'regi
            'annotation_pairs', 'ceiling_lines', 'run_queues', 'check_labels', 'read_verdicts', 'add_verdict',
            'apply_verdicts', 'compare_labels']
 
-# %% ../../nbs/quality/13a_labels.ipynb #3944b558
+# %% ../../nbs/quality/13a_labels.ipynb #08d9e03a
 import csv, io, itertools, os, shutil, time
 import cv2, numpy as np, pandas as pd
 from pathlib import Path
 from sklearn.linear_model import LogisticRegression
 
-# %% ../../nbs/quality/13a_labels.ipynb #fa130459
+# %% ../../nbs/quality/13a_labels.ipynb #2313f91b
 from ..core.files import (check_links, check_target, locked, printable, replace_folder, write_json,
                                      write_table)
 from ..core.names import nearest, plain_cell
@@ -30,7 +30,7 @@ from ..rle import format_runs, mask_runs, rle_decode
 from ..runs.evaluate import oof_mask
 from ..runs.folder import Run, load_run, run_table
 
-# %% ../../nbs/quality/13a_labels.ipynb #73d4b0b2
+# %% ../../nbs/quality/13a_labels.ipynb #d68d64e1
 def displace(
     mask:np.ndarray, # uint8 [h,w]
     rng, # numpy `Generator`
@@ -40,7 +40,7 @@ def displace(
     dx, dy = (int(round(o*rng.choice([-1, 1])*rng.uniform(.25, .5))) for o in (w, h))
     return cv2.warpAffine(mask, np.float32([[1, 0, dx], [0, 1, dy]]), (W, H), flags=cv2.INTER_NEAREST)
 
-# %% ../../nbs/quality/13a_labels.ipynb #bf58ae3d
+# %% ../../nbs/quality/13a_labels.ipynb #0c781c07
 def plant_errors(
     data:SteelData, # with masks
     n:int=40, # of each kind
@@ -70,7 +70,7 @@ def plant_errors(
         if done < n: raise ValueError(f'{kind}: only {done} of {n} errors could be planted in {len(data)} images with {has.sum()} masks')
     return with_masks(data, new), pd.DataFrame(rows, columns=['file', 'class', 'kind', 'queue'])
 
-# %% ../../nbs/quality/13a_labels.ipynb #189e232d
+# %% ../../nbs/quality/13a_labels.ipynb #3218e237
 def with_masks(
     data:SteelData,
     masks:dict, # row → uint8 [K,h,w]
@@ -80,7 +80,7 @@ def with_masks(
     return SteelData.from_masks(data.images, data.classes, runs, task=data.task, problems=data.problems, color=data.color, root=data.root,
                                 info=data.info, white_level=data.white_level)
 
-# %% ../../nbs/quality/13a_labels.ipynb #770ec5f5
+# %% ../../nbs/quality/13a_labels.ipynb #41d4c562
 def regions(
     mask:np.ndarray, # [h,w], non-zero = in
     weight=None, # [h,w]; with it only the `most` of the largest sums
@@ -92,7 +92,7 @@ def regions(
     if weight is not None and n > most + 1: keep = 1 + np.argsort(-np.bincount(comps.ravel(), weight.ravel())[1:], kind='stable')[:most]
     return [((at := np.s_[y:y+h, x:x+w]), comps[at] == j) for j in keep for x, y, w, h, _ in [stats[j]]]
 
-# %% ../../nbs/quality/13a_labels.ipynb #284aac44
+# %% ../../nbs/quality/13a_labels.ipynb #cb097ef0
 def _sureness(
     probs:np.ndarray, # uint8 [h,w]
     region:tuple, # from `regions`
@@ -102,7 +102,7 @@ def _sureness(
     v = np.sort(probs[at][inside])
     return int(v[-((len(v) + 3)//4)])
 
-# %% ../../nbs/quality/13a_labels.ipynb #3d7cff57
+# %% ../../nbs/quality/13a_labels.ipynb #0416421c
 def _seen_regions(
     probs:np.ndarray, # uint8 [h,w]
     cut:int=51, # the lowest byte
@@ -112,21 +112,30 @@ def _seen_regions(
     for at, inside in regions(probs >= cut, probs): found.append((at, inside & (probs[at] >= (_sureness(probs, (at, inside)) + 1)//2)))
     return found
 
-# %% ../../nbs/quality/13a_labels.ipynb #9d8a9d44
-def _rows_of(probs:np.ndarray, mask:np.ndarray, donor, rng):
-    "(queue, planted, agreement 0 to 255, pixels, regions) of one class of one image."
-    seen, labelled = _seen_regions(probs), regions(mask)
-    for at, inside in seen: yield 'missing', bool((mask[at].astype(bool) & inside).any()), _sureness(probs, (at, inside)), int(inside.sum()), [(at, inside)]
-    for planted, parts in ((False, labelled), (True, regions(donor) if donor is not None else [])):
-        for r in parts: yield 'spurious', planted, _sureness(probs, r), int(r[1].sum()), [r]
+# %% ../../nbs/quality/13a_labels.ipynb #64a1746e
+def _meeting(seen:list, mask:np.ndarray)->list: # nothing, or one (255 times Dice, pixels, the net's regions)
+    "Where labels and the net's regions meet."
     net = _paint(seen, mask.shape)
-    for planted, parts in ((False, labelled), (True, regions(displace(mask, rng)) if seen and labelled else [])):
-        met = [r for r in parts if (net[r[0]] & r[1]).any()]
-        label = _paint(met, mask.shape)
-        mine = [r for r in seen if (label[r[0]] & r[1]).any()]
-        if met: yield 'border', planted, 255*counts_dice(((net & label).sum(), sum(r[1].sum() for r in mine), label.sum())), int(label.sum()), mine
+    met = [r for r in regions(mask) if (net[r[0]] & r[1]).any()]
+    label = _paint(met, mask.shape)
+    mine = [r for r in seen if (label[r[0]] & r[1]).any()]
+    return [(255*counts_dice(((net & label).sum(), sum(r[1].sum() for r in mine), label.sum())), int(label.sum()), mine)] if met else []
 
-# %% ../../nbs/quality/13a_labels.ipynb #c74c2045
+# %% ../../nbs/quality/13a_labels.ipynb #b5076d3d
+def _places(probs:np.ndarray, mask:np.ndarray, seen:list)->list: # of (queue, agreement 0 to 255, pixels, regions)
+    "One class of one image as it is labelled."
+    row = lambda queue, r: (queue, _sureness(probs, r), int(r[1].sum()), [r])
+    free = [row('missing', r) for r in seen if not mask[r[0]][r[1]].any()]
+    return free + [row('spurious', r) for r in regions(mask)] + [('border', *o) for o in _meeting(seen, mask)]
+
+# %% ../../nbs/quality/13a_labels.ipynb #4e918460
+def _planted(probs:np.ndarray, mask:np.ndarray, seen:list, donor, rng)->list: # as `_places`
+    "The same with its label gone, with the label of another image where it has none, and with its label displaced."
+    gone = [o for o in _places(probs, np.zeros_like(mask), seen) if mask[o[3][0][0]][o[3][0][1]].any()]
+    new = [o for o in _places(probs, donor, []) if o[0] == 'spurious'] if donor is not None else []
+    return gone + new + ([('border', *o) for o in _meeting(seen, displace(mask, rng))] if seen and mask.any() else [])
+
+# %% ../../nbs/quality/13a_labels.ipynb #a7d3dfd9
 def _paint(
     parts:list, # from `regions`
     shape:tuple, # (h, w)
@@ -136,7 +145,7 @@ def _paint(
     for at, inside in parts: out[at] |= inside
     return out
 
-# %% ../../nbs/quality/13a_labels.ipynb #92efd2b2
+# %% ../../nbs/quality/13a_labels.ipynb #51a996ae
 def error_scores(
     t:pd.DataFrame, # of one queue: k, planted, agreement, area
     least:int=10, # planted errors, and rows as they are, that a class needs; with fewer all classes are taken together
@@ -151,44 +160,57 @@ def error_scores(
         if len(np.unique(y[by])) == 2: out[mine] = LogisticRegression().fit(X[by], y[by]).predict_proba(X[mine])[:, 1]
     return out
 
-# %% ../../nbs/quality/13a_labels.ipynb #b68fffcb
+# %% ../../nbs/quality/13a_labels.ipynb #be3f5eae
 QUEUES = ('missing', 'spurious', 'border')
 
-# %% ../../nbs/quality/13a_labels.ipynb #be7b447a
+# %% ../../nbs/quality/13a_labels.ipynb #82734a5c
 def label_queues(
-    items, # (row of `data`, uint8 `[K,h,w]` probabilities of nets that have not learnt from the image)
+    probs, # function: row of `data` → uint8 `[K,h,w]` probabilities of nets that have not learnt from the image
     data:SteelData, # with the masks in question
-    most:int=1000, # rows of each queue
+    rows=None, # of `data`; None: all
+    most:int=1000, # places in each queue
     seed:int=0, # of the displaced labels
 )->pd.DataFrame: # file, class, queue, score, area, box, net, rle; the most suspicious of each queue first
     """Places to look at, one for each queue, image and class. `net`: probability that a quarter of the pixels reach, or Dice at the border;
-    `box`: x0 y0 x1 y1; `rle`: pixels to add (missing), to remove (spurious), or the net's outline (border)."""
-    rng, donors, found = np.random.default_rng(seed), {}, []
-    for i, probs in items:
+    `box`: x0 y0 x1 y1; `rle`: pixels to add (missing), to remove (spurious), or the net's outline (border). Images are gone through one by one."""
+    rng, donors, found = np.random.default_rng(seed), {}, [np.zeros((0, 6), np.float32)]
+    for i in range(len(data)) if rows is None else rows:
+        p, here = probs(i), []
         for k, mask in enumerate(np.ascontiguousarray(data.mask(i))):
-            last, full = (k, *mask.shape), mask.any()
-            for queue, planted, agreement, area, parts in _rows_of(probs[k], mask, None if full else donors.get(last), rng):
-                change = None if planted else _paint(parts, mask.shape)
-                place = ('', '') if planted else (_box_text(change), format_runs(*mask_runs(change)))
-                found.append((i, k, queue, planted, agreement, area, *place))
+            last, full, seen = (k, *mask.shape), mask.any(), _seen_regions(p[k])
+            for planted, places in enumerate((_places(p[k], mask, seen), _planted(p[k], mask, seen, None if full else donors.get(last), rng))):
+                here += [(i, k, QUEUES.index(queue), planted, *numbers) for queue, *numbers, _ in places]
             if full: donors[last] = mask
-    t = pd.DataFrame(found, columns='i k queue planted agreement area box rle'.split())
-    tables = []
-    for queue in QUEUES:
-        q = t[t.queue == queue]
-        q = q.assign(score=error_scores(q))[~q.planted.to_numpy(bool)]
+        found.append(np.array(here, np.float32).reshape(-1, 6))
+    t, tables = pd.DataFrame(np.concatenate(found), columns='i k queue planted agreement area'.split()), []
+    t = t.astype(dict.fromkeys('i k queue planted area'.split(), int))
+    t['place'] = t.groupby(['i', 'k', 'queue', 'planted']).cumcount()
+    for _, q in t.groupby('queue'):
+        q = q.assign(score=error_scores(q))[q.planted.to_numpy() == 0]
         tables.append(q.sort_values(['score', 'area'], ascending=False, kind='stable').drop_duplicates(['i', 'k']).head(most))
-    t = pd.concat(tables, ignore_index=True)
-    names = dict(file=data.images.image_id.to_numpy()[t.i.astype(int)], net=t.agreement.astype(float)/255) | {'class': np.array(data.classes, object)[t.k.astype(int)]}
-    return t.assign(**names)['file class queue score area box net rle'.split()]
+    return _told(pd.concat(tables) if tables else t.assign(score=0.), probs, data)
 
-# %% ../../nbs/quality/13a_labels.ipynb #f2b9877e
+# %% ../../nbs/quality/13a_labels.ipynb #4e03ec8d
+def _told(t:pd.DataFrame, probs, data:SteelData)->pd.DataFrame:
+    "Places with names, and with what the net would change."
+    change = np.empty((len(t), 2), object)
+    t = t.assign(order=np.arange(len(t))).reset_index(drop=True)
+    for i, part in t.groupby('i'):
+        p, masks = probs(i), np.ascontiguousarray(data.mask(i))
+        for r in part.itertuples():
+            parts = [o[3] for o in _places(p[r.k], masks[r.k], _seen_regions(p[r.k])) if o[0] == QUEUES[r.queue]][r.place]
+            mask = _paint(parts, masks[r.k].shape)
+            change[r.order] = _box_text(mask), format_runs(*mask_runs(mask))
+    names = dict(file=data.images.image_id.to_numpy()[t.i], queue=np.array(QUEUES, object)[t.queue], net=t.agreement/255, box=change[:, 0], rle=change[:, 1])
+    return t.assign(**names, **{'class': np.array(data.classes, object)[t.k]})['file class queue score area box net rle'.split()]
+
+# %% ../../nbs/quality/13a_labels.ipynb #67e65ed3
 def _box_text(mask:np.ndarray)->str:
     "The box around a mask as `x0 y0 x1 y1`."
     x, y, w, h = cv2.boundingRect(np.ascontiguousarray(mask, np.uint8))
     return f'{x} {y} {x+w} {y+h}'
 
-# %% ../../nbs/quality/13a_labels.ipynb #b94a476a
+# %% ../../nbs/quality/13a_labels.ipynb #5fe02e21
 def annotation_pairs(
     data:SteelData, # with the column `group`
     most:int=10, # images of a group that are compared
@@ -202,7 +224,7 @@ def annotation_pairs(
             rows.append((a, b, g, counts_dice(counts), (counts[:, 1:] > 0).all(1)))
     return pd.DataFrame(rows, columns='a b group dice both'.split())
 
-# %% ../../nbs/quality/13a_labels.ipynb #519163a9
+# %% ../../nbs/quality/13a_labels.ipynb #53e15df6
 def ceiling_lines(
     run:Run,
     data:SteelData, # its images
@@ -224,7 +246,7 @@ def ceiling_lines(
     got, nothing, top = rows.mean(0)
     return [*said, f'On these pictures predicting nothing scores {nothing:.3f}, this run {got:.3f}, the other annotation {top:.3f}: from 0 to 1 the run is at {scale(rows):.2f} ({low:.2f} to {high:.2f}).']
 
-# %% ../../nbs/quality/13a_labels.ipynb #2451a1ce
+# %% ../../nbs/quality/13a_labels.ipynb #205571e5
 def run_queues(
     run:Run,
     root=None, # where the images are now; None: they are looked for
@@ -239,9 +261,11 @@ def run_queues(
     if list(data.classes) != run.classes: raise ValueError(f'{data.root} has the classes {data.classes}, {run.path} has {run.classes}')
     where, stores = {o: i for i, o in enumerate(data.images.image_id)}, [OOFStore(run.fold_path(k)/'oof') for k in run.finished]
     if lost := [o for s in stores for o in s.ids if o not in where]: raise ValueError(f'{lost[0]} is in the run, but not in {data.root or "its data"}')
-    return data, label_queues(((where[s.ids[j]], s[j]) for s in stores for j in np.flatnonzero(s.done)), data, **kw)
+    at = {where[s.ids[j]]: (s, j) for s in stores for j in np.flatnonzero(s.done)}
+    def probs(i): return at[i][0][at[i][1]]
+    return data, label_queues(probs, data, list(at), **kw)
 
-# %% ../../nbs/quality/13a_labels.ipynb #2a3e88fc
+# %% ../../nbs/quality/13a_labels.ipynb #5bbb1940
 def _draw_queue(
     t:pd.DataFrame, # rows of one queue
     data:SteelData,
@@ -259,10 +283,10 @@ def _draw_queue(
         show_image(axs[2*j + 1], image, change, f'{what[r["queue"]]} {r["class"]}, score {r["score"]:.2f}')
     return fig
 
-# %% ../../nbs/quality/13a_labels.ipynb #1f1a672e
+# %% ../../nbs/quality/13a_labels.ipynb #ceaa4f2f
 _HOW = dict(missing='The net is sure of a defect where no label is.', spurious='The net sees nothing where a label is.', border='Net and label meet, but their outlines differ.')
 
-# %% ../../nbs/quality/13a_labels.ipynb #43048ac9
+# %% ../../nbs/quality/13a_labels.ipynb #3f488d9d
 def check_labels(
     run, # run, or run folder
     root=None, # where the images are now; None: they are looked for
@@ -290,16 +314,16 @@ def check_labels(
     replace_folder(part, place)
     return queues
 
-# %% ../../nbs/quality/13a_labels.ipynb #9cb82cdc
+# %% ../../nbs/quality/13a_labels.ipynb #47c51883
 VERDICTS = ('right', 'wrong', 'missing', 'unsure')
 _COLUMNS = ('file', 'class', 'verdict', 'queue', 'note', 'time')
 
-# %% ../../nbs/quality/13a_labels.ipynb #204f850d
+# %% ../../nbs/quality/13a_labels.ipynb #55464558
 def _whole(row:list, head:list)->bool:
     "Whether a last line without its line break is all there: a time ends in Z."
     return len(row) == len(head) and ('time' not in head or row[head.index('time')].endswith('Z'))
 
-# %% ../../nbs/quality/13a_labels.ipynb #b7303f5b
+# %% ../../nbs/quality/13a_labels.ipynb #0a658532
 def read_verdicts(
     path, # CSV with the columns file, class, verdict; queue, note and time may be absent
 )->pd.DataFrame: # file, class, verdict, queue, note, time as text; the last line of each file, class and queue
@@ -324,7 +348,7 @@ def read_verdicts(
         found[key] = [r[o] for o in _COLUMNS]
     return pd.DataFrame(found.values(), columns=_COLUMNS)
 
-# %% ../../nbs/quality/13a_labels.ipynb #3c09f860
+# %% ../../nbs/quality/13a_labels.ipynb #49be4328
 def add_verdict(
     path, # CSV; made if it is not there
     file:str, cls:str, verdict:str,
@@ -351,14 +375,14 @@ def add_verdict(
         os.fsync(f.fileno())
     return row
 
-# %% ../../nbs/quality/13a_labels.ipynb #e2b7d146
+# %% ../../nbs/quality/13a_labels.ipynb #6bba756e
 def _change(mask:np.ndarray, queue:str, region:np.ndarray)->np.ndarray:
     "The mask of a class after a verdict that changes it."
     if queue == 'missing': return mask | region
     if queue == 'spurious': return mask & ~region
     return _paint([r for r in regions(mask) if not (region[r[0]] & r[1]).any()], mask.shape) | region
 
-# %% ../../nbs/quality/13a_labels.ipynb #b4b3abcd
+# %% ../../nbs/quality/13a_labels.ipynb #840c3d5a
 def apply_verdicts(
     run, # run, or run folder
     verdicts, # CSV
@@ -387,7 +411,7 @@ def apply_verdicts(
     with_masks(data, masks).to_kaggle(out)
     return said.assign(done=done)
 
-# %% ../../nbs/quality/13a_labels.ipynb #029bc2f5
+# %% ../../nbs/quality/13a_labels.ipynb #5159ccb4
 def compare_labels(
     after, # run on corrected labels
     before, # run on the labels as they were, with the same folds or others

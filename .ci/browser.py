@@ -7,7 +7,8 @@
 Playwright drives Debian's Chromium. Where one of the two is missing the check says so and is passed over; with CI=true it fails. A page fails the check
 by an error in the console or the page, a request to another machine, a control without effect, text of too little contrast, or width that has to be scrolled.
 """
-import argparse, os, re, subprocess, sys, tempfile
+import argparse, os, re, shutil, subprocess, sys, tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,20 +32,28 @@ LOOKS = """() => {
 }"""
 
 
+def chromium():
+    "The browser of this machine, or None."
+    return next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+
+
 def missing():
     "Why there can be no browser; None where there can."
-    try: import playwright.sync_api # noqa
-    except ImportError: return 'playwright is not installed'
-    if not Path('/usr/bin/chromium').exists(): return 'there is no /usr/bin/chromium'
+    if not find_spec('playwright'): return 'playwright is not installed'
+    if not chromium(): return 'there is no chromium'
 
 
 def small_run(folder):
-    "A run of one epoch whose stored maps are blurred truth, strips it has not seen, and one more file."
+    "A run of one epoch whose stored maps are blurred truth, an untrained classifier with attention, and a folder of strips that neither has seen."
     import cv2, numpy as np
+    from severstal_nb.core.files import write_json, write_table
     from severstal_nb.ensembling import OOFStore
     from severstal_nb.experiment import train
+    from severstal_nb.models import create_model, save_model
     from severstal_nb.quality.labels import check_labels
     from severstal_nb.reports.run import find_data
+    from severstal_nb.runs.config import load_config
+    from severstal_nb.runs.folder import init_run
     from severstal_nb.synthetic import make_kaggle
     strips = make_kaggle(folder/'strips', 48, 8, height=128, width=800)
     run = train('demo', data__root=str(strips), data__mode='full', data__num_workers=0, data__split_strategy='kfold', data__num_folds=2, data__image_size=None, training__num_epochs=1, model__name='tiny_seg',
@@ -57,7 +66,15 @@ def small_run(folder):
             sure = [cv2.GaussianBlur(m.astype(np.float32)*7, (0, 0), 3) - 4 + 45*n for m, n in zip(data.mask(i), noise)]
             store.write(j, np.rint(255/(1 + np.exp(-np.stack(sure)))).astype(np.uint8), k)
     check_labels(run, n=1)
-    return run, strips/'test_images'
+    labels = folder/'runs'/'labels'
+    (labels/'fold_0').mkdir(parents=True)
+    over = {'training.device': 'cpu', 'predict.tta': [], 'data.root': str(strips), 'data.image_size': None}
+    init_run(labels, load_config('multi_backbone', overrides=over).to_dict(), data.classes, 'multilabel', data=strips)
+    save_model(create_model('resnet18_cbam', 4, classes=data.classes), labels/'fold_0'/'best_model.safetensors')
+    write_json(labels/'fold_0'/'results.json', {})
+    write_json(labels/'thresholds.json', dict(label=.5))
+    write_table(labels/'split.csv', data.images[['image_id']].assign(part='0'))
+    return [run.path, labels], strips/'test_images'
 
 
 class App:
@@ -172,9 +189,18 @@ def look(tab, shot, image):
         tab.check('no run lengths were copied', re.fullmatch(r'\d+ \d+( \d+ \d+)*', p.evaluate('() => navigator.clipboard.readText()')))
     tab.rings('look')
     tab.looks('look')
-    p.locator('.look .side select').first.select_option('1')
+    p.get_by_role('combobox', name='Run', exact=True).select_option('1')
+    p.wait_for_function("() => document.querySelector('.look .said').textContent.includes('learnt from this image')")
     tab.calm()
+    last = pixels(p)
+    tab.key('a'); tab.check('a (attention) changes nothing', pixels(p) != last)
+    shot('attention')
+    tab.key('a')
+    tab.sliders('look labels', '/api/look/strip', '.look .fields input[type=range]')
+    p.get_by_role('combobox', name='Run', exact=True).select_option('0')
+    p.get_by_role('combobox', name='Images', exact=True).select_option('2')
     p.wait_for_function("() => document.querySelector('.look .said').textContent.includes('mean of 2 nets')")
+    tab.calm()
     p.locator('.look input[type=file]').set_input_files(image)
     p.wait_for_function("() => document.querySelector('h1').textContent === 'picture 1'")
     tab.calm()
@@ -270,6 +296,26 @@ def token_check(p, url):
     page.close()
 
 
+def hostile_check(browser, folder, shots):
+    "Class and file names that are markup stay text: nothing runs, nothing is loaded, nothing grows."
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]/'benchmarks'))
+    from fuzz_service import NAMES, hostile_run
+    run, images = hostile_run(folder)
+    with App(run.path, '--data', images) as app:
+        tab = Tab(browser, app.url, 'phone', 'light')
+        tab.page.on('dialog', lambda d: tab.wrong.append(f'a dialog: {d.message}'))
+        tab.open('look')
+        tab.page.get_by_role('combobox', name='Images', exact=True).select_option('1')
+        tab.page.wait_for_function("() => document.querySelector('.look').dataset.shown !== undefined")
+        tab.key('ArrowRight', 'ArrowRight', 'ArrowRight')
+        tab.check('a class name is not shown as it is', NAMES[1] in tab.page.locator('.look table').text_content())
+        tab.check('a name became markup', tab.page.evaluate("() => document.querySelectorAll('#page img, #page script, #page svg, #page b').length") == 0)
+        tab.looks('hostile names')
+        if shots: tab.page.screenshot(path=shots/'hostile.png', full_page=True)
+        tab.context.close()
+    return [f'hostile names: {o}' for o in tab.wrong]
+
+
 def main():
     "Open everything."
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -284,16 +330,18 @@ def main():
     from playwright.sync_api import sync_playwright
     wrong = []
     with tempfile.TemporaryDirectory() as tmp, sync_playwright() as play:
-        run, images = small_run(Path(tmp))
-        browser = play.chromium.launch(executable_path='/usr/bin/chromium', args=['--no-sandbox', '--disable-dev-shm-usage'])
-        with App(run.path, '--data', images, '--token', TOKEN) as app: token_check(browser, app.url)
-        with App(run.path, '--data', images) as app:
+        runs, images = small_run(Path(tmp))
+        browser = play.chromium.launch(executable_path=chromium(), args=['--no-sandbox', '--disable-dev-shm-usage'])
+        with App('--data', images, '--token', TOKEN) as app: token_check(browser, app.url)
+        if args.shots: args.shots.mkdir(parents=True, exist_ok=True)
+        wrong += hostile_check(browser, tmp, args.shots)
+        with App(*runs, '--data', images) as app:
             for size in args.sizes.split(','):
                 for scheme in args.schemes.split(','):
                     tab = Tab(browser, app.url, size, scheme)
                     for name in args.only.split(','):
                         def shot(what=''):
-                            if args.shots: args.shots.mkdir(parents=True, exist_ok=True); tab.page.screenshot(path=args.shots/f'{"-".join(filter(None, [name, what, size, scheme]))}.png', full_page=not what)
+                            if args.shots: tab.page.screenshot(path=args.shots/f'{"-".join(filter(None, [name, what, size, scheme]))}.png', full_page=not what)
                         try: PAGES[name](tab, shot, sorted(images.iterdir())[0])
                         except Exception as e: tab.wrong.append(f'{type(e).__name__}: {e}'); shot('wrong')
                         print(f'{name} {size} {scheme}: {len(tab.wrong)} wrong', flush=True)

@@ -10,7 +10,7 @@ walk. Results go to benchmarks/results/browse.json and .md, or where --out says.
 """
 from bootstrap import HERE # before anything heavy
 
-import argparse, http.client, os, random, re, signal, subprocess, sys, time
+import argparse, http.client, os, random, re, subprocess, sys, time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -65,31 +65,32 @@ def main():
         start = time.perf_counter()
         app = subprocess.Popen([sys.executable, '-W', 'ignore', '-m', 'severstal_nb.cli', 'app', str(tiny_run(tmp).path), '--data', str(folder), '--port', '0'], stdout=subprocess.PIPE, text=True,
                                env={**os.environ, 'PYTHONPATH': str(HERE.parent)})
-        url = re.search(r'http://[^/ ]+', app.stdout.readline())[0]
-        opened, one = time.perf_counter() - start, http.client.HTTPConnection('127.0.0.1', urlsplit(url).port)
-        def get(path):
-            one.request('GET', path)
-            r = one.getresponse()
-            body = r.read()
-            assert r.status == 200, (path, body[:200])
-            return body
-        def strip(i): return get(f'/api/look/image?set=1&i={i}&run=0'), get(f'/api/look/strip?set=1&i={i}&run=0')
-        def timed(f, *a):
-            start = time.perf_counter()
-            f(*a)
-            return time.perf_counter() - start
-        def first():
-            for o in ('/', '/static/app.css', '/static/app.js', '/api/info', '/static/look.js', '/api/look/run?run=0', '/api/look/list?set=1&n=200'): get(o)
-            strip(0)
-        page = timed(first)
-        again, ram, walk = timed(first), [memory(app.pid)], []
-        for k in range(10):
-            walk += [timed(strip, (k*args.steps//10 + j + 1) % args.strips) for j in range(args.steps//10)]
-            ram.append(memory(app.pid))
-        chance = [timed(strip, rng.randrange(args.strips)) for _ in range(100)]
-        pages = [timed(get, f'/api/look/list?set=1&n=200&start={rng.randrange(args.strips)}&text={rng.choice(["", "", "a", "0f"])}') for _ in range(100)]
-        seen, used = in_browser(url, 60), cpu(app.pid)
-        app.send_signal(signal.SIGTERM)
+        try:
+            url = re.search(r'http://[^/ ]+', app.stdout.readline())[0]
+            opened, one = time.perf_counter() - start, http.client.HTTPConnection('127.0.0.1', urlsplit(url).port)
+            def get(path):
+                one.request('GET', path)
+                r = one.getresponse()
+                body = r.read()
+                assert r.status == 200, (path, body[:200])
+                return body
+            def strip(i): return get(f'/api/look/image?set=1&i={i}&run=0'), get(f'/api/look/strip?set=1&i={i}&run=0')
+            def timed(f, *a):
+                start = time.perf_counter()
+                f(*a)
+                return time.perf_counter() - start
+            def first():
+                for o in ('/', '/static/app.css', '/static/app.js', '/api/info', '/static/look.js', '/api/look/run?run=0', '/api/look/list?set=1&n=200'): get(o)
+                strip(0)
+            page = timed(first)
+            again, ram, walk = timed(first), [memory(app.pid)], []
+            for k in range(10):
+                walk += [timed(strip, (k*args.steps//10 + j + 1) % args.strips) for j in range(args.steps//10)]
+                ram.append(memory(app.pid))
+            chance = [timed(strip, rng.randrange(args.strips)) for _ in range(100)]
+            pages = [timed(get, f'/api/look/list?set=1&n=200&start={rng.randrange(args.strips)}&text={rng.choice(["", "", "a", "0f"])}') for _ in range(100)]
+            seen, used = in_browser(url, 60), cpu(app.pid)
+        finally: app.terminate()
         assert app.wait(60) == 0
     rows = {'start until the address is said': opened, 'first page, everything': page, 'the same again': again, 'next strip, picture and answer': quantiles(walk), 'any strip, picture and answer': quantiles(chance),
             'a page of the list, or a search': quantiles(pages)}

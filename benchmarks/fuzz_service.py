@@ -29,11 +29,15 @@ from severstal_nb.app import pages
 from severstal_nb.app.pages import make_pages
 from severstal_nb.app.server import Limits, running
 from severstal_nb.app.service import make_service
-from severstal_nb.core.files import atomic_path, markdown_table, write_json
+from severstal_nb.core.files import atomic_path, markdown_table, write_json, write_table, write_yaml
 from severstal_nb.core.images import ImageError, decode_image
 from severstal_nb.decide.postprocess import Thresholds, postprocess
+from severstal_nb.ensembling import OOFStore
 from severstal_nb.models import create_model, save_model
 from severstal_nb.rle import rle_encode
+from severstal_nb.runs.build import open_data
+from severstal_nb.runs.config import load_config
+from severstal_nb.runs.folder import check_name
 from service_run import tiny_predictor, tiny_run
 
 TOKEN, KINDS, PAGES = 'a-token-for-fuzzing', {}, {} # of the service, of the app
@@ -311,7 +315,7 @@ def page_query(rng, site):
     keys = dict(known.get(where, dict(run='0') if where.endswith('run') else {}))
     if 'i' in keys: keys['i'] = str(rng.randrange(n))
     right, how = {200}, rng.randrange(6)
-    if where in ('attention', '/api/decide/run'): right = {422} # this net has none; it has no predictions
+    if where == 'attention': right = {422} # this net has none
     if how == 1 and keys:
         k = rng.choice(list(keys))
         keys[k], right = rng.choice([o for o in WORDS if not (o == '' and k == 'run')]), {422, 400}
@@ -327,16 +331,22 @@ def page_query(rng, site):
 @kind(350, app=True)
 def page_body(rng, site):
     "Bodies that are no JSON, not the JSON that is wanted, or ask for points with hostile names: nothing is written."
-    where, how = rng.choice(['choose', 'save']), rng.randrange(5)
+    where, how, right = rng.choice(['choose', 'save']), rng.randrange(5), {422, 400}
     if how == 0: body, kind_ = rng.choice([b'', b'{', b'[]', b'null', b'1', b'"run"', b'{"run": NaN}', b'{"run": 1e999}', b'['*5000, b'{"a":'*3000, b'\xff\xfe', b'{"run": 0}'*2, b'\0', rng.randbytes(60), b'{"run": 0, "budget": 1' + b'0'*5000 + b'}']), 'application/json'
-    elif how == 1: body, kind_ = b'{"run": 0, "budget": 0.1}', rng.choice(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'text/json', 'application/jsonp', 'application/csp-report'])
+    elif how == 1:
+        right = {415}
+        body, kind_ = b'{"run": 0, "budget": 0.1}', rng.choice(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'text/json', 'application/jsonp', 'application/csp-report'])
     else:
         given = dict(run=0, budget=.1)
-        if how == 2: given |= {rng.choice(['budget', 'recall', 'cost', 'confidence', 'run', 'name']): rng.choice([*WORDS, [], {}, None, True, -1, 2, 1e308, [0], {'missed': 'x'}, {'missed': -1}, {'__class__': 1}, 10**300])}
-        elif how == 3: given |= dict(name=rng.choice(NAMES))
+        if how == 2:
+            where, right = 'choose', {422, 200}
+            given |= {rng.choice(['budget', 'recall', 'cost', 'confidence', 'run', 'name']): rng.choice([*WORDS, [], {}, None, True, -1, 2, 1e308, [0], {'missed': 'x'}, {'missed': -1}, {'__class__': 1}, 10**300])}
+        elif how == 3:
+            given |= dict(name=rng.choice(NAMES))
+            with contextlib.suppress(ValueError): right = {200, 409 if where == 'save' else 200} if check_name(given['name']) else right
         else: given |= {rng.choice([*NAMES, 'replace ', 'path', 'file', 'root']): 1}
         body, kind_ = json.dumps(given).encode(), 'application/json'
-    return request('POST', f'/api/decide/{where}', body, Content_Type=kind_), {422, 415, 400}, None # the run has no predictions to choose on
+    return request('POST', f'/api/decide/{where}', body, Content_Type=kind_), right, None
 
 
 @kind(350, app=True)
@@ -385,6 +395,13 @@ def hostile_run(tmp):
     save_model(model, run.path/'fold_0'/'best_model.safetensors')
     write_json(run.path/'run.json', run.info | dict(classes=NAMES[:4]))
     write_json(run.path/'points.json', {o: dict(thresholds=dict(pixel=.6)) for o in NAMES if '\ud800' not in o})
+    config = run.config
+    config['data'] |= dict(n_train=30, height=32, width=96, crop_height=32, crop_width=96, classes=NAMES[:4])
+    write_yaml(run.path/'config.yaml', config)
+    data, rng = open_data(load_config(file=run.path/'config.yaml')), np.random.default_rng(0)
+    write_table(run.path/'split.csv', data.images[['image_id']].assign(part='0'))
+    store = OOFStore.create(run.path/'fold_0'/'oof', data)
+    for i in range(30): store.write(i, (data.mask(i)*rng.integers(0, 256) | rng.integers(0, 40, (4, 32, 96))).astype(np.uint8))
     return run, folder
 
 
@@ -471,6 +488,7 @@ def main():
                     count += 1
                     if count % 25 == 0 and talk(site.ports[0], good, None).partition(b'\r\n\r\n')[2] != sound: bad.append(dict(kind=k, case=i, outcome='wrong', why='a sound request got another answer'))
             grown = rss() - memory
+            for o in set(shown[0].points) - {*NAMES} if shown else (): bad.append(dict(kind='page_body', case=-1, outcome='wrong', why=f'wrote the point {o}'))
     for o in bad[:60]: print(o)
     table = [[k, sum(v.values()), *v.values(), ' '.join(str(o or 'closed') for o in sorted(seen.get(k, ())))] for k, v in rows.items()]
     text = markdown_table(['kind', 'requests', 'right', 'wrong', 'leak', 'hang', 'statuses'], table)

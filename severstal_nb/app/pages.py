@@ -7,10 +7,10 @@ Docs: https://severstal-nb.github.io/severstal_nb/app/pages.html.md"""
 # %% auto #0
 __all__ = ['static_files', 'Dropped', 'Site', 'without_paths', 'Door', 'make_pages', 'open_app']
 
-# %% ../../nbs/app/15c_pages.ipynb #aaa104c9
+# %% ../../nbs/app/15c_pages.ipynb #028610d1
 import copy, dataclasses, json, re, secrets
 import numpy as np
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module, resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,7 +59,7 @@ class Dropped:
         if i not in self.kept: raise ValueError('this image is no longer kept: drop it again')
         return open_image(self.kept[i], self.color, self.white_level, self.limits.max_pixels)
 
-# %% ../../nbs/app/15c_pages.ipynb #2f1a4db0
+# %% ../../nbs/app/15c_pages.ipynb #ac65275d
 class Site:
     "The runs and images that the pages show. What takes time is done by `do`, in one thread."
     def __init__(self,
@@ -85,7 +85,8 @@ class Site:
         "The images of run `n`: in the given folder, or where they are found."
         def find():
             for root in dict.fromkeys((self.folder, None)):
-                data, _, why = find_data(self.runs[n], root)
+                try: data, _, why = find_data(self.runs[n], root)
+                except ValueError as e: data, why = None, str(e)
                 if data is not None:
                     self.roots[n] = root
                     return data, ''
@@ -115,7 +116,8 @@ class Site:
         "What every page needs to know."
         runs = [dict(name=r.name, task=r.task, classes=r.classes, folds=r.folds, finished=r.finished) for r in self.runs]
         most = max([len(r['classes']) for r in runs] + [self.data.K if self.data is not None else 0, 1])
-        return dict(version=__version__, runs=runs, sets=self.sets(), colors=[f'rgb({r} {g} {b})' for r,g,b in class_colors(most).tolist()])
+        first = len(self.runs) if self.data is not None and (not self.runs or self.run_data(0)[0] is None) else 0
+        return dict(version=__version__, runs=runs, sets=self.sets(), set=first, colors=[f'rgb({r} {g} {b})' for r,g,b in class_colors(most).tolist()])
     async def do(self, request:Request, f, *args):
         "`f(*args)` in the worker's thread, in turn. A `ValueError` or `OSError` of it is answered with 422 and its words, without paths."
         with self.worker.place(): return await self.worker.do(request, self.plainly, f, *args)
@@ -160,12 +162,15 @@ def without_paths(text:str)->str:
     "A message without the folders of the machine: of each path its last part."
     return re.sub(r'(?<![\w.])/(?:[^\s/:,;\'"]+/)+', '', text)
 
-# %% ../../nbs/app/15c_pages.ipynb #ab51ee84
+# %% ../../nbs/app/15c_pages.ipynb #d83a2a55
 class Door(Guard):
     "A `Guard` that also lets in the browser to which it gave its cookie for the token."
     def __init__(self, **kw): # of `Guard`
         super().__init__(None, free=('/healthz', '/login'), **kw)
         self.cookie, self.key = f'severstal_{secrets.token_hex(4)}', secrets.token_urlsafe(32).encode()
+    def check(self, scope):
+        try: super().check(scope)
+        except HTTPException as e: raise e if e.status_code != 401 else HTTPException(401, 'a token is needed: open /login?token=TOKEN', e.headers) from None
     def knows(self, scope)->bool:
         jar = cookie_parser(b'; '.join(v for k,v in scope['headers'] if k == b'cookie').decode('latin-1'))
         return super().knows(scope) or secrets.compare_digest(jar.get(self.cookie, '').encode('latin-1'), self.key)
@@ -204,7 +209,7 @@ def make_pages(
     door.app = make_app([*(Route(k, v) for k,v in routes.items()), *more], life)
     return door
 
-# %% ../../nbs/app/15c_pages.ipynb #0b2bc72d
+# %% ../../nbs/app/15c_pages.ipynb #f0182c0d
 def open_app(
     runs=(), # run folders
     data=None, # a folder of images
@@ -217,6 +222,8 @@ def open_app(
     "Serve the pages until SIGTERM or Ctrl-C. Raises `ValueError` or `OSError` in one line."
     if not runs and data is None: raise ValueError('nothing to show: name run folders, or --data DIR')
     token, site = needed_token(host, token), Site(runs, data, limits, **how)
+    if site.runs: # opened now, so that the first page need not wait; what cannot be opened is said where it is asked for
+        with suppress(ValueError, OSError): site.info(), site.predictor(0).nets
     door = make_pages(site, token=token, hosts=[*LOOPBACK, host, *allow_host], any_address=not is_loopback(host))
     def say(url): print(f'open {url}{"/login?token=TOKEN" if token else ""} in a browser; Ctrl-C stops it', flush=True)
     run_server(door, say, host=host, port=port, limits=limits)

@@ -25,12 +25,13 @@ function chart(what, {lines, dots = [], rule = null, log = null, xmax, xname, yn
         const turn = log ? v => v < log ? .06 * v / log : .06 + .94 * Math.log(v / log) / Math.log(xmax / log) : v => v / xmax;
         const X = v => left + (W - left - right) * Math.min(1, turn(v)), Y = v => H - bottom - (H - top - bottom) * v;
         const ticks = log ? [0, ...[-4, -3, -2, -1, 0, 1, 2, 3].map(p => 10 ** p).filter(v => v >= log && v <= xmax)] : steps(xmax);
+        const shownTicks = ticks.filter((v, i) => !i || X(v) - X(ticks[i - 1]) > 34 || i > 1);
         const way = (xs, ys) => xs.map((x, i) => ys[i] === null ? '' : `${X(x).toFixed(1)},${Y(ys[i]).toFixed(1)}`).filter(Boolean).join(' ');
         const root = svg('svg', {width: W, height: H, viewBox: `0 0 ${W} ${H}`, 'aria-hidden': 'true'},
             [0, .25, .5, .75, 1].map(v => [svg('line', {x1: left, x2: W - right, y1: Y(v), y2: Y(v), class: 'gridline'}), svg('text', {x: left - 6, y: Y(v) + 4, class: 'tick end'}, `${100 * v} %`)]),
-            ticks.map(v => [svg('line', {x1: X(v), x2: X(v), y1: top, y2: H - bottom, class: 'gridline'}), svg('text', {x: X(v), y: H - bottom + 16, class: 'tick middle'}, xtick(v))]),
+            shownTicks.map(v => [svg('line', {x1: X(v), x2: X(v), y1: top, y2: H - bottom, class: 'gridline'}), svg('text', {x: X(v), y: H - bottom + 16, class: 'tick middle'}, xtick(v))]),
             svg('text', {x: (left + W - right) / 2, y: H - 5, class: 'tick middle name'}, xname),
-            lines.filter(o => o.low).map(o => svg('polygon', {points: `${way(o.x, o.low)} ${way([...o.x].reverse(), [...o.high].reverse())}`, fill: o.color, opacity: o.strong ? .16 : .08})),
+            lines.filter(o => o.low).map(o => svg('polygon', {points: `${way(o.x, o.low)} ${way([...o.x].reverse(), [...o.high].reverse())}`, fill: o.color, opacity: o.strong ? .14 : .05})),
             rule !== null ? svg('line', {x1: X(rule), x2: X(rule), y1: top, y2: H - bottom, class: 'rule'}) : null,
             lines.map(o => svg('polyline', {points: way(o.x, o.y), fill: 'none', stroke: o.color, 'stroke-width': o.strong ? 2.2 : 1.5, 'stroke-dasharray': o.dash ?? null, 'stroke-linejoin': 'round'})),
             dots.filter(o => o.y !== null).map(o => svg('circle', {cx: X(o.x), cy: Y(o.y), r: 5, fill: o.color, class: 'dotmark'})));
@@ -106,11 +107,12 @@ export async function mount(root, ctx) {
         fill(points, known.points.length ? el('table', {}, el('thead', {}, el('tr', {}, ['point', 'asked', 'found', 'clean stopped', 'date'].map((o, i) => el('th', {cls: i > 1 ? 'num' : ''}, o)))), el('tbody', {}, known.points.map(o => el('tr', {}, el('td', {}, el('b', {}, o.name)), el('td', {cls: 'hint'}, say(o.asked)),
             el('td', {cls: 'num'}, percent(o.report?.found)), el('td', {cls: 'num'}, o.report?.clean ? percent(o.report.stopped / o.report.clean) : '–'), el('td', {cls: 'num hint'}, o.date))))) : el('p', {cls: 'hint'}, 'No point is saved yet.'));
     }
-    const name = el('input', {type: 'text', 'aria-label': 'Name of the point', maxlength: 100, onkeydown: e => { if (e.key === 'Enter') save(); }});
+    const name = el('input', {type: 'text', 'aria-label': 'Name of the point', maxlength: 100, onkeydown: e => { if (e.key === 'Enter') { e.preventDefault(); save(); } }});
     const save = shown(async () => {
         const body = {run: s.run, ...asked(), name: name.value.trim() || found?.name}, there = known.points.some(o => o.name === body.name);
         if (!found || there && !await ask(`The run has a point “${body.name}”. Replace it?`, 'Replace')) return;
-        const o = await api('/api/decide/save', {method: 'POST', body: {...body, replace: there}});
+        root.dataset.busy = '1';
+        const o = await api('/api/decide/save', {method: 'POST', body: {...body, replace: there}}).finally(() => { delete root.dataset.busy; });
         known.points = o.points;
         name.value = '';
         saved();

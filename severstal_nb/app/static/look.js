@@ -123,6 +123,12 @@ export function stage(draw) {
         view.x = canvas.clientWidth / 2 - (e.clientX - r.left) * k * view.k; view.y = canvas.clientHeight / 2 - (e.clientY - r.top) * k * view.k;
         soon();
     });
+    function to([x0, y0, x1, y1]) { // a part of the image, with some of what is around it
+        view.k = Math.min(8, canvas.clientWidth / Math.max(60, 3 * (x1 - x0)), canvas.clientHeight / Math.max(30, 1.6 * (y1 - y0)));
+        hold(); // not below the whole image
+        Object.assign(view, {fit: false, x: canvas.clientWidth / 2 - (x0 + x1) / 2 * view.k, y: canvas.clientHeight / 2 - (y0 + y1) / 2 * view.k});
+        soon();
+    }
     const fit = () => { view.fit = true; soon(); }, seen = new ResizeObserver(soon);
     seen.observe(canvas);
     function show(next) { // a strip on a phone is shown as high as the stage, and moved along
@@ -131,11 +137,11 @@ export function stage(draw) {
         if (first) {
             box.style.setProperty('--ratio', next.height / next.width);
             const tall = canvas.clientHeight / next.height;
-            if (canvas.clientWidth && whole() < .45 && tall > 1.5 * whole()) Object.assign(view, {fit: false, k: Math.min(tall, 1), x: 0, y: 0}); else view.fit = true;
+            if (canvas.clientWidth && whole() < .45 && tall > 1.5 * whole()) Object.assign(view, {fit: false, k: Math.min(.8 * tall, 2), x: 0, y: 0}); else view.fit = true;
         }
         soon();
     }
-    return {box, canvas, show, soon, zoom, move, fit, view, end: () => seen.disconnect()};
+    return {box, canvas, show, soon, zoom, move, fit, to, view, end: () => seen.disconnect()};
 }
 
 /** A list of any length, of which only what is in sight exists. `load(start, n)` gives {total, rows}. */
@@ -178,7 +184,7 @@ export function longList(load, row, pick) {
 }
 
 export async function mount(root, ctx) {
-    const {info} = ctx, color = k => info.colors[k % info.colors.length], s = {set: 0, run: info.runs.length ? 0 : null, at: -1, i: null, rules: {}, point: '', on: [], mode: 'contour', truth: true, layer: '', cls: 0, only: null};
+    const {info} = ctx, color = k => info.colors[k % info.colors.length], s = {set: info.set, run: info.runs.length ? 0 : null, at: -1, i: null, rules: {}, point: '', on: [], mode: 'contour', truth: true, layer: '', cls: 0, only: null};
     let run = null, answer = null, masks = [], truths = [], heat = null, turn = 0, knownClasses = null;
     const images = new Map(), answers = new Map();
 
@@ -283,7 +289,7 @@ export async function mount(root, ctx) {
     });
 
     // the panels
-    const said = el('p', {cls: 'hint said', role: 'status'}), head = el('h1', {cls: 'name'}), table = el('div', {cls: 'scroll'}), sliders = el('div', {cls: 'sliders'}), tools = el('div', {cls: 'line tools'});
+    const said = el('p', {cls: 'hint said', role: 'status'}), head = el('h1', {cls: 'name'}), table = el('div', {cls: 'scroll'}), parts = el('div', {cls: 'parts'}), sliders = el('div', {cls: 'sliders'}), tools = el('div', {cls: 'line tools'});
     function panel() {
         const name = answer?.name ?? '';
         head.textContent = name; head.title = name;
@@ -301,6 +307,9 @@ export async function mount(root, ctx) {
             seg ? el('td', {cls: 'num'}, el('button', {cls: 'small', disabled: !o.rle, title: 'Copy the run lengths of this mask', onclick: shown(async () => { await navigator.clipboard.writeText(o.rle); toast(`Run lengths of ${o.name} copied`); })}, 'copy RLE')) : null));
         fill(table, names.length || rows.length ? el('table', {}, el('thead', {}, el('tr', {}, el('th', {}, 'class'), rows.length ? [el('th', {cls: 'num', title: 'probability that the class is in the image'}, 'prob.'), seg ? [el('th', {cls: 'num'}, 'pixels'), el('th', {cls: 'num', title: 'connected components'}, 'parts')] : el('th', {}, 'answer')] : null,
             labelled ? el('th', {cls: 'num'}, 'labelled') : null, rows.some(r => 'dice' in r) ? el('th', {cls: 'num'}, 'Dice') : null, seg ? el('th') : null)), el('tbody', {}, boxes)) : '');
+        const found = rows.flatMap((o, k) => (o.components ?? []).map(c => ({...c, k, name: o.name}))).sort((a, b) => b.area - a.area).slice(0, 12);
+        fill(parts, found.length ? [el('h3', {}, found.length < rows.reduce((n, o) => n + (o.n_components ?? 0), 0) ? 'Largest parts' : 'Parts'), el('div', {cls: 'line'}, found.map(o => el('button', {cls: 'small', title: `${o.name}: ${count(o.area)} pixels, highest probability ${share(o.max_probability)}; show it`, onclick: () => view.to(o.box)},
+            el('span', {cls: 'dot', vars: {'--c': color(o.k)}}), ` ${count(o.area)} px, ${o.max_probability.toFixed(2)}`)))] : null);
         bar();
         slide();
     }
@@ -313,9 +322,8 @@ export async function mount(root, ctx) {
             press('heat', s.layer === 'heat', () => layer('heat'), 'Probability of a class as heat (p)', !seg),
             s.layer === 'heat' ? el('select', {'aria-label': 'Class of the heat', onchange: e => { s.cls = +e.target.value; update(); }}, run.classes.map((o, k) => el('option', {value: k, selected: k === s.cls}, o))) : null,
             press('attention', s.layer === 'attention', () => layer('attention'), run?.attention ? 'Where the net attends (a)' : 'This net has no attention to show: it has no CBAM', !run?.attention),
-            el('span', {cls: 'wide'}),
-            el('button', {onclick: () => view.zoom(1 / 1.5), 'aria-label': 'Farther', title: 'Farther (−)'}, '−'), el('button', {onclick: () => view.zoom(1.5), 'aria-label': 'Nearer', title: 'Nearer (+)'}, '+'), el('button', {onclick: view.fit, title: 'The whole strip (f)'}, 'fit'),
-            el('button', {onclick: () => go(s.at - 1), 'aria-label': 'Strip before', title: 'Strip before (←)', disabled: s.at < 1}, '‹'), el('button', {onclick: () => go(s.at + 1), 'aria-label': 'Next strip', title: 'Next strip (→)', disabled: s.at + 1 >= list.total}, '›'));
+            el('div', {cls: 'line moves'}, el('button', {onclick: () => view.zoom(1 / 1.5), 'aria-label': 'Farther', title: 'Farther (−)'}, '−'), el('button', {onclick: () => view.zoom(1.5), 'aria-label': 'Nearer', title: 'Nearer (+)'}, '+'), el('button', {onclick: view.fit, title: 'The whole strip (f)'}, 'fit'),
+            el('button', {onclick: () => go(s.at - 1), 'aria-label': 'Strip before', title: 'Strip before (←)', disabled: s.at < 1}, '‹'), el('button', {onclick: () => go(s.at + 1), 'aria-label': 'Next strip', title: 'Next strip (→)', disabled: s.at + 1 >= list.total}, '›')));
     }
     const layer = name => { if (name === 'attention' && !run?.attention) return toast('This net has no attention to show: it has no CBAM.'); s.layer = s.layer === name ? '' : name; bar(); update(); };
     const moved = later(() => { update(); }, 60);
@@ -363,7 +371,7 @@ export async function mount(root, ctx) {
     document.addEventListener('dragover', over); document.addEventListener('dragleave', out); document.addEventListener('drop', drop);
 
     // the choice of run and images
-    const sets = el('select', {'aria-label': 'Images', onchange: e => { s.set = +e.target.value; show.value = search.value = ''; refill(); }}, info.sets.map((o, k) => el('option', {value: k}, o.name)));
+    const sets = el('select', {'aria-label': 'Images', onchange: e => { s.set = +e.target.value; show.value = search.value = ''; refill(); }}, info.sets.map((o, k) => el('option', {value: k, selected: k === info.set}, o.name)));
     const runs = el('select', {'aria-label': 'Run', onchange: e => choose(+e.target.value)}, info.runs.map((o, k) => el('option', {value: k}, o.name)));
     const choose = shown(async n => {
         run = await api(`/api/look/run?run=${n}`);
@@ -379,7 +387,7 @@ export async function mount(root, ctx) {
         el('div', {cls: 'below'},
             el('section', {cls: 'panel side', 'aria-label': 'Images'}, el('div', {cls: 'line'}, el('h2', {cls: 'wide'}, 'Strips'), number), info.runs.length > 1 ? runs : null, sets, el('div', {cls: 'line find'}, search, show), list.box,
                 el('div', {cls: 'line'}, el('button', {onclick: () => file.click(), title: 'Open a picture (o)'}, 'Open a picture…'), el('span', {cls: 'hint'}, 'or drop one anywhere'), file)),
-            el('section', {cls: 'panel', 'aria-label': 'Classes'}, el('h2', {}, 'Classes'), table), el('section', {cls: 'panel', 'aria-label': 'Thresholds'}, sliders)));
+            el('section', {cls: 'panel', 'aria-label': 'Classes'}, el('h2', {}, 'Classes'), table, parts), el('section', {cls: 'panel', 'aria-label': 'Thresholds'}, sliders)));
     const toggle = k => { if (k < s.on.length) { s.on[k] = !s.on[k]; panel(); view.soon(); } };
     onKey({ArrowRight: () => go(s.at + 1), ArrowLeft: () => go(s.at - 1), ArrowDown: () => go(s.at + 1), ArrowUp: () => go(s.at - 1), '+': () => view.zoom(1.5), '=': () => view.zoom(1.5), '-': () => view.zoom(1 / 1.5), f: view.fit,
         0: () => { s.on.fill(!s.on.every(o => o)); panel(); view.soon(); }, m: () => { s.mode = {contour: 'fill', fill: 'none', none: 'contour'}[s.mode]; bar(); view.soon(); }, l: () => { s.truth = !s.truth; bar(); view.soon(); },

@@ -82,9 +82,7 @@ export async function mount(root, ctx) {
     function near() { // the place with as much around it
         const box = drawn.change?.box;
         if (!box) return toast('This list says which class of which strip, not where.');
-        const W = view.canvas.clientWidth, H = view.canvas.clientHeight, k = Math.min(W / (3 * box[2]), H / (2 * box[3]), 8);
-        Object.assign(view.view, {fit: false, k, x: W / 2 - (box[0] + box[2] / 2) * k, y: H / 2 - (box[1] + box[3] / 2) * k});
-        view.soon();
+        view.to([box[0], box[1], box[0] + box[2], box[1] + box[3]]);
     }
 
     // verdicts: shown as said once the server has kept them

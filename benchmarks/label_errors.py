@@ -98,13 +98,12 @@ from severstal_nb.quality.labels import label_queues
 from severstal_nb.synthetic import synthetic_data
 n, times = int(sys.argv[1]), int(sys.argv[2])
 data = synthetic_data(n, 256, 1600, balanced=True)
-def maps():
-    for i in range(n*times):
-        rng = np.random.default_rng(i)
-        noise = rng.integers(0, 90, (4, 32, 200), np.uint8).repeat(8, 1).repeat(8, 2)
-        yield i, np.maximum((data.mask(i % n)*int(rng.integers(60, 250))).astype(np.uint8), noise)
+def probs(i):
+    rng = np.random.default_rng(i)
+    noise = rng.integers(0, 90, (4, 32, 200), np.uint8).repeat(8, 1).repeat(8, 2)
+    return np.maximum((data.mask(i % n)*int(rng.integers(60, 250))).astype(np.uint8), noise)
 t = time.process_time()
-q = label_queues(maps(), concat([data]*times))
+q = label_queues(probs, concat([data]*times))
 result = dict(rows=len(q), ms=1000*(time.process_time() - t)/(n*times), images=n*times)
 '''
 

@@ -82,9 +82,7 @@ export async function mount(root, ctx) {
     function near() { // the place with as much around it
         const box = drawn.change?.box;
         if (!box) return toast('This list says which class of which strip, not where.');
-        const W = view.canvas.clientWidth, H = view.canvas.clientHeight, k = Math.min(W / (3 * box[2]), H / (2 * box[3]), 8);
-        Object.assign(view.view, {fit: false, k, x: W / 2 - (box[0] + box[2] / 2) * k, y: H / 2 - (box[1] + box[3] / 2) * k});
-        view.soon();
+        view.to([box[0], box[1], box[0] + box[2], box[1] + box[3]]);
     }
 
     // verdicts: shown as said once the server has kept them
@@ -109,9 +107,9 @@ export async function mount(root, ctx) {
         view.canvas.setAttribute('aria-label', o ? `${o.file}, class ${over.classes[o.k]}` : 'nothing chosen');
         fill(said, o ? [el('span', {cls: 'dot', vars: {'--c': color(o.k)}}), ` ${over.classes[o.k]}: ${one?.number ?? ''} ${o.value.toFixed(3)}${o.area ? `, ${count(o.area)} pixels` : ''}`] : 'nothing in this list');
         fill(tools, press('labels', s.labels, () => turnOn('labels'), 'What is labelled, dashed (l)', !item?.truth), press('prediction', s.net, () => turnOn('net'), 'What the net said that has not learnt from it (p)', !item?.net),
-            press('proposal', s.change, () => turnOn('change'), 'The place in question (c)', !drawn.change), el('span', {cls: 'wide'}),
-            el('button', {onclick: near, title: 'Near the place (z)', disabled: !drawn.change}, 'near'), el('button', {onclick: () => view.zoom(1 / 1.5), 'aria-label': 'Farther'}, '−'), el('button', {onclick: () => view.zoom(1.5), 'aria-label': 'Nearer'}, '+'),
-            el('button', {onclick: view.fit, title: 'The whole strip (f)'}, 'fit'), el('button', {onclick: () => go(s.at - 1), 'aria-label': 'Place before', disabled: s.at < 1}, '‹'), el('button', {onclick: () => go(s.at + 1), 'aria-label': 'Next place', disabled: s.at + 1 >= list.total}, '›'));
+            press('proposal', s.change, () => turnOn('change'), 'The place in question (c)', !drawn.change), el('div', {cls: 'line moves'}, el('button', {onclick: near, title: 'Near the place (z)', disabled: !drawn.change}, 'near'),
+                el('button', {onclick: () => view.zoom(1 / 1.5), 'aria-label': 'Farther', title: 'Farther (−)'}, '−'), el('button', {onclick: () => view.zoom(1.5), 'aria-label': 'Nearer', title: 'Nearer (+)'}, '+'), el('button', {onclick: view.fit, title: 'The whole strip (f)'}, 'fit'),
+                el('button', {onclick: () => go(s.at - 1), 'aria-label': 'Place before', title: 'Place before (↑)', disabled: s.at < 1}, '‹'), el('button', {onclick: () => go(s.at + 1), 'aria-label': 'Next place', title: 'Next place (↓)', disabled: s.at + 1 >= list.total}, '›')));
         fill(buttons, VERDICTS.map(([name, label, key]) => el('button', {'aria-pressed': String(item?.verdict === name), 'data-verdict': name, disabled: !item, onclick: () => say(name), title: `The label is ${name} (${key})`}, label, ' ', el('kbd', {cls: 'small'}, key))));
         does.textContent = DOES[o?.queue] ?? 'Wrong or missing: noted, to be drawn by hand.';
     }
@@ -123,7 +121,7 @@ export async function mount(root, ctx) {
     const search = el('input', {type: 'search', placeholder: 'name', 'aria-label': 'Search names', oninput: later(() => refill(), 200)}), number = el('span', {cls: 'hint num'}), notes = el('div');
     const MARK = {right: '✓', wrong: '✗', missing: '+', unsure: '?'};
     const list = longList(async (start, n) => {
-        if (!s.list) return {total: 0, rows: []};
+        if (!s.list) { number.textContent = ''; return {total: 0, rows: []}; }
         const o = await api(`/api/review/rows${query({run: s.run, list: s.list, k: classes.value, least: least.value, most: most.value, text: search.value, sort: sorts.value, start, n})}`);
         number.textContent = o.total === o.of ? count(o.of) : `${count(o.total)} of ${count(o.of)}`;
         return o;
@@ -136,7 +134,7 @@ export async function mount(root, ctx) {
     const choose = name => { s.list = lists.value = name; return refill(); };
     const open = shown(async n => {
         s.run = n;
-        over = await api(`/api/review/lists?run=${n}`);
+        over = await api(`/api/review/lists?run=${n}`).catch(e => ({lists: [], classes: info.runs[n].classes, notes: [e.message]}));
         fill(lists, over.lists.map(o => el('option', {value: o.name}, `${o.title} (${count(o.total)})`)));
         fill(classes, el('option', {value: ''}, 'all classes'), over.classes.map((o, k) => el('option', {value: k}, o)));
         fill(sorts, el('option', {value: ''}, 'as listed'), el('option', {value: 'area'}, 'largest first'), el('option', {value: 'file'}, 'by name'));

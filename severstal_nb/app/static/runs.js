@@ -123,7 +123,7 @@ export async function mount(root, ctx) {
     function lossLines(names) { return ['train_loss', 'valid_loss'].flatMap(c => curveLines(names, c).map(o => ({...o, dash: c === 'valid_loss', tag: `${o.tag === c ? '' : o.tag + ' '}${c === 'valid_loss' ? 'valid' : 'train'}`.trim()}))); }
 
     // what is shown of one run, or of several ----------------------------------------------------------------------
-    const shownRuns = () => at.picked.size ? [...at.picked] : [at.training?.run ?? sorted()[0]?.run].filter(Boolean);
+    const shownRuns = () => at.picked.size ? [...at.picked] : [at.training?.run ?? (sorted().find(r => r.epochs) ?? sorted()[0])?.run].filter(Boolean);
     async function fetchRun(name) {
         const old = at.seen.get(name), wanted = at.column === 'score' ? '' : at.column;
         const q = new URLSearchParams([['run', name], ...(wanted ? ['train_loss', 'valid_loss', wanted].map(c => ['column', c]) : [])]);

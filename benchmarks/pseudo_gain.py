@@ -1,6 +1,6 @@
 """Do pseudo-labels help? NEU-Seg with 15 % of the pictures labelled, three draws.
 
-    python benchmarks/pseudo_gain.py [--folder pseudo_gain] [--draws 0 1 2] [--epochs 16] [--table]
+    python benchmarks/pseudo_gain.py [--folder pseudo_gain] [--draws 0 1 2] [--epochs 16] [--sure 0.8] [--table]
 
 Each draw deals the pictures anew, groups of duplicates whole: 15 % labelled, 25 % to test, the rest a pool whose masks nobody looks at.
 Four runs of two folds on the same split, scored on the test pictures by the mean of both nets:
@@ -92,7 +92,7 @@ def deal(data, seed, fractions):
     return [np.flatnonzero(part == o) for o in ('train', 'valid', 'test')]
 
 
-def one_draw(folder, data, seed, epochs, tiny):
+def one_draw(folder, data, seed, epochs, sure, tiny):
     from severstal_nb.quality.pseudo import pseudo
     home = Path(folder)/f'draw{seed}'
     known, pool, test = deal(data, seed, (.15, .6, .25))
@@ -101,7 +101,7 @@ def one_draw(folder, data, seed, epochs, tiny):
     for arm, labels in ARMS.items():
         own = dict(training__num_epochs=2*epochs if arm == 'longer' else epochs)
         if labels:
-            counts = pseudo(finished(home, labels), more, home/f'labels_{labels}', progress=False)
+            counts = pseudo(finished(home, labels), more, home/f'labels_{labels}', sure=sure, progress=False)
             notes[arm] = counts.to_dict('records')
             own['data__pseudo'] = str(home/f'labels_{labels}')
         train_one(home, arm, keys(root, seed, tiny, **own))
@@ -159,12 +159,13 @@ def main():
     p.add_argument('--folder', type=lambda o: Path(o).resolve(), default=Path('pseudo_gain').resolve())
     p.add_argument('--draws', type=int, nargs='+', default=[0, 1, 2])
     p.add_argument('--epochs', type=int, default=16)
+    p.add_argument('--sure', type=float, default=.8, help='least certainty of a pseudo-label')
     p.add_argument('--tiny', action='store_true', help='a net of one convolution: does the script work?')
     p.add_argument('--table', action='store_true', help='only write the table')
     a = p.parse_args()
     a.folder.mkdir(parents=True, exist_ok=True)
     data = neu(a.folder, a.tiny)
-    for s in a.draws if not a.table else (): one_draw(a.folder, data, s, a.epochs, a.tiny)
+    for s in a.draws if not a.table else (): one_draw(a.folder, data, s, a.epochs, a.sure, a.tiny)
     table(a.folder, data)
 
 

@@ -448,30 +448,26 @@ def _download(args):
     from severstal_nb.commands.download import download
     print(download(args.name, args.folder, keep=args.keep, quiet=not sys.stderr.isatty()))
 
-# %% ../nbs/11_cli.ipynb #eef5332c
-@command('Score a run under other light, lens, dirt and place of the strip: what it keeps of its score. Two runs are compared.',
-         arg('runs', nargs='+', metavar='RUN', help='run folder, or two that are compared'),
-         arg('overrides', nargs='*', default=[], metavar='key=value', help='data.root=DIR and how it is read: other labelled images in place of the run’s own'),
-         arg('--families', default=None, metavar='blur,noise', help='kinds of shift (all fifteen)'),
-         arg('--images', type=int, default=None, metavar='N', help='so many images, the same ones for every run (all)'),
-         arg('--seed', type=int, default=0, help='of all that is drawn (0)'),
-         arg('--data', default=None, metavar='DIR', help='where the images of the run are now (they are looked for)'),
-         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--tta', '--batch-size', '--workers', '--device', '--sequential')],
-         arg('--fresh', action='store_true', help='start again; what is there of other images or settings is replaced'),
-         needs='severstal_nb.robust.shifts')
-def _stress(args):
-    "`severstal stress`"
-    words = [*args.runs, *args.overrides]
-    runs = [o for o in words if '=' not in o or Path(o).is_dir()]
-    _must_exist(runs)
-    if len(runs) > 2: raise UsageError(f'{len(runs)} runs given: stress takes one, or two that are compared')
-    if args.images is not None: _at_least('images', args.images, 1)
-    tta, families = _parse_tta(args.tta), args.families and [o.strip() for o in args.families.split(',')]
-    from severstal_nb.robust.shifts import compare_stress, stress
-    for o in runs:
-        print(stress(o, [o for o in words if o not in runs] or None, families=families, images=args.images, seed=args.seed, root=args.data, fresh=args.fresh,
-                     **{k: v for k, v in dict(device=args.device, tta=tta, batch_size=args.batch_size, num_workers=args.workers, sequential=args.sequential).items() if v is not None}))
-    if len(runs) == 2: print(compare_stress(*runs).round(4).to_string())
+# %% ../nbs/11_cli.ipynb #88c7e529
+@command('Labels that look wrong, from a run’s out-of-fold predictions: places to look at; and a corrected table from what was said of them.',
+         arg('run', metavar='RUN', help='run folder'),
+         arg('--data', default=None, metavar='DIR', help='where the images are now (they are looked for)'),
+         arg('--apply', default=None, metavar='FILE', help='verdicts.csv: write the masks as it corrects them'),
+         arg('--out', default='corrected.csv', metavar='FILE', help='of --apply (corrected.csv)'),
+         arg('--before', default=None, metavar='RUN', help='run on the labels as they were: how much better is RUN on the labels of both?'),
+         needs='severstal_nb.quality.labels')
+def _labels(args):
+    "`severstal labels`"
+    if args.apply and args.before: raise UsageError('give --apply or --before')
+    from severstal_nb.quality.labels import apply_verdicts, check_labels, compare_labels
+    from severstal_nb.reports.run import section
+    from severstal_nb.runs.folder import load_run
+    if args.before: return print(compare_labels(args.run, args.before, args.data).round(4).to_string())
+    if not args.apply:
+        check_labels(args.run, args.data)
+        return section(load_run(args.run), 'labels')
+    said = apply_verdicts(args.run, args.apply, args.out, args.data)
+    print(*(f'{n} {what}' for what, n in said.done.value_counts().items()), args.out, sep='\n')
 
 # %% ../nbs/11_cli.ipynb #207edfa8
 @command('Label images that nobody labelled, where the nets of a run are sure, for data.pseudo= of the next training.',
@@ -512,6 +508,31 @@ def _queue(args):
     from severstal_nb.quality.queue import label_queue
     print(label_queue(args.runs, args.images, args.n, args.out, root=args.data, duplicates=args.duplicates, **given).round(4).to_string(index=False))
 
+# %% ../nbs/11_cli.ipynb #eef5332c
+@command('Score a run under other light, lens, dirt and place of the strip: what it keeps of its score. Two runs are compared.',
+         arg('runs', nargs='+', metavar='RUN', help='run folder, or two that are compared'),
+         arg('overrides', nargs='*', default=[], metavar='key=value', help='data.root=DIR and how it is read: other labelled images in place of the run’s own'),
+         arg('--families', default=None, metavar='blur,noise', help='kinds of shift (all fifteen)'),
+         arg('--images', type=int, default=None, metavar='N', help='so many images, the same ones for every run (all)'),
+         arg('--seed', type=int, default=0, help='of all that is drawn (0)'),
+         arg('--data', default=None, metavar='DIR', help='where the images of the run are now (they are looked for)'),
+         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--tta', '--batch-size', '--workers', '--device', '--sequential')],
+         arg('--fresh', action='store_true', help='start again; what is there of other images or settings is replaced'),
+         needs='severstal_nb.robust.shifts')
+def _stress(args):
+    "`severstal stress`"
+    words = [*args.runs, *args.overrides]
+    runs = [o for o in words if '=' not in o or Path(o).is_dir()]
+    _must_exist(runs)
+    if len(runs) > 2: raise UsageError(f'{len(runs)} runs given: stress takes one, or two that are compared')
+    if args.images is not None: _at_least('images', args.images, 1)
+    tta, families = _parse_tta(args.tta), args.families and [o.strip() for o in args.families.split(',')]
+    from severstal_nb.robust.shifts import compare_stress, stress
+    for o in runs:
+        print(stress(o, [o for o in words if o not in runs] or None, families=families, images=args.images, seed=args.seed, root=args.data, fresh=args.fresh,
+                     **{k: v for k, v in dict(device=args.device, tta=tta, batch_size=args.batch_size, num_workers=args.workers, sequential=args.sequential).items() if v is not None}))
+    if len(runs) == 2: print(compare_stress(*runs).round(4).to_string())
+
 # %% ../nbs/11_cli.ipynb #d17ef21d
 @command('Is today’s steel the steel a run was trained on? Exit code 3 where it is not.',
          arg('run', metavar='RUN', help='run folder'),
@@ -546,27 +567,6 @@ def _app(args):
     from severstal_nb.app.pages import open_app
     from severstal_nb.app.server import Limits
     open_app(args.runs, args.data, args.host, args.port, args.token, args.allow_host, Limits(places=args.places, max_pixels=args.max_pixels), **how)
-
-# %% ../nbs/11_cli.ipynb #88c7e529
-@command('Labels that look wrong, from a run’s out-of-fold predictions: places to look at; and a corrected table from what was said of them.',
-         arg('run', metavar='RUN', help='run folder'),
-         arg('--data', default=None, metavar='DIR', help='where the images are now (they are looked for)'),
-         arg('--apply', default=None, metavar='FILE', help='verdicts.csv: write the masks as it corrects them'),
-         arg('--out', default='corrected.csv', metavar='FILE', help='of --apply (corrected.csv)'),
-         arg('--before', default=None, metavar='RUN', help='run on the labels as they were: how much better is RUN on the labels of both?'),
-         needs='severstal_nb.quality.labels')
-def _labels(args):
-    "`severstal labels`"
-    if args.apply and args.before: raise UsageError('give --apply or --before')
-    from severstal_nb.quality.labels import apply_verdicts, check_labels, compare_labels
-    from severstal_nb.reports.run import section
-    from severstal_nb.runs.folder import load_run
-    if args.before: return print(compare_labels(args.run, args.before, args.data).round(4).to_string())
-    if not args.apply:
-        check_labels(args.run, args.data)
-        return section(load_run(args.run), 'labels')
-    said = apply_verdicts(args.run, args.apply, args.out, args.data)
-    print(*(f'{n} {what}' for what, n in said.done.value_counts().items()), args.out, sep='\n')
 
 # %% ../nbs/11_cli.ipynb #1d99c213
 def _usage()->str:

@@ -11,8 +11,7 @@ __all__ = ['static_files', 'Dropped', 'Site', 'without_paths', 'Door', 'make_pag
 import copy, dataclasses, json, re, secrets
 import numpy as np
 from contextlib import asynccontextmanager, suppress
-from importlib import import_module, resources
-from importlib.util import find_spec
+from importlib import resources
 from pathlib import Path
 
 # %% ../../nbs/app/15c_pages.ipynb #0390e2f4
@@ -27,9 +26,11 @@ from .. import __version__
 # %% ../../nbs/app/15c_pages.ipynb #2347479d
 from .decide import decide_routes
 from .look import look_routes
+from .review import review_routes
 from .server import (LOOPBACK, Guard, Limits, Metrics, Worker, is_loopback, make_app, open_image,
                                      read_body, run_server)
 from .service import needed_token
+from .trainings import training_routes
 from ..core.plots import class_colors
 from ..readers import read_data
 from ..reports.run import find_data
@@ -184,7 +185,6 @@ class Door(Guard):
         return page
 
 # %% ../../nbs/app/15c_pages.ipynb #cdc28698
-_PAGES = {'severstal_nb.app.review': 'review_routes', 'severstal_nb.app.trainings': 'training_routes'} # functions of a `Site`
 def make_pages(
     site:Site,
     **guard, # of `Guard`: token, hosts, any_address
@@ -204,8 +204,7 @@ def make_pages(
     async def health(request): return JSONResponse(dict(status='ok', queue=site.worker.taken))
     async def prometheus(request): return PlainTextResponse(site.metrics.text(queue=site.worker.taken), media_type='text/plain; version=0.0.4')
     routes = {'/': index, '/static/{name}': static, '/login': door.login, '/api/info': info, '/healthz': health, '/metrics': prometheus}
-    more = [*look_routes(site), *decide_routes(site)]
-    more += [o for page, f in _PAGES.items() if find_spec(page) for o in getattr(import_module(page), f)(site)]
+    more = [*look_routes(site), *review_routes(site), *decide_routes(site), *training_routes(site)]
     door.app = make_app([*(Route(k, v) for k,v in routes.items()), *more], life)
     return door
 

@@ -19,11 +19,9 @@ from ..core.files import check_links, check_target, replace_folder, write_json, 
 from ..core.images import Problems
 from ..data import SteelData
 from ..decide.postprocess import Thresholds
-from ..duplicates import copies_of
 from ..formats.coco import write_coco
 from ..learn.dataset import keep_memory
-from .pseudo import judge
-from ..reports.run import find_data
+from .pseudo import judge, known_copies
 from ..runs.folder import LOG, Run, load_run
 from ..runs.predictor import Predictor
 from ..runs.stream import listed_images
@@ -137,8 +135,7 @@ def label_queue(
     n:int=100, # how many to pick
     out=None, # COCO file NAME.json, or a folder to make with the images in it; of classifiers NAME.csv; None: nothing but the table
     *,
-    root=None, # where the images of the run are now; None: they are looked for
-    duplicates:str|None=None, # 'find', 'none' or a CSV of pairs, as `copies_of` takes it; None: as the run's config says
+    root=None, duplicates:str|None=None, # see `known_copies`
     log=LOG,
     **kw, # of `Predictor`: folds, tta, device, batch_size, num_workers
 )->pd.DataFrame: # place, file, score, uncertainty, disagreement, distance, found: in the order to label
@@ -150,18 +147,17 @@ def label_queue(
     if coco and run.task != 'segmentation': raise ValueError(f'{run.path} gives labels, and a COCO file holds masks: give --out FILE.csv')
     if out is not None and Path(out).suffix: check_target(out)
     predictor = Predictor(runs, log=log, **kw)
-    pool, duplicates = listed_images(images, predictor, log=log), duplicates or (run.config.get('data') or {}).get('duplicates') or 'find'
-    own, _, why = find_data(run, root)
-    if own is None and duplicates != 'none': raise ValueError(f'{run.path}: its images are not at hand ({why}), so copies of them cannot be left out: --data DIR says where they are')
-    copies = np.zeros(len(pool), bool) if own is None else copies_of(pool, own, duplicates)
+    pool = listed_images(images, predictor, log=log)
+    copies = known_copies(run, pool, root, duplicates)
     new = pool.subset(~copies)
     known, features = rank_images(runs, new, log, **kw)
     rows, apart = spread_out(known.score.to_numpy(), features, n)
     picked = new.subset(rows)
     seen = [predictor.answer(p) for p in predictor.stream(picked)]
-    t = known.iloc[rows][['score', 'uncertainty', 'disagreement']].assign(distance=apart, found=[' '.join(o['present']) for o in seen]).reset_index(drop=True)
+    t = known.iloc[rows][['score', 'uncertainty', 'disagreement']].reset_index(drop=True)
+    t = t.assign(distance=apart, found=[' '.join(o['present']) for o in seen])
     t.insert(0, 'place', np.arange(1, len(t) + 1)); t.insert(1, 'file', picked.images.image_id.to_numpy())
-    if coco: write_coco(SteelData.from_masks(picked.images, run.classes, (o['masks'] for o in seen), color=pool.color, white_level=pool.white_level), out)
+    if coco: write_coco(SteelData.from_masks(picked.images, run.classes, (o['masks'] for o in seen), color=pool.color), out)
     elif out is not None: write_table(out, t)
     _tell(run, t, len(pool), int(copies.sum()))
     return t

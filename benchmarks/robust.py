@@ -3,7 +3,7 @@
     python benchmarks/robust.py run --seed 1 [--folder robust_runs]     # twelve nets, 2 to 2.7 hours of one core
     python benchmarks/robust.py run --seed 2 [--folder robust_runs]     # the same, at the same time on the other core
     python benchmarks/robust.py table [--folder robust_runs]            # writes benchmarks/results/robust.json and robust.md
-    python benchmarks/robust.py run --small --folder small         # does it run? tiny nets, some minutes; then table --small
+    python benchmarks/robust.py run --small --folder small_runs         # does it run? tiny nets, some minutes; then table --small --folder small_runs
 
 The kinds of shift form four groups. Six nets for each seed: `none` learns from flips alone; `all` from every group, with the values of
 the preset `robust`; `no-GROUP` from the other three groups. Leaving one out is the main table: a kind of shift is judged on the net

@@ -9,14 +9,14 @@ __all__ = ['FAMILIES', 'brightness', 'contrast', 'gamma', 'blur', 'noise', 'jpeg
            'Family', 'Shifted', 'shift_rows', 'shift_scores', 'kept', 'own_parts', 'other_parts', 'plot_stress',
            'Stress', 'stress', 'compare_stress']
 
-# %% ../../nbs/robust/14a_shifts.ipynb #f08c87d3
+# %% ../../nbs/robust/14a_shifts.ipynb #0f481f02
 import hashlib, json, shutil
 import cv2, numpy as np, pandas as pd
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-# %% ../../nbs/robust/14a_shifts.ipynb #7e54d5e5
+# %% ../../nbs/robust/14a_shifts.ipynb #7254c055
 from ..commands.evaluate import find_seen
 from ..core.files import atomic_path, check_links, locked, plain, read_json, write_json, write_table
 from ..core.plots import WIDE, new_figure, plot_style, save_figure
@@ -36,13 +36,13 @@ from ..runs.predictor import Predictor
 from ..runs.settings import unknown
 from ..runs.stream import prediction_key
 
-# %% ../../nbs/robust/14a_shifts.ipynb #4f327a14
+# %% ../../nbs/robust/14a_shifts.ipynb #58622014
 def _bytes(x)->np.ndarray:
     "Grey levels as uint8."
     return np.clip(np.rint(x), 0, 255).astype(np.uint8)
 def _way(rng): return 1 if rng.random() < .5 else -1
 
-# %% ../../nbs/robust/14a_shifts.ipynb #4a6d5b81
+# %% ../../nbs/robust/14a_shifts.ipynb #f6a1d362
 def brightness(image, strength, rng):
     "`strength` grey levels brighter or darker."
     return cv2.LUT(image, _bytes(np.arange(256) + _way(rng)*strength))
@@ -54,7 +54,7 @@ def gamma(image, strength, rng):
     "Grey levels, as a share of white, to the power 1 + `strength`, or to its inverse."
     return cv2.LUT(image, _bytes(255*(np.arange(256)/255)**((1 + strength)**_way(rng))))
 
-# %% ../../nbs/robust/14a_shifts.ipynb #5fb5be3c
+# %% ../../nbs/robust/14a_shifts.ipynb #488493b6
 def blur(image, strength, rng):
     "Gaussian blur with a sigma of `strength` pixels."
     return cv2.GaussianBlur(image, (0, 0), strength, borderType=cv2.BORDER_REFLECT_101)
@@ -66,7 +66,7 @@ def jpeg(image, strength, rng):
     kind = cv2.IMREAD_COLOR if image.ndim == 3 else cv2.IMREAD_GRAYSCALE
     return cv2.imdecode(cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, int(strength)])[1], kind)
 
-# %% ../../nbs/robust/14a_shifts.ipynb #7aaf0358
+# %% ../../nbs/robust/14a_shifts.ipynb #f759329c
 def margins(image, strength, rng, mask=False):
     "A black margin over `strength` of the width, at one side."
     out, n = image.copy(), round(strength*image.shape[1])
@@ -76,7 +76,7 @@ def roll(image, strength, rng, mask=False):
     "Rolled along the width by `strength` of it: what leaves at one side enters at the other."
     return np.roll(image, _way(rng)*round(strength*image.shape[1]), axis=1)
 
-# %% ../../nbs/robust/14a_shifts.ipynb #c3553619
+# %% ../../nbs/robust/14a_shifts.ipynb #01272e5b
 def _warp(image, angle, size, mask):
     "Turned by `angle` degrees about the middle and enlarged `size` times; mirrored at the border."
     h, w = image.shape[:2]
@@ -89,7 +89,7 @@ def rotation(image, strength, rng, mask=False):
     "Turned by `strength` degrees, either way."
     return _warp(image, _way(rng)*strength, 1, mask)
 
-# %% ../../nbs/robust/14a_shifts.ipynb #4e4cfc9b
+# %% ../../nbs/robust/14a_shifts.ipynb #2b5ca297
 class Family(NamedTuple):
     "A kind of shift."
     f:Callable # of an image, a strength and a generator; with `mask=True` of a mask
@@ -97,7 +97,7 @@ class Family(NamedTuple):
     unit:str # of the strengths
     moves:bool=False # masks move with the image
 
-# %% ../../nbs/robust/14a_shifts.ipynb #d110292e
+# %% ../../nbs/robust/14a_shifts.ipynb #911d896c
 FAMILIES = dict(
     brightness=Family(brightness, (10, 20, 30, 45, 60), 'grey levels'),
     contrast=Family(contrast, (.1, .2, .3, .45, .6), 'share'),
@@ -115,7 +115,7 @@ FAMILIES = dict(
     scale=Family(scale, (.02, .04, .06, .08, .1), 'share', True),
     rotation=Family(rotation, (.6, 1.2, 1.8, 2.4, 3.), 'degrees', True))
 
-# %% ../../nbs/robust/14a_shifts.ipynb #4f8042e8
+# %% ../../nbs/robust/14a_shifts.ipynb #474dc184
 class Shifted:
     "Images and masks of `data` under a shift, as `Predictor.stream` reads them; strength 0 leaves them as they are."
     def __init__(self,
@@ -140,7 +140,7 @@ class Shifted:
         if not self.strength or not self.family.moves: return mask
         return np.stack([self.family.f(np.ascontiguousarray(m), self.strength, self._rng(i), mask=True) for m in mask])
 
-# %% ../../nbs/robust/14a_shifts.ipynb #10c5de43
+# %% ../../nbs/robust/14a_shifts.ipynb #4002fcdf
 def shift_rows(
     parts:list, # (predictor, data, `Thresholds`) of each fold
     family:str, # of `FAMILIES`
@@ -163,7 +163,7 @@ def shift_rows(
             tick()
     return np.stack(out)
 
-# %% ../../nbs/robust/14a_shifts.ipynb #5c073421
+# %% ../../nbs/robust/14a_shifts.ipynb #5f22a52e
 def shift_scores(task:str)->dict: # name → function of rows
     "The score that decides; share of the defects (of labels: of the true classes) found; share of clean images with an alarm."
     if task == 'singlelabel': return dict(score=lambda r: r.all(-1).any(-1).mean())
@@ -179,7 +179,7 @@ def shift_scores(task:str)->dict: # name → function of rows
     return dict(score=lambda r: counts_dice(r[..., :3]).mean(), found=lambda r: ratio(r[..., 3].sum(), r[..., 4].sum()),
                 false_alarms=lambda r: alarms(r, 1, 2))
 
-# %% ../../nbs/robust/14a_shifts.ipynb #62360559
+# %% ../../nbs/robust/14a_shifts.ipynb #9d27ad2a
 def kept(
     clean:np.ndarray, # rows of the images as they are
     shifted:list, # rows under each strength of a family
@@ -192,7 +192,7 @@ def kept(
     def share(r): return float(np.mean([score(r[:, j]) for j in range(1, r.shape[1])])/max(score(r[:, 0]), 1e-9))
     return share(rows), *bootstrap_ci(rows, share, n, groups=groups)
 
-# %% ../../nbs/robust/14a_shifts.ipynb #753f551e
+# %% ../../nbs/robust/14a_shifts.ipynb #2f5637e5
 def _fold_rules(run:Run, data:SteelData, k:int, given:Thresholds)->Thresholds:
     "The thresholds that the run was scored with on fold `k`; where it did not keep them, `given`."
     part = data.images.part.to_numpy(str)
@@ -204,14 +204,14 @@ def _fold_rules(run:Run, data:SteelData, k:int, given:Thresholds)->Thresholds:
     others = table.index[pd.Series(part, data.images.image_id).reindex(table.index) != str(k)]
     return Thresholds(label=tune_label_thresholds(*(columns(table.loc[others], run.classes, o) for o in ('prob', 'true'))).tolist())
 
-# %% ../../nbs/robust/14a_shifts.ipynb #2e277278
+# %% ../../nbs/robust/14a_shifts.ipynb #08892591
 def _some(data:SteelData, images:int|None, seed:int)->SteelData:
     "That many images, in their order: those whose names, with the seed, hash lowest, so that two runs get the same."
     if images is None or images >= len(data): return data
     key = [hashlib.blake2s(f'{seed} {o}'.encode('utf-8', 'surrogatepass')).digest() for o in data.images.image_id]
     return data.subset(np.sort(sorted(range(len(data)), key=key.__getitem__)[:images]))
 
-# %% ../../nbs/robust/14a_shifts.ipynb #667dad19
+# %% ../../nbs/robust/14a_shifts.ipynb #fcaada0c
 def own_parts(
     run:Run,
     root=None, # where the images are now; None: they are looked for
@@ -234,7 +234,7 @@ def own_parts(
         if len(own): p = Predictor(run, [k], **kw); parts.append((p, own, _fold_rules(run, data, k, p.thresholds)))
     return parts
 
-# %% ../../nbs/robust/14a_shifts.ipynb #95270429
+# %% ../../nbs/robust/14a_shifts.ipynb #703d9f97
 def other_parts(
     run:Run,
     data, # 'key=value' strings or a mapping of keys that describe the data, as for `evaluate`; or `SteelData`
@@ -255,7 +255,7 @@ def other_parts(
     p = Predictor(run, **kw)
     return [(p, _some(data, images, seed), p.thresholds)]
 
-# %% ../../nbs/robust/14a_shifts.ipynb #a85cc39b
+# %% ../../nbs/robust/14a_shifts.ipynb #85b044d9
 _CAPTIONS = {'families.csv': 'family', 'stress.png': 'Score, share of defects found and false alarms against strength, a panel for each kind of shift; the band is the 95 % interval of the score.',
              'stress.csv': 'family', 'compared.csv': 'family'}
 def _stress_row(name:str, strength, rows, clean, task:str, groups, n:int=300)->dict:
@@ -264,7 +264,7 @@ def _stress_row(name:str, strength, rows, clean, task:str, groups, n:int=300)->d
     for k, f in shift_scores(task).items(): out |= {k: float(f(rows))} | dict(zip((f'{k}_low', f'{k}_high'), bootstrap_ci(rows, f, n, groups=groups)))
     return out | dict(zip(('change', 'change_low', 'change_high'), paired_bootstrap(rows, clean, shift_scores(task)['score'], n, groups=groups)))
 
-# %% ../../nbs/robust/14a_shifts.ipynb #91d4a1d8
+# %% ../../nbs/robust/14a_shifts.ipynb #128d13ed
 @plot_style()
 def plot_stress(
     table:pd.DataFrame, # rows of `stress.csv`
@@ -286,7 +286,7 @@ def plot_stress(
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc='outside lower left', ncols=3)
     return fig
 
-# %% ../../nbs/robust/14a_shifts.ipynb #935208a3
+# %% ../../nbs/robust/14a_shifts.ipynb #b8765ff9
 class Stress:
     "What `stress` left in the folder `path` of a run."
     def __init__(self, path): self.path = Path(path)
@@ -302,14 +302,14 @@ class Stress:
         return run_table(self.path/'stress.csv', float_precision='round_trip')
     @property
     def families(self)->pd.DataFrame:
-        "The share of the score that is kept under each family, with its interval, the lowest first."
+        "The share of the score that is kept under each family, with its interval, the lowest first; defects found and false alarms, means over the strengths."
         return run_table(self.path/'families.csv', index_col=0, float_precision='round_trip')
     def rows(self, family:str, strength=0)->np.ndarray:
         "The rows behind one line of the table."
         with np.load(self.path/'rows'/f'{family}-{strength:g}.npz') as z: return z['rows']
     def __repr__(self): return '\n\n'.join([*read_json(self.path/'section.json')['text'], self.families.round(4).to_string(), f'{self.path}'])
 
-# %% ../../nbs/robust/14a_shifts.ipynb #0acf96e7
+# %% ../../nbs/robust/14a_shifts.ipynb #0a44905f
 def _stress_place(run:Run, key:dict, fresh:bool)->Stress:
     "The section's folder, with what is in it where it is of the same images and nets. Raises `FileExistsError` where it is not."
     check_links(run.path)
@@ -321,7 +321,7 @@ def _stress_place(run:Run, key:dict, fresh:bool)->Stress:
     write_json(s.path/'key.json', key)
     return s
 
-# %% ../../nbs/robust/14a_shifts.ipynb #b19cfc4b
+# %% ../../nbs/robust/14a_shifts.ipynb #2ca4a8f4
 def _rows_of(s:Stress, name:str, strength, parts:list, seed:int, bar)->np.ndarray:
     "Rows that are there already, or else are made and kept."
     path = s.path/'rows'/f'{name}-{strength:g}.npz'
@@ -331,7 +331,7 @@ def _rows_of(s:Stress, name:str, strength, parts:list, seed:int, bar)->np.ndarra
         with atomic_path(path) as part, open(part, 'wb') as f: np.savez_compressed(f, rows=rows)
     return rows
 
-# %% ../../nbs/robust/14a_shifts.ipynb #86f7def3
+# %% ../../nbs/robust/14a_shifts.ipynb #9f9ba492
 def stress(
     run, # run, or run folder
     data=None, # None: its own images, out of fold; else others, as in `other_parts`
@@ -370,18 +370,20 @@ def stress(
         _finish_stress(s, run, pd.DataFrame(lines), shares, n, data is None, seed)
     return s
 
-# %% ../../nbs/robust/14a_shifts.ipynb #7e5b3c36
+# %% ../../nbs/robust/14a_shifts.ipynb #e173a771
 def _finish_stress(s:Stress, run:Run, table:pd.DataFrame, shares:dict, n:int, own:bool, seed:int):
     "The table of families, the picture, and the words above them."
     t = pd.DataFrame.from_dict(shares, orient='index', columns=['kept', 'low', 'high']).sort_values('kept').rename_axis('family')
+    t = t.join(table[table.family != 'clean'].groupby('family')[[o for o in ('found', 'false_alarms') if o in table]].mean())
     write_table(s.path/'families.csv', t.reset_index())
     save_figure(plot_stress(table), s.path/'stress.png')
     c, worst, what = table.iloc[0], t.index[0], HEADLINES[run.task][0]
     says = [f'{n} images, {"each by the net that has not learnt from it" if own else "by all nets together"}. As they are: {what} {c.score:.4f} ({c.score_low:.4f} to {c.score_high:.4f}).',
             f'Kept is the mean {what} over the five strengths of a kind of shift, as a share of that. {worst} costs most: {t.kept.iloc[0]:.1%} is kept ({t.low.iloc[0]:.1%} to {t.high.iloc[0]:.1%}).']
+    if 'found' in t: says.append(f'As they are, {c.found:.1%} of the defects are found and {c.false_alarms:.1%} of the clean images stopped. A net that falls silent may keep its score: look at what is found, too.')
     write_json(s.path/'section.json', dict(title='Under other light', text=says, captions=_CAPTIONS))
 
-# %% ../../nbs/robust/14a_shifts.ipynb #ddbb9457
+# %% ../../nbs/robust/14a_shifts.ipynb #afdcbabd
 def compare_stress(
     a, b, # runs, or run folders, on which `stress` has been
     n:int=300, # resamples

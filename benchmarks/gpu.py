@@ -98,6 +98,7 @@ def trainer(o, batch, precision='bf16', last=False, compiled=False):
 def step(o):
     found = {}
     for name, kw in {'f32': dict(precision='f32'), 'bf16': {}, 'fp16': dict(precision='fp16'), 'bf16, channels_last': dict(last=True), 'bf16, channels_last, torch.compile': dict(last=True, compiled=True)}.items():
+        if o.tiny and 'compile' in name: continue # minutes of a C++ compiler
         if o.device == 'cuda': torch.cuda.empty_cache(); torch.cuda.reset_peak_memory_stats()
         try:
             start, go = time.perf_counter(), trainer(o, o.batch, **kw)
@@ -151,14 +152,15 @@ def fed(o):
 
 
 @stage("predict, file → CSV, beside the model's forward alone", '≥ 0.95')
-def predict(o): return predict_row(.95, o.net, o.files, o.device)
+def predict(o): return predict_row(.95, o.net, o.files, o.device, model__pretrained=False)
 
 
 @stage('NEU-Seg, fold 0 of 3, the recipe of evidence.py')
 def neuseg(o):
     from evidence import NEU, NEUSEG1
     from severstal_nb.experiment import train
-    root = Path(o.data or NEU['data__root'])
+    from severstal_nb.readers import shared_data
+    root = Path(o.data or (shared_data() or Path('data'))/'neu_seg')
     if not root.is_dir(): return dict(not_run=f'{root.name} is not at hand: SEVERSTAL_SHARED, or --data DIR')
     keys = dict(NEU) | dict(NEUSEG1['unet-lite0']) | dict(data__root=str(root), training__num_epochs=o.epochs, training__device=o.device, data__num_workers=0 if o.tiny else 8)
     if o.tiny: keys |= dict(data__limit=24, model__pretrained=False, model__weights=None, data__duplicates='none')

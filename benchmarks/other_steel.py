@@ -17,14 +17,16 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import numpy as np
 import pandas as pd
 
-from evidence import CLS, DATA, NEUCLS, RECIPE, STRIPS, finished, train_one
+from evidence import CLS, NEUCLS, RECIPE, STRIPS, finished, train_one
+from severstal_nb.readers import shared_data
 
+DATA = Path(shared_data() or 'no_data') # SEVERSTAL_SHARED
 NAMES = {'1': 'inclusion', '2': 'patches', '3': 'scratches'}
 SHOTS, DRAWS = (5, 20, 100), 5
 BASE = CLS | NEUCLS['cls-lite0'] | dict(data__duplicates='none', data__num_workers=0)
 PRE = RECIPE | dict(data__n_train=2000, data__height=256, data__width=512, data__mode='full', data__balanced=True, data__split_strategy='none', data__duplicates='none', training__num_epochs=2,
                     predict__threshold=.5, model__weights=STRIPS['strips-lite0']['model__weights'])
-REAL = STRIPS['strips-lite0'] | dict(data__crop_width=512, data__crop_stride=256, training__num_epochs=8)
+REAL = STRIPS['strips-lite0'] | dict(data__root=str(DATA/'severstal'), data__crop_width=512, data__crop_stride=256, training__num_epochs=8)
 
 
 def link(folder, files):
@@ -102,7 +104,7 @@ def strips(o):
     pre = finished(o.folder, 'synthetic')
     score(pre, DATA/'severstal', o.folder/'synthetic_real')
     for kind, weights in dict(imagenet={}, synthetic=dict(model__weights=str(pre.fold_path(0)/'best_model.safetensors'))).items():
-        train_one(o.folder, f'strips-{kind}', short(o, REAL | weights | (dict(data__crop_height=64, data__crop_width=64, data__crop_stride=1600) if o.tiny else {})))
+        train_one(o.folder, f'strips-{kind}', short(o, REAL | weights | (dict(data__crop_height=64, data__crop_width=64, data__crop_stride=64, data__limit=12, data__duplicates='none', data__stratify='none') if o.tiny else {})))
 
 
 def table(o):

@@ -100,7 +100,7 @@ def predict_row(least, name='linknet-mobilenet_v2', n=16, device='cpu', **kw):
     data, kind = strips()
     with temp() as folder:
         folder = Path(folder)
-        run = a_run(folder, name, data__split_strategy='stratified_80_10_10')
+        run = a_run(folder, name, data__split_strategy='stratified_80_10_10', **kw)
         images = many_files(folder/'images', n, data.images.path.tolist()) if not kind else folder/'images'
         images.mkdir(exist_ok=True)
         for i in range(n): (images/f'{i:03d}.jpg').write_bytes(Path(data.images.path[i % len(data)]).read_bytes())
@@ -247,7 +247,7 @@ def gpu_precision_row(least):
 @row('gpu_predict', 'on a GPU: predict, file → CSV', "the model's forward alone", '≥ 0.95', .95)
 def gpu_predict_row(least):
     if not cuda(): return no_gpu('python benchmarks/run.py --only gpu_predict')
-    fields = predict_row(least, 'unet-resnet34', 256, 'cuda')
+    fields = predict_row(least, 'unet-resnet34', 256, 'cuda', model__pretrained=False)
     return fields | dict(figures=fields['figures'] | card())
 
 

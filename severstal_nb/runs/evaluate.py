@@ -142,8 +142,9 @@ def mask_results(
         fixed = fixed or Thresholds(**rules)
     found = cross_fit(counts, part, data.classes, _groups(data, rows), **search_space(data)) if tunable else None
     if found:
-        found.thresholds, found.folds = (replace(found.thresholds, **rules),
-                                         {k: replace(t, **rules) for k,t in found.folds.items()})
+        asked = {k: v for k,v in rules.items() if k != 'min_size' or np.any(v)}
+        found.thresholds, found.folds = (replace(found.thresholds, **asked),
+                                         {k: replace(t, **asked) for k,t in found.folds.items()})
     items = ((i, p) if labels is None else (i, p, labels[i]) for i, p in oof_masks(run, data, folds))
     rows, pixels = _count_masks(items, data, fixed or (lambda i: found.folds[fold_of[i]]))
     for line in found.table().round(4).to_string().splitlines() if found else (): log.info(line)

@@ -335,6 +335,13 @@ def _report(args):
     from severstal_nb.reports.page import report
     print(report(args.run, args.out, args.data))
 
+# %% ../nbs/11_cli.ipynb #a5b0b687
+def _runs_and_keys(args)->tuple: # run folders; key=value words
+    "The words before and after: a run folder may have = in its name."
+    words = [*args.runs, *args.overrides]
+    runs = [o for o in words if '=' not in o or Path(o).is_dir()]
+    return runs, [o for o in words if o not in runs]
+
 # %% ../nbs/11_cli.ipynb #95d9e7e2
 @command('Score labelled images with the nets of a run: metrics with intervals, beside the run’s own.',
          arg('runs', nargs='+', metavar='RUN', help='run folder, or several whose nets are averaged'),
@@ -345,14 +352,13 @@ def _report(args):
          needs='severstal_nb.commands.evaluate')
 def _evaluate(args):
     "`severstal evaluate`"
-    words = [*args.runs, *args.overrides]
-    runs = [o for o in words if '=' not in o or Path(o).is_dir()]
+    runs, keys = _runs_and_keys(args)
     _must_exist([*runs, *(args.gate or [])])
     tta, folds = _parse_tta(args.tta), _parse_folds(args.folds)
     args.runs = runs
     rules = _point(args)
     from severstal_nb.commands.evaluate import evaluate
-    print(evaluate(runs, [o for o in words if o not in runs], args.out, folds=folds, tta=tta, gate=args.gate, batch_size=args.batch_size,
+    print(evaluate(runs, keys, args.out, folds=folds, tta=tta, gate=args.gate, batch_size=args.batch_size,
                    num_workers=args.workers, device=args.device, sequential=args.sequential, thresholds=rules, fresh=args.fresh))
 
 # %% ../nbs/11_cli.ipynb #5cf6e502
@@ -521,15 +527,14 @@ def _queue(args):
          needs='severstal_nb.robust.shifts')
 def _stress(args):
     "`severstal stress`"
-    words = [*args.runs, *args.overrides]
-    runs = [o for o in words if '=' not in o or Path(o).is_dir()]
+    runs, keys = _runs_and_keys(args)
     _must_exist(runs)
     if len(runs) > 2: raise UsageError(f'{len(runs)} runs given: stress takes one, or two that are compared')
     if args.images is not None: _at_least('images', args.images, 1)
     tta, families = _parse_tta(args.tta), args.families and [o.strip() for o in args.families.split(',')]
     from severstal_nb.robust.shifts import compare_stress, stress
     for o in runs:
-        print(stress(o, [o for o in words if o not in runs] or None, families=families, images=args.images, seed=args.seed, root=args.data, fresh=args.fresh,
+        print(stress(o, keys or None, families=families, images=args.images, seed=args.seed, root=args.data, fresh=args.fresh,
                      **{k: v for k, v in dict(device=args.device, tta=tta, batch_size=args.batch_size, num_workers=args.workers, sequential=args.sequential).items() if v is not None}))
     if len(runs) == 2: print(compare_stress(*runs).round(4).to_string())
 

@@ -6,7 +6,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/models.html.md"""
 
 # %% auto #0
 __all__ = ['SteelModel', 'param_groups', 'freeze_norms', 'freeze_encoder', 'count_params', 'create_model', 'start_bias',
-           'save_model', 'read_info', 'load_model', 'model_cost']
+           'encoder_features', 'save_model', 'read_info', 'load_model', 'model_cost']
 
 # %% ../nbs/03_models.ipynb #2c362f69
 import json, re, warnings
@@ -20,7 +20,8 @@ from torch import nn, tensor, Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from .data import SteelData
 from .nets.inputs import IMAGENET, adapt_grey, normalise, pad_to
-from .nets.weights import check_finite, is_head, load_packed, load_tensors, pip_weights, takes_grey, weights_file
+from .nets.weights import (check_finite, is_head, load_packed, load_tensors, pip_weights, takes_grey,
+                                       weights_file)
 from .nets.zoo import READY, build_net, is_own, spell
 
 # %% ../nbs/03_models.ipynb #b6af6359
@@ -249,6 +250,25 @@ def start_bias(
     share = torch.tensor(data.areas.sum(0)/(data.images.height*data.images.width).sum())
     conv.bias.copy_(share.clamp(least, most).logit())
     return True
+
+# %% ../nbs/03_models.ipynb #8e1b3b28
+def _last_map(out):
+    "The last map [B,C,h,w] in what an encoder gives."
+    if isinstance(out, torch.Tensor): return out if out.ndim == 4 else None
+    return next((m for o in reversed(list(out)) if (m := _last_map(o)) is not None), None) if isinstance(out, (list, tuple)) else None
+@torch.inference_mode()
+def encoder_features(
+    model:SteelModel, # in eval mode
+    x:Tensor, # images uint8 [B,C,h,w]
+)->Tensor: # float32 [B,d]
+    "The encoder's last features, averaged over the image: those that a head is given. Of a net without an encoder its outputs."
+    net,x = model.net,model.prepare(x)
+    if hasattr(net, 'forward_head'): out = net.forward_head(net.forward_features(x), pre_logits=True)
+    else:
+        out = net.encoder(x) if hasattr(net, 'encoder') else net(x)
+        deep = _last_map(out)
+        out = out if deep is None else deep.float().mean((2, 3))
+    return out.float().flatten(1)
 
 # %% ../nbs/03_models.ipynb #e5610269
 def save_model(

@@ -101,8 +101,7 @@ class Reviewing:
         rows = [dict(file=r.file, k=int(r.k), value=round(float(r.value), 4), area=int(r.area), queue=r.queue, verdict=self.said(n, known, r.file, r.k, r.queue)[0]) for r in part.itertuples()]
         return dict(total=len(t), of=of, rows=rows)
     def item(self, n:int, file:str, k:int, queue:str)->dict:
-        run, (data, why) = self.site.runs[n], self.site.run_data(n)
-        if data is None: raise ValueError(f'the images of {run.name} are not at hand ({why}): --data DIR says where they are')
+        run, data = self.site.runs[n], self.site.images(n)
         at = self.site.keep(('rows', n), lambda: {o: i for i, o in enumerate(data.images.image_id)})
         if file not in at: raise ValueError(f'the run has no image {printable(file[:80])!r}')
         i, t = at[file], self.lists(n).get(queue)

@@ -8,13 +8,14 @@ Docs: https://severstal-nb.github.io/severstal_nb/commands/decide.html.md"""
 __all__ = ['run_components', 'promise_lines', 'report_lines', 'Decision', 'propose', 'decide', 'check_point']
 
 # %% ../../nbs/commands/11e_decide.ipynb #007b7df8
-import shutil, time
+import time
 import numpy as np, pandas as pd
 from functools import partial
 from pathlib import Path
 
 # %% ../../nbs/commands/11e_decide.ipynb #93a091d2
-from ..core.files import check_links, locked, replace_folder, write_json, write_table
+from .evaluate import evaluate
+from ..core.files import locked, write_json, write_table
 from ..core.plots import PANEL, new_figure, plain_label, plot_style, save_figure
 from ..decide.components import (Components, Outcome, class_rows, froc, label_components, measure_components,
                                             outcome, plot_froc, plot_sizes, size_rows, to_thresholds, wilson_groups)
@@ -25,10 +26,9 @@ from ..ensembling import OOFStore
 from ..metrics.labels import calibration_error
 from ..reports.compare import columns, per_image
 from ..reports.figures import plot_reliability
-from ..reports.run import find_data
+from ..reports.run import find_data, new_section
 from ..runs.evaluate import halves
 from ..runs.folder import Run, check_name, load_run, run_table
-from .evaluate import evaluate
 
 # %% ../../nbs/commands/11e_decide.ipynb #8605f252
 def run_components(
@@ -40,8 +40,7 @@ def run_components(
         raise ValueError(f'{run.path} gives each image its likeliest class: there is no threshold to choose')
     if (run.config.get('data') or {}).get('split_strategy') == 'none':
         raise ValueError(f'{run.path} has predicted only images it learnt from: nothing can be chosen on these')
-    if not run.finished:
-        raise ValueError(f'{run.path} has no finished fold: go on with severstal train resume={run.path}')
+    run.need_finished()
     c, part, probs = (_mask_components if run.task == 'segmentation' else _label_components)(run, root)
     if len(np.unique(part)) < 2: part = halves(c.has, (run.config.get('training') or {}).get('seed') or 0, c.group)
     return c, part, probs
@@ -215,18 +214,12 @@ def _draw(part:Path, c:Components, o:Outcome, choice:Choice, probs, classes):
 # %% ../../nbs/commands/11e_decide.ipynb #2c42a879
 def _write_section(run:Run, title:str, says:list, c:Components, o:Outcome, choice:Choice, probs, mm, calibration):
     "The folder sections/decide of a run, whole or not at all."
-    check_links(run.path)
-    place = run.path/'sections'/'decide'
-    part = place.with_name('.decide.part')
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     tables = dict(classes=class_rows(c, o, mm).reset_index(names='class'), froc=froc(c),
                   calibration=calibration.reset_index(names='class'))
     if c.of == 'pixel': tables['sizes'] = size_rows(c, o)
-    for k, t in tables.items(): write_table(part/f'{k}.csv', t)
-    _draw(part, c, o, choice, probs, run.classes)
-    write_json(part/'section.json', dict(title=title, text=says, captions=_CAPTIONS))
-    replace_folder(part, place)
+    with new_section(run, 'decide', title, says, _CAPTIONS) as part:
+        for k, t in tables.items(): write_table(part/f'{k}.csv', t)
+        _draw(part, c, o, choice, probs, run.classes)
 
 # %% ../../nbs/commands/11e_decide.ipynb #e6b25da0
 def propose(

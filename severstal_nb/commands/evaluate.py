@@ -15,11 +15,10 @@ from pathlib import Path
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #25e113e0
 from ..core.files import check_links, locked, read_json, replace_folder, write_json, write_table
-from ..core.images import decoder_words
 from ..core.plots import save_figure
-from ..data import SteelData, concat
+from ..data import SteelData
 from ..decide.postprocess import Thresholds
-from ..duplicates import find_duplicates, group_ids, read_duplicates
+from ..duplicates import duplicates_among, group_ids, read_duplicates
 from ..formats.layouts import guess_reader
 from ..formats.masks import read_map
 from ..learn.dataset import keep_memory
@@ -123,11 +122,10 @@ def find_seen(
                          f'Whether they are the same is not known, as its own are not at hand ({why})')
     if duplicates == 'none': return None, seen, notes
     if duplicates != 'find': return group_ids(data, read_duplicates(duplicates)), seen, notes
-    alone = [SteelData(o.images[['image_id', 'path', 'height', 'width']], [], color=data.color,
-                       white_level=data.white_level) for o in (data, *owns)]
-    with decoder_words(): pairs = find_duplicates(concat(alone))
+    sets = [data, *owns]
+    pairs = duplicates_among(sets)
     seen[pairs.a[(pairs.a < len(data)) & (pairs.b >= len(data))].unique()] = True
-    return group_ids(sum(map(len, alone)), pairs)[:len(data)], seen, notes
+    return group_ids(sum(map(len, sets)), pairs)[:len(data)], seen, notes
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #1938b8be
 def _key_of(path)->dict|None:

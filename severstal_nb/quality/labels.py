@@ -10,14 +10,13 @@ __all__ = ['QUEUES', 'VERDICTS', 'displace', 'plant_errors', 'with_masks', 'regi
            'apply_verdicts', 'compare_labels']
 
 # %% ../../nbs/quality/13a_labels.ipynb #08d9e03a
-import csv, io, itertools, os, shutil, time
+import csv, io, itertools, os, time
 import cv2, numpy as np, pandas as pd
 from pathlib import Path
 from sklearn.linear_model import LogisticRegression
 
 # %% ../../nbs/quality/13a_labels.ipynb #2313f91b
-from ..core.files import (check_links, check_target, locked, printable, replace_folder, write_json,
-                                     write_table)
+from ..core.files import check_target, locked, printable, write_table
 from ..core.names import nearest, plain_cell
 from ..core.plots import image_figure, save_figure, show_image
 from ..data import SteelData
@@ -25,7 +24,7 @@ from ..duplicates import compare_images
 from ..ensembling import OOFStore
 from ..metrics.masks import bootstrap_ci, counts_dice, pair_counts, paired_bootstrap
 from ..reports.compare import columns, per_image
-from ..reports.run import find_data
+from ..reports.run import new_section, own_data
 from ..rle import format_runs, mask_runs, rle_decode
 from ..runs.evaluate import oof_mask
 from ..runs.folder import Run, load_run, run_table
@@ -255,9 +254,8 @@ def run_queues(
     "Places to look at, from the out-of-fold predictions of a run. Raises `ValueError` where it has none."
     if run.task != 'segmentation': raise ValueError(f'{run.path} has no masks: labels are checked with a segmentation run')
     if (run.config.get('data') or {}).get('split_strategy') == 'none': raise ValueError(f'{run.path} has predicted only images it learnt from: it repeats their labels')
-    if not run.finished: raise ValueError(f'{run.path} has no finished fold: go on with severstal train resume={run.path}')
-    data, _, why = find_data(run, root)
-    if data is None: raise ValueError(f'{run.path}: its images and masks are not at hand ({why}): --data DIR says where they are')
+    run.need_finished()
+    data = own_data(run, root)
     if list(data.classes) != run.classes: raise ValueError(f'{data.root} has the classes {data.classes}, {run.path} has {run.classes}')
     where, stores = {o: i for i, o in enumerate(data.images.image_id)}, [OOFStore(run.fold_path(k)/'oof') for k in run.finished]
     if lost := [o for s in stores for o in s.ids if o not in where]: raise ValueError(f'{lost[0]} is in the run, but not in {data.root or "its data"}')
@@ -296,22 +294,17 @@ def check_labels(
     "Write the queues of a run, with pictures and the annotation ceiling, to sections/labels; labels.csv has all of them. Raises `ValueError`."
     run = load_run(getattr(run, 'path', run))
     data, queues = run_queues(run, root, **kw)
-    check_links(run.path)
-    place = run.path/'sections'/'labels'
-    part = place.with_name('.labels.part')
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
     safe = queues.assign(**{o: queues[o].map(lambda v: plain_cell(printable(v))) for o in ('file', 'class')})
-    write_table(part/'labels.csv', safe)
-    write_table(part/'top.csv', safe.groupby('queue', sort=False).head(10).drop(columns='rle').round(3))
     captions, says = {'top.csv': 'place'}, [f'Scores say how much a place looks like an error that was planted, from 0 to 1; labels.csv has {len(queues)} places.']
-    for q in QUEUES:
-        t = queues[queues.queue == q]
-        says.append(f'{q}: {(t.score >= .5).sum()} places from 0.5 on. {_HOW[q]}')
-        if len(t): save_figure(_draw_queue(t.head(n), data), part/f'{q}.png')
-        captions[f'{q}.png'] = f'{_HOW[q]} The most suspicious labels, and what the net would change.'
-    write_json(part/'section.json', dict(title='Labels to look at', text=[*says, *ceiling_lines(run, data)], captions=captions))
-    replace_folder(part, place)
+    with new_section(run, 'labels', 'Labels to look at', says, captions) as part:
+        write_table(part/'labels.csv', safe)
+        write_table(part/'top.csv', safe.groupby('queue', sort=False).head(10).drop(columns='rle').round(3))
+        for q in QUEUES:
+            t = queues[queues.queue == q]
+            says.append(f'{q}: {(t.score >= .5).sum()} places from 0.5 on. {_HOW[q]}')
+            if len(t): save_figure(_draw_queue(t.head(n), data), part/f'{q}.png')
+            captions[f'{q}.png'] = f'{_HOW[q]} The most suspicious labels, and what the net would change.'
+        says += ceiling_lines(run, data)
     return queues
 
 # %% ../../nbs/quality/13a_labels.ipynb #47c51883
@@ -392,8 +385,7 @@ def apply_verdicts(
     "Write the masks of a run's images as verdicts correct them. Raises `ValueError` for a file, class or place that is not there."
     run = load_run(getattr(run, 'path', run))
     said, known = read_verdicts(verdicts), run_table(run.path/'sections'/'labels'/'labels.csv', ['file', 'class', 'queue', 'rle'], dtype=str, keep_default_na=False)
-    data, _, why = find_data(run, root)
-    if data is None: raise ValueError(f'{run.path}: its images and masks are not at hand ({why}): --data DIR says where they are')
+    data = own_data(run, root)
     where, classes = ({plain_cell(printable(o)): i for i, o in enumerate(names)} for names in (data.images.image_id, data.classes))
     places = {o[:3]: o[3] for o in known[['file', 'class', 'queue', 'rle']].itertuples(index=False, name=None)}
     masks, done = {}, []
@@ -420,10 +412,8 @@ def compare_labels(
     "Mean Dice of the out-of-fold masks of two runs, each on the labels of both, and the paired difference with its 95 % interval. Raises `ValueError`."
     runs, rows = [load_run(getattr(o, 'path', o)) for o in (after, before)], {}
     if runs[0].classes != runs[1].classes: raise ValueError(f'{runs[0].path} has the classes {runs[0].classes}, {runs[1].path} has {runs[1].classes}')
-    datas = [find_data(run, root) for run, root in zip(runs, (root, None))]
-    for run, (data, _, why) in zip(runs, datas):
-        if data is None: raise ValueError(f'{run.path}: its images and masks are not at hand ({why})')
-    rows_of = [{o: i for i, o in enumerate(data.images.image_id)} for data, *_ in datas]
+    datas = [own_data(run, root) for run, root in zip(runs, (root, None))]
+    rows_of = [{o: i for i, o in enumerate(data.images.image_id)} for data in datas]
     seen = [{n for k in run.finished for n in OOFStore(run.fold_path(k)/'oof').ids} & set(where) for run, where in zip(runs, rows_of)]
     names = sorted(seen[0] & seen[1])
     if not names: raise ValueError(f'{runs[0].path} and {runs[1].path} predicted no image in common')
@@ -431,9 +421,9 @@ def compare_labels(
     groups = known.group.reindex(names).to_numpy() if known is not None and 'group' in known else None
     counts = np.zeros((2, 2, len(names), len(runs[0].classes), 3), np.int64)
     for j, n in enumerate(names):
-        for r, (run, (data, *_)) in enumerate(zip(runs, datas)):
+        for r, (run, data) in enumerate(zip(runs, datas)):
             mask = oof_mask(run, data, rows_of[r][n])[None] > 0
-            for t, (truth, *_) in enumerate(datas): counts[t, r, j] = pair_counts(mask, truth.mask(rows_of[t][n])[None] > 0)[0]
+            for t, truth in enumerate(datas): counts[t, r, j] = pair_counts(mask, truth.mask(rows_of[t][n])[None] > 0)[0]
     for t, truth in enumerate(('labels of after', 'labels of before')):
         new, old = counts_dice(counts[t]).mean(2)
         d = paired_bootstrap(new, old, groups=groups)

@@ -8,19 +8,19 @@ Docs: https://severstal-nb.github.io/severstal_nb/quality/pseudo.html.md"""
 __all__ = ['certainty', 'judge', 'known_copies', 'label_counts', 'pseudo']
 
 # %% ../../nbs/quality/13b_pseudo.ipynb #b0f99eab
-import os, shutil
+import os
 import numpy as np, pandas as pd
 from functools import partial
 from pathlib import Path
 
 # %% ../../nbs/quality/13b_pseudo.ipynb #c51c4605
-from ..core.files import check_links, file_digest, plain, read_json, replace_folder, write_json, write_table
+from ..core.files import file_digest, plain, read_json, write_json, write_table
 from ..data import SteelData
 from ..decide.postprocess import Thresholds, postprocess
 from ..decide.submission import ResumableCSV
 from ..duplicates import copies_of
 from ..learn.dataset import keep_memory
-from ..reports.run import find_data
+from ..reports.run import find_data, new_section
 from ..rle import RLEError, parse_runs, rle_encode
 from ..runs.folder import LOG, Run, load_run, run_table
 from ..runs.predictor import Predictor
@@ -59,9 +59,9 @@ def judge(
 # %% ../../nbs/quality/13b_pseudo.ipynb #cc536edd
 def _fold_rules(run:Run, fold:str)->Thresholds:
     "Rules in whose choice the images of a fold had no part; for 'all' those of the run."
-    own = (run.results.get('cross_fitted') or {}).get(fold)
+    own = run.fold_thresholds(fold)
     tuned = (run.config.get('predict') or {}).get('threshold') == 'tuned'
-    if fold != 'all' and own: return Thresholds.from_dict(own)
+    if own: return own
     if run.thresholds is not None and not (tuned and fold != 'all'): return run.thresholds
     return Thresholds(label=0. if run.task == 'segmentation' else .5)
 
@@ -167,17 +167,10 @@ def label_counts(folder, classes:list)->pd.DataFrame: # a row for each set
 # %% ../../nbs/quality/13b_pseudo.ipynb #9411389e
 def _say(run:Run, folder:Path, counts:pd.DataFrame, info:dict):
     "The folder sections/pseudo of the run, whole or not at all."
-    check_links(run.path)
-    place = run.path/'sections'/'pseudo'
-    part = place.with_name('.pseudo.part')
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    write_table(part/'kept.csv', counts)
     text = [f'Images that nobody labelled, of which the nets are sure to {info["sure"]:g} at least. The set of a fold was labelled by the net that has not learnt from it; '
             'the set all by all nets, where they agree: it may not be validated on any image of this run.',
             f'{len(info["copies"])} images were left out as copies of images of the run. No net is validated on a pseudo-label.']
-    write_json(part/'section.json', dict(title='Pseudo-labels', text=text, captions={'kept.csv': 'set'}))
-    replace_folder(part, place)
+    with new_section(run, 'pseudo', 'Pseudo-labels', text, {'kept.csv': 'set'}) as part: write_table(part/'kept.csv', counts)
 
 # %% ../../nbs/quality/13b_pseudo.ipynb #899d00be
 def _old(out:Path, key:dict, fresh:bool)->bool:

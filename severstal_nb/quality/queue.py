@@ -8,20 +8,21 @@ Docs: https://severstal-nb.github.io/severstal_nb/quality/queue.html.md"""
 __all__ = ['ask_score', 'encode', 'encode_images', 'spread_out', 'rank_images', 'label_queue']
 
 # %% ../../nbs/quality/13c_queue.ipynb #4bc5e961
-import shutil
 import numpy as np, pandas as pd, torch
 from contextlib import closing
 from pathlib import Path
 
 # %% ../../nbs/quality/13c_queue.ipynb #aec8bb93
 from ..core.feed import decode_ahead, resize_image, take_images
-from ..core.files import check_links, check_target, replace_folder, write_json, write_table
+from ..core.files import check_target, write_table
 from ..core.images import Problems
 from ..data import SteelData
 from ..decide.postprocess import Thresholds
 from ..formats.coco import write_coco
 from ..learn.dataset import keep_memory
+from ..models import encoder_features
 from .pseudo import judge, known_copies
+from ..reports.run import new_section
 from ..runs.folder import LOG, Run, load_run
 from ..runs.predictor import Predictor
 from ..runs.stream import listed_images
@@ -38,23 +39,12 @@ def ask_score(
     return float(1 - mean[k]), float(mean[k] - least[k])
 
 # %% ../../nbs/quality/13c_queue.ipynb #11314ece
-def _last_map(out):
-    "The last map [B,C,h,w] in what an encoder gives."
-    if isinstance(out, torch.Tensor): return out if out.ndim == 4 else None
-    return next((m for o in reversed(list(out)) if (m := _last_map(o)) is not None), None) if isinstance(out, (list, tuple)) else None
-@torch.inference_mode()
 def encode(
     model, # a `SteelModel`
     x:torch.Tensor, # images uint8 [B,C,h,w]
 )->np.ndarray: # float32 [B,d], each of length 1
-    "The encoder's last features, averaged over the image; of a net without an encoder its outputs."
-    net, x = model.net, model.prepare(x)
-    if hasattr(net, 'forward_head'): out = net.forward_head(net.forward_features(x), pre_logits=True)
-    else:
-        out = net.encoder(x) if hasattr(net, 'encoder') else net(x)
-        deep = _last_map(out)
-        out = out if deep is None else deep.float().mean((2, 3))
-    return torch.nn.functional.normalize(out.float().flatten(1), dim=1).cpu().numpy()
+    "`encoder_features` as directions."
+    return torch.nn.functional.normalize(encoder_features(model, x), dim=1).cpu().numpy()
 
 # %% ../../nbs/quality/13c_queue.ipynb #3e57efd1
 def encode_images(
@@ -117,16 +107,9 @@ def rank_images(
 # %% ../../nbs/quality/13c_queue.ipynb #72c59fde
 def _tell(run:Run, table:pd.DataFrame, n:int, copies:int):
     "The folder sections/queue of the run, whole or not at all."
-    check_links(run.path)
-    place = run.path/'sections'/'queue'
-    part = place.with_name('.queue.part')
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    write_table(part/'queue.csv', table)
     text = [f'{len(table)} of {n} unlabelled images, least known first and no two alike; {copies} more are copies of images that are labelled.',
             'uncertainty: of all nets together; disagreement: what the net adds that is least sure of their common answer; distance: to the nearest image above it, from 0 to 2.']
-    write_json(part/'section.json', dict(title='What to label next', text=text, captions={'queue.csv': 'place'}))
-    replace_folder(part, place)
+    with new_section(run, 'queue', 'What to label next', text, {'queue.csv': 'place'}) as part: write_table(part/'queue.csv', table)
 
 # %% ../../nbs/quality/13c_queue.ipynb #664b9a23
 def label_queue(

@@ -9,7 +9,7 @@ __all__ = ['STATISTICS', 'pixel_stats', 'image_features', 'psi', 'energy_distanc
            'Reference', 'drift_reference', 'Drift', 'drift']
 
 # %% ../../nbs/robust/14b_drift.ipynb #64f8987c
-import heapq, shutil, zipfile
+import heapq, zipfile
 import cv2, numpy as np, pandas as pd, torch
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,14 @@ from tqdm.auto import tqdm
 
 # %% ../../nbs/robust/14b_drift.ipynb #6fc07a57
 from ..core.feed import decode_ahead, resize_image
-from ..core.files import atomic_path, check_links, file_digest, replace_folder, write_json, write_table
+from ..core.files import atomic_path, check_links, file_digest, write_table
 from ..core.images import Problems
 from ..core.plots import image_figure, new_figure, plot_style, save_figure, show_image
 from ..crops import tile_batches
 from ..decide.components import wilson_groups
+from ..models import encoder_features
 from ..reports.compare import columns, per_image
-from ..reports.run import find_data
+from ..reports.run import find_data, new_section
 from ..runs.build import fold_rows
 from ..runs.folder import LOG, load_run, run_table
 from ..runs.predictor import Predictor
@@ -42,20 +43,12 @@ def pixel_stats(
     return np.array([x.mean(), (x < 16).mean(), x.std(), fine/max(coarse, 1e-3), coarse], float)
 
 # %% ../../nbs/robust/14b_drift.ipynb #6674fda9
-@torch.inference_mode()
 def image_features(
     net, # `SteelModel` in eval mode
     tiles, # uint8 [B,C,h,w], of one image
 )->np.ndarray: # float32 [D]
-    "The encoder's last features, averaged over the places of an image: those that the head is given."
-    x, net = net.prepare(tiles), net.net
-    if hasattr(net, 'encoder'):
-        out = net.encoder(x)
-        out = (out[0] if isinstance(out[0], (list, tuple)) else out)[-1] # a plain transformer's come with its class token
-    elif hasattr(net, 'forward_head'): out = net.forward_head(net.forward_features(x), pre_logits=True)
-    else: out = net(x)
-    if isinstance(out, (tuple, list)): out = out[0]
-    return (out if out.ndim < 3 else out.flatten(2).mean(2) if out.ndim == 4 else out.mean(1)).float().mean(0).cpu().numpy()
+    "`encoder_features` of an image, the mean of its tiles."
+    return encoder_features(net, tiles).mean(0).cpu().numpy()
 
 # %% ../../nbs/robust/14b_drift.ipynb #2d9e3c29
 def psi(
@@ -156,8 +149,8 @@ def drift_reference(
 )->Reference:
     "Statistics and features of images that a fold's net has not learnt from, from the run's drift.npz or measured now. Raises `ValueError`."
     run = load_run(getattr(run, 'path', run))
-    if not run.finished: raise ValueError(f'{run.path} has no finished fold: go on with severstal train resume={run.path}')
-    fold = run.finished[0] if fold is None else fold
+    first = run.need_finished()[0]
+    fold = first if fold is None else fold
     predictor = predictor or Predictor(run, [fold])
     key = f'1 fold {fold} {file_digest(predictor.files[0])} {most}'
     if (known := Reference.load(run.path/'drift.npz', key)) is not None: return known
@@ -291,8 +284,8 @@ def drift(
     "Whether images are like those a run was trained for, written to sections/drift of the run. Raises `ValueError`."
     run = load_run(getattr(run, 'path', run))
     if not 0 < budget < 1: raise ValueError(f'budget {budget}: expected a share between 0 and 1, such as 0.01')
-    if not run.finished: raise ValueError(f'{run.path} has no finished fold: go on with severstal train resume={run.path}')
-    predictor = Predictor(run, [run.finished[0] if fold is None else fold], device, batch_size=batch_size, num_workers=num_workers, log=log)
+    first = run.need_finished()[0]
+    predictor = Predictor(run, [first if fold is None else fold], device, batch_size=batch_size, num_workers=num_workers, log=log)
     ref = drift_reference(run, int(predictor.files[0].parent.name.removeprefix('fold_')), root, most, predictor)
     data, problems = listed_images(images, predictor, log=log), Problems()
     seen = _watch(predictor, data, ref, most, n, progress, problems)
@@ -317,12 +310,7 @@ def _finish(run, ref, seen, folders, budget, most, problems, name)->Drift:
     images = pd.DataFrame(dict(what=np.array(_WHAT)[at], deviations=z[np.arange(len(z)), at]), index=seen.names[top])
     classes = _class_shares(run, ref, np.array(seen.called), folders[seen.rows])
     says = _sentences(t, len(seen.rows), ref, budget, most, problems)
-    check_links(run.path)
-    place = run.path/'sections'/'drift'
-    part = place.with_name('.drift.part')
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    for k, o in dict(statistics=t, classes=classes, images=images).items(): write_table(part/f'{k}.csv', o.reset_index(names=_CAPTIONS[f'{k}.csv']))
-    _draw(part, seen, t, images, both)
-    write_json(part/'section.json', dict(title=f'Drift: {name}', text=says, captions=_CAPTIONS, alarm=bool(t.alarm.any()), budget=budget))
-    return Drift(replace_folder(part, place), bool(t.alarm.any()), says, t, classes, images)
+    with new_section(run, 'drift', f'Drift: {name}', says, _CAPTIONS, alarm=bool(t.alarm.any()), budget=budget) as part:
+        for k, o in dict(statistics=t, classes=classes, images=images).items(): write_table(part/f'{k}.csv', o.reset_index(names=_CAPTIONS[f'{k}.csv']))
+        _draw(part, seen, t, images, both)
+    return Drift(run.path/'sections'/'drift', bool(t.alarm.any()), says, t, classes, images)

@@ -22,12 +22,12 @@ from ..core.files import atomic_path, check_links, locked, plain, read_json, wri
 from ..core.plots import WIDE, new_figure, plot_style, save_figure
 from ..data import SteelData
 from ..decide.postprocess import Thresholds, postprocess
-from ..learn.augment import dust_specks, motion_blur, over_expose, uneven_light, water_drops
+from ..learn.augment import dust_specks, grey_levels, motion_blur, over_expose, uneven_light, water_drops
 from ..learn.dataset import keep_memory
 from ..metrics.labels import tune_label_thresholds
 from ..metrics.masks import bootstrap_ci, count_components, counts_dice, pair_counts, paired_bootstrap
 from ..reports.compare import columns, per_image
-from ..reports.run import find_data
+from ..reports.run import own_data
 from ..runs.build import fold_rows, open_data
 from ..runs.config import as_config, check_paths
 from ..runs.evaluate import match_classes
@@ -37,22 +37,19 @@ from ..runs.settings import unknown
 from ..runs.stream import prediction_key
 
 # %% ../../nbs/robust/14a_shifts.ipynb #58622014
-def _bytes(x)->np.ndarray:
-    "Grey levels as uint8."
-    return np.clip(np.rint(x), 0, 255).astype(np.uint8)
 def _way(rng): return 1 if rng.random() < .5 else -1
 
 # %% ../../nbs/robust/14a_shifts.ipynb #f6a1d362
 def brightness(image, strength, rng):
     "`strength` grey levels brighter or darker."
-    return cv2.LUT(image, _bytes(np.arange(256) + _way(rng)*strength))
+    return cv2.LUT(image, grey_levels(np.arange(256) + _way(rng)*strength))
 def contrast(image, strength, rng):
     "Contrast about the image's mean, `strength` of it more or less."
     mean = image.mean()
-    return cv2.LUT(image, _bytes(mean + (np.arange(256) - mean)*(1 + _way(rng)*strength)))
+    return cv2.LUT(image, grey_levels(mean + (np.arange(256) - mean)*(1 + _way(rng)*strength)))
 def gamma(image, strength, rng):
     "Grey levels, as a share of white, to the power 1 + `strength`, or to its inverse."
-    return cv2.LUT(image, _bytes(255*(np.arange(256)/255)**((1 + strength)**_way(rng))))
+    return cv2.LUT(image, grey_levels(255*(np.arange(256)/255)**((1 + strength)**_way(rng))))
 
 # %% ../../nbs/robust/14a_shifts.ipynb #488493b6
 def blur(image, strength, rng):
@@ -60,7 +57,7 @@ def blur(image, strength, rng):
     return cv2.GaussianBlur(image, (0, 0), strength, borderType=cv2.BORDER_REFLECT_101)
 def noise(image, strength, rng):
     "Normal noise with a standard deviation of `strength` grey levels."
-    return _bytes(image + strength*rng.standard_normal(image.shape, dtype=np.float32))
+    return grey_levels(image + strength*rng.standard_normal(image.shape, dtype=np.float32))
 def jpeg(image, strength, rng):
     "Written as a JPEG of quality `strength` and read again."
     kind = cv2.IMREAD_COLOR if image.ndim == 3 else cv2.IMREAD_GRAYSCALE
@@ -196,9 +193,7 @@ def kept(
 def _fold_rules(run:Run, data:SteelData, k:int, given:Thresholds)->Thresholds:
     "The thresholds that the run was scored with on fold `k`; where it did not keep them, `given`."
     part = data.images.part.to_numpy(str)
-    if run.task == 'segmentation':
-        own = (run.results.get('cross_fitted') or {}).get(str(k))
-        return Thresholds.from_dict(own) if own else given
+    if run.task == 'segmentation': return run.fold_thresholds(str(k)) or given
     table = per_image(run)
     if run.task == 'singlelabel' or (run.config.get('predict') or {}).get('threshold') != 'tuned' or table is None or len(run.finished) < 2: return given
     others = table.index[pd.Series(part, data.images.image_id).reindex(table.index) != str(k)]
@@ -221,9 +216,8 @@ def own_parts(
 )->list: # (predictor, data, `Thresholds`) of each finished fold
     "Every image of a run with the net that has not seen it. Raises `ValueError` where there is none."
     if (run.config.get('data') or {}).get('split_strategy') == 'none': raise ValueError(f'{run.path} has learnt from all its images: give others, data.root=DIR')
-    if not run.finished: raise ValueError(f'{run.path} has no finished fold: go on with severstal train resume={run.path}')
-    data, _, why = find_data(run, root)
-    if data is None: raise ValueError(f'{run.path}: its images are not at hand ({why}): --data DIR says where they are')
+    run.need_finished()
+    data = own_data(run, root)
     split = run_table(run.path/'split.csv', ['image_id'], converters={'image_id': str}).set_index('image_id')
     if 'group' in split: data = data.assign(group=split.group.reindex(data.images.image_id).to_numpy())
     seen = data.subset(np.concatenate([fold_rows(data, k).valid for k in run.finished]))

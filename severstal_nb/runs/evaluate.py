@@ -307,10 +307,8 @@ class ScoreWriter(ResumableCSV):
 # %% ../../nbs/runs/10f_evaluate.ipynb #09a1b1cf
 def oof_mask(run:Run, data:SteelData, i:int)->np.ndarray: # uint8 [K,h,w]
     "The out-of-fold mask of one image as it was scored: with the thresholds of its fold, or else the run's."
-    part, fitted = data.images.part[i], run.results.get('cross_fitted')
+    part = data.images.part[i]
     store = OOFStore(run.fold_path(int(part) if part.isdigit() else 0)/'oof')
     at = store.index[data.images.image_id[i]]
-    labels, own = store.labels[at], fitted.get(part) if isinstance(fitted, dict) else None
-    try: rules = Thresholds.from_dict(own) if own else run.thresholds
-    except TypeError as e: raise ValueError(f'{run.path}/results.json: {e}') from e
-    return postprocess(store[at], rules, None if np.isnan(labels).any() else labels)
+    labels = store.labels[at]
+    return postprocess(store[at], run.fold_thresholds(part) or run.thresholds, None if np.isnan(labels).any() else labels)

@@ -334,6 +334,14 @@ def thresholds(self:Run):
     path = self.path/'thresholds.json'
     return _rules(self, path, _dict(path, read_json)) if path.is_file() else None
 
+# %% ../../nbs/runs/10c_folder.ipynb #56edc9a6
+@patch
+def fold_thresholds(self:Run, part:str):
+    "The `Thresholds` that the images of a fold were scored with, in whose choice they had no part; None where the run kept none."
+    fitted = self.results.get('cross_fitted')
+    own = fitted.get(part) if isinstance(fitted, dict) else None
+    return _rules(self, f'{self.path}/results.json', own) if own else None
+
 # %% ../../nbs/runs/10c_folder.ipynb #1f8a8609
 @patch(as_prop=True)
 def points(self:Run)->dict:
@@ -379,6 +387,13 @@ def model(self:Run, k:int=0, which:str='best_model'):
 def finished(self:Run)->list:
     "Numbers of the folds whose training and out-of-fold prediction are complete."
     return [k for k in self.folds if (self.fold_path(k)/'results.json').is_file()]
+
+# %% ../../nbs/runs/10c_folder.ipynb #16e4eb35
+@patch
+def need_finished(self:Run)->list:
+    "`finished`. Raises `ValueError` where no fold is."
+    if found := self.finished: return found
+    raise ValueError(f'{self.path} has no finished fold: go on with severstal train resume={self.path}')
 
 # %% ../../nbs/runs/10c_folder.ipynb #82590d2e
 @patch

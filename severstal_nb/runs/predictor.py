@@ -49,7 +49,7 @@ def _model_files(run:Run, folds=None, log=LOG)->list[Path]:
     if folds is None:
         if left := sorted(set(run.folds) - set(folds := run.finished)):
             log.warning(f'{run.path}: fold {", ".join(map(str, left))} is not finished and left out')
-        if not folds: raise ValueError(f'{run.path} has no finished fold: go on with severstal train resume={run.path}')
+        run.need_finished()
     files = [run.fold_path(k)/'best_model.safetensors' for k in dict.fromkeys(folds)]
     if not files: raise RunError(f'{run.path} has no fold yet: nothing was trained')
     for f in files:

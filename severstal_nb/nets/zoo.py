@@ -91,25 +91,31 @@ def spell(
 # %% ../../nbs/nets/03c_zoo.ipynb #c6ff97db
 def _unknown_model(name:str)->ValueError:
     "The error for a name that is not known, with the nearest that are."
-    if 'faster_vit' in name: return ValueError(f'no model is called {name!r}: pip install fastervit brings it (NVIDIA; its licence is for non-commercial use)')
+    if 'faster_vit' in name:
+        return ValueError(f'no model is called {name!r}: pip install fastervit brings it '
+                          '(NVIDIA; its licence is for non-commercial use)')
     known = list_models() + (list_models('*-tu-*') if 'tu-' in name else [])
     near = get_close_matches(name, known, n=4, cutoff=.6)
-    if name=='dpt' or name.startswith('dpt-') and 'tu-' not in name: near = ['dpt-tu-vit_small_patch16_224', 'dpt-tu-convnext_tiny']
+    if name=='dpt' or name.startswith('dpt-') and 'tu-' not in name:
+        near = ['dpt-tu-vit_small_patch16_224', 'dpt-tu-convnext_tiny']
     elif name in ARCHS: near = [f'{name}-resnet34', f'{name}-efficientnet-b3']
     return ValueError(f'no model is called {name!r}; ' +
-        (f'nearest: {", ".join(near)}' if near else "names: list_models(), list_models('unet-*'), list_models('*convnext*')"))
+        (f'nearest: {", ".join(near)}' if near else
+         "names: list_models(), list_models('unet-*'), list_models('*convnext*')"))
 
 # %% ../../nbs/nets/03c_zoo.ipynb #31b8fa56
 def _family(name:str)->str:
     "timm's module of a net that is built for images of one size; '' of any other."
     name = name.removesuffix('_cbam')
     cfg = timm.get_pretrained_cfg(name) if _is_timm(name) else None # another package's net may have none
-    return timm.model_entrypoint(name.split('.')[0]).__module__.rpartition('.')[2] if cfg and cfg.fixed_input_size else ''
+    return (timm.model_entrypoint(name.split('.')[0]).__module__.rpartition('.')[2] if cfg
+            and cfg.fixed_input_size else '')
 def _any_size(name:str, **more)->dict:
     "Options of timm that let a net take images of any size; with `more` where it interpolates its position embedding."
     family = _family(name)
     if family.startswith('swin'): return dict(strict_img_size=False)
-    return dict(dynamic_img_size=True) | more if family in ('vision_transformer', 'deit', 'eva', 'vision_transformer_hybrid', 'vitamin') else {}
+    return dict(dynamic_img_size=True) | more if family in (
+        'vision_transformer', 'deit', 'eva', 'vision_transformer_hybrid', 'vitamin') else {}
 
 # %% ../../nbs/nets/03c_zoo.ipynb #3c644f06
 def needs_size(
@@ -121,9 +127,12 @@ def needs_size(
 # %% ../../nbs/nets/03c_zoo.ipynb #a4412bc6
 def _no_match(arch:str, encoder:str, e:Exception)->Exception:
     "The error for a decoder and an encoder that do not go together, with what could; any other as it is."
-    if 'output_stride' in str(e): return ValueError(f'{arch} dilates its encoder, which {encoder} cannot: take fpn, unet, upernet or segformer with it')
+    if 'output_stride' in str(e):
+        return ValueError(f'{arch} dilates its encoder, which {encoder} cannot: '
+                          'take fpn, unet, upernet or segformer with it')
     if 'downsampling pattern' in str(e):
-        return ValueError(f'{arch} wants features 4, 8, 16 and 32 times smaller than the image, and {encoder} has none such: dpt takes plain vision transformers, as dpt-tu-vit_small_patch16_224')
+        return ValueError(f'{arch} wants features 4, 8, 16 and 32 times smaller than the image, and {encoder} '
+                          'has none such: dpt takes plain vision transformers, as dpt-tu-vit_small_patch16_224')
     return e
 
 # %% ../../nbs/nets/03c_zoo.ipynb #3ce2cce9
@@ -138,7 +147,8 @@ def _say_licence(name:str):
     licence = weights_licence(name)
     if licence in ('', 'apache-2.0', 'mit', 'bsd-3-clause', 'cc-by-4.0'): return
     more = '; it goes with everything that is trained from them' if 'dinov3' in licence else ''
-    logging.getLogger('severstal_nb').warning(f'the weights of {name} are not under a free licence but under {licence}{more}: read it before you use or pass on what they become')
+    logging.getLogger('severstal_nb').warning(f'the weights of {name} are not under a free licence but under '
+                                              f'{licence}{more}: read it before you use or pass on what they become')
 
 # %% ../../nbs/nets/03c_zoo.ipynb #ea47d4f8
 def segmenter(
@@ -156,16 +166,20 @@ def segmenter(
     if arch not in ARCHS or not known or arch=='dpt' and not universal: raise _unknown_model(name)
     takes = inspect.signature(smp.MODEL_ARCHITECTURES_MAPPING[arch]).parameters
     if not universal and (odd := kw.keys()-takes.keys()): # smp would pass over them in silence
-        raise ValueError(f'{arch} has no option {", ".join(odd)}; it has: {", ".join(o for o in takes if o.startswith(("encoder_d","encoder_o","decoder","psp","upsampling")))}')
+        raise ValueError(
+            f'{arch} has no option {", ".join(odd)}; it has: '
+            f'{", ".join(o for o in takes if o.startswith(("encoder_d","encoder_o","decoder","psp","upsampling")))}')
     aux = dict(classes=n_classes, dropout=dropout) if two_head else None
-    make = partial(smp.create_model, arch, encoder_name=encoder, encoder_weights=weights and True if universal else weights,
+    make = partial(smp.create_model, arch, encoder_name=encoder,
+                   encoder_weights=weights and True if universal else weights,
                    classes=n_classes, aux_params=aux, **kw)
     with _hub_errors(name, weights):
         try: net = make(**(_any_size(encoder[3:]) if universal and 'img_size' not in kw else {}))
         except (TypeError, ValueError) as e: raise _no_match(arch, encoder, e) from e
     if weights and universal: _say_licence(encoder[3:])
     if dropout:
-        net.segmentation_head = nn.Sequential(OrderedDict(drop=nn.Dropout2d(dropout), **dict(net.segmentation_head.named_children())))
+        net.segmentation_head = nn.Sequential(OrderedDict(drop=nn.Dropout2d(dropout),
+                                                          **dict(net.segmentation_head.named_children())))
     return net
 
 # %% ../../nbs/nets/03c_zoo.ipynb #993a405a
@@ -182,7 +196,8 @@ def classifier(
     if not _is_timm(name): raise _unknown_model(name)
     if weights not in (None,'imagenet'): name = f'{name}.{weights}'
     with _hub_errors(name, weights):
-        make = partial(timm.create_model, name, pretrained=weights is not None, num_classes=n_classes, drop_rate=dropout, **kw)
+        make = partial(timm.create_model, name, pretrained=weights is not None, num_classes=n_classes,
+                       drop_rate=dropout, **kw)
         net = make(**(_any_size(name, dynamic_img_pad=True) if 'img_size' not in kw else {}))
     if weights: _say_licence(name)
     return add_cbam(net, tuple(cbam_stages)) if cbam_stages else net
@@ -206,16 +221,19 @@ def _named(name, n_classes, weights, dropout, two_head, cbam_stages, kw):
     name = spell(name)
     seg = '-' in name
     if two_head and not seg: raise ValueError(f'two_head is for segmenters; {name} is none')
-    if cbam_stages and (seg or name in _models): raise ValueError(f'cbam_stages is for timm classifiers; {name} is none')
+    if cbam_stages and (seg or name in _models):
+        raise ValueError(f'cbam_stages is for timm classifiers; {name} is none')
     if name in _models:
         if weights: raise ValueError(f'{name} has no pretrained weights: model.pretrained=False')
         f,task,stride = _models[name]
         return f(n_classes, dropout=dropout, **kw), task, stride, IMAGENET
     if seg:
         net = segmenter(name, n_classes, weights, dropout, two_head, **kw)
-        stride = max(net.encoder.output_stride, 32 if name.startswith('dpt-') else 1) # dpt halves the features of the patches once more
+        # dpt halves the features of the patches once more
+        stride = max(net.encoder.output_stride, 32 if name.startswith('dpt-') else 1)
         if name.startswith('dpt-') and 32 % net.encoder.output_stride:
-            raise ValueError(f'{name} has patches of {net.encoder.output_stride} pixels: dpt takes those of 8, 16 or 32, as dpt-tu-vit_small_patch16_dinov3')
+            raise ValueError(f'{name} has patches of {net.encoder.output_stride} pixels: '
+                             'dpt takes those of 8, 16 or 32, as dpt-tu-vit_small_patch16_dinov3')
         return net, 'both' if two_head else 'segmentation', stride, _seg_norm(name, weights)
     net = classifier(name, n_classes, weights, dropout, cbam_stages, **kw)
     return net, 'classification', 1, (net.default_cfg['mean'], net.default_cfg['std'])

@@ -45,14 +45,16 @@ def plant_errors(
     n:int=40, # of each kind
     seed:int=0,
 )->tuple[SteelData,pd.DataFrame]: # spoilt copy; file, class, kind, queue: what should be found where
-    "Remove masks, add masks of other images, give masks to another class, displace masks; one error an image at most. Raises `ValueError` for too few masks."
+    "Remove masks, add masks of other images, give masks to another class, displace masks; " \
+    "one error an image at most. Raises `ValueError` for too few masks."
     rng, has, new, rows = np.random.default_rng(seed), data.labels, {}, []
     order, free = (rng.permutation(np.argwhere(o)).tolist() for o in (has, ~has))
     def spoil(kind, i, k):
         "Whether the error could be planted."
         mask = data.mask(i)
         other = [b for b in np.flatnonzero(~has[i]).tolist()] if kind == 'swapped' else \
-                [b for b in np.flatnonzero(has[:, k]).tolist() if data.shape(b) == data.shape(i)] if kind == 'added' else [k]
+                [b for b in np.flatnonzero(has[:, k]).tolist()
+                 if data.shape(b) == data.shape(i)] if kind == 'added' else [k]
         if i in new or not other: return False
         b, old = int(rng.choice(other)), mask[k].copy()
         if kind in ('removed', 'swapped'): mask[k] = 0
@@ -61,12 +63,15 @@ def plant_errors(
         if kind == 'shifted': mask[k] = displace(np.ascontiguousarray(old), rng)
         if kind == 'shifted' and not mask[k].any(): return False
         new[i] = mask
-        queues = dict(removed=[(k, 'missing')], added=[(k, 'spurious')], swapped=[(k, 'missing'), (b, 'spurious')], shifted=[(k, 'border')])[kind]
+        queues = dict(removed=[(k, 'missing')], added=[(k, 'spurious')],
+                      swapped=[(k, 'missing'), (b, 'spurious')], shifted=[(k, 'border')])[kind]
         rows.extend((data.images.image_id[i], data.classes[c], kind, q) for c, q in queues)
         return True
     for kind in ('removed', 'swapped', 'shifted', 'added'):
         done = sum(itertools.islice((1 for i, k in (free if kind == 'added' else order) if spoil(kind, i, k)), n))
-        if done < n: raise ValueError(f'{kind}: only {done} of {n} errors could be planted in {len(data)} images with {has.sum()} masks')
+        if done < n:
+            raise ValueError(f'{kind}: only {done} of {n} errors could be planted '
+                             f'in {len(data)} images with {has.sum()} masks')
     return with_masks(data, new), pd.DataFrame(rows, columns=['file', 'class', 'kind', 'queue'])
 
 # %% ../../nbs/quality/13a_labels.ipynb #3218e237
@@ -75,8 +80,10 @@ def with_masks(
     masks:dict, # row → uint8 [K,h,w]
 )->SteelData:
     "A copy in which some images have other masks."
-    runs = ([mask_runs(m) for m in masks[i]] if i in masks else [data.runs(i, k) for k in range(data.K)] for i in range(len(data)))
-    return SteelData.from_masks(data.images, data.classes, runs, task=data.task, problems=data.problems, color=data.color, root=data.root,
+    runs = ([mask_runs(m) for m in masks[i]] if i in masks else [data.runs(i, k) for k in range(data.K)]
+            for i in range(len(data)))
+    return SteelData.from_masks(data.images, data.classes, runs, task=data.task,
+                                problems=data.problems, color=data.color, root=data.root,
                                 info=data.info, white_level=data.white_level)
 
 # %% ../../nbs/quality/13a_labels.ipynb #41d4c562
@@ -88,7 +95,8 @@ def regions(
     "The 8-connected components of a mask."
     n, comps, stats, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(mask, np.uint8), connectivity=8)
     keep = range(1, n)
-    if weight is not None and n > most + 1: keep = 1 + np.argsort(-np.bincount(comps.ravel(), weight.ravel())[1:], kind='stable')[:most]
+    if weight is not None and n > most + 1:
+        keep = 1 + np.argsort(-np.bincount(comps.ravel(), weight.ravel())[1:], kind='stable')[:most]
     return [((at := np.s_[y:y+h, x:x+w]), comps[at] == j) for j in keep for x, y, w, h, _ in [stats[j]]]
 
 # %% ../../nbs/quality/13a_labels.ipynb #cb097ef0
@@ -108,7 +116,8 @@ def _seen_regions(
 )->list: # as `regions`
     "What a net sees: regions of its map without their halos, at most eight."
     found = []
-    for at, inside in regions(probs >= cut, probs): found.append((at, inside & (probs[at] >= (_sureness(probs, (at, inside)) + 1)//2)))
+    for at, inside in regions(probs >= cut, probs):
+        found.append((at, inside & (probs[at] >= (_sureness(probs, (at, inside)) + 1)//2)))
     return found
 
 # %% ../../nbs/quality/13a_labels.ipynb #64a1746e
@@ -118,7 +127,8 @@ def _meeting(seen:list, mask:np.ndarray)->list: # nothing, or one (255 times Dic
     met = [r for r in regions(mask) if (net[r[0]] & r[1]).any()]
     label = _paint(met, mask.shape)
     mine = [r for r in seen if (label[r[0]] & r[1]).any()]
-    return [(255*counts_dice(((net & label).sum(), sum(r[1].sum() for r in mine), label.sum())), int(label.sum()), mine)] if met else []
+    return [(255*counts_dice(((net & label).sum(), sum(r[1].sum() for r in mine), label.sum())),
+             int(label.sum()), mine)] if met else []
 
 # %% ../../nbs/quality/13a_labels.ipynb #b5076d3d
 def _places(probs:np.ndarray, mask:np.ndarray, seen:list)->list: # of (queue, agreement 0 to 255, pixels, regions)
@@ -177,7 +187,8 @@ def label_queues(
         p, here = probs(i), []
         for k, mask in enumerate(np.ascontiguousarray(data.mask(i))):
             last, full, seen = (k, *mask.shape), mask.any(), _seen_regions(p[k])
-            for planted, places in enumerate((_places(p[k], mask, seen), _planted(p[k], mask, seen, None if full else donors.get(last), rng))):
+            for planted, places in enumerate((_places(p[k], mask, seen),
+                                              _planted(p[k], mask, seen, None if full else donors.get(last), rng))):
                 here += [(i, k, QUEUES.index(queue), planted, *numbers) for queue, *numbers, _ in places]
             if full: donors[last] = mask
         found.append(np.array(here, np.float32).reshape(-1, 6))
@@ -186,7 +197,8 @@ def label_queues(
     t['place'] = t.groupby(['i', 'k', 'queue', 'planted']).cumcount()
     for _, q in t.groupby('queue'):
         q = q.assign(score=error_scores(q))[q.planted.to_numpy() == 0]
-        tables.append(q.sort_values(['score', 'area'], ascending=False, kind='stable').drop_duplicates(['i', 'k']).head(most))
+        tables.append(q.sort_values(['score', 'area'], ascending=False, kind='stable')
+                      .drop_duplicates(['i', 'k']).head(most))
     return _told(pd.concat(tables) if tables else t.assign(score=0.), probs, data)
 
 # %% ../../nbs/quality/13a_labels.ipynb #4e03ec8d
@@ -197,11 +209,14 @@ def _told(t:pd.DataFrame, probs, data:SteelData)->pd.DataFrame:
     for i, part in t.groupby('i'):
         p, masks = probs(i), np.ascontiguousarray(data.mask(i))
         for r in part.itertuples():
-            parts = [o[3] for o in _places(p[r.k], masks[r.k], _seen_regions(p[r.k])) if o[0] == QUEUES[r.queue]][r.place]
+            parts = [o[3] for o in _places(p[r.k], masks[r.k], _seen_regions(p[r.k]))
+                     if o[0] == QUEUES[r.queue]][r.place]
             mask = _paint(parts, masks[r.k].shape)
             change[r.order] = _box_text(mask), format_runs(*mask_runs(mask))
-    names = dict(file=data.images.image_id.to_numpy()[t.i], queue=np.array(QUEUES, object)[t.queue], net=t.agreement/255, box=change[:, 0], rle=change[:, 1])
-    return t.assign(**names, **{'class': np.array(data.classes, object)[t.k]})['file class queue score area box net rle'.split()]
+    names = dict(file=data.images.image_id.to_numpy()[t.i], queue=np.array(QUEUES, object)[t.queue],
+                 net=t.agreement/255, box=change[:, 0], rle=change[:, 1])
+    return t.assign(**names, **{'class': np.array(data.classes, object)[t.k]})[
+        'file class queue score area box net rle'.split()]
 
 # %% ../../nbs/quality/13a_labels.ipynb #67e65ed3
 def _box_text(mask:np.ndarray)->str:
@@ -234,8 +249,10 @@ def ceiling_lines(
     pairs = annotation_pairs(data.assign(group=known.group.reindex(names).to_numpy()))
     if not len(pairs): return []
     dice, both = np.stack(pairs.dice), np.stack(pairs.both)
-    twice = f'{both.sum()} defects seen by both: mean Dice {dice[both].mean():.3f}' if both.any() else 'no defect seen by both'
-    said = [f'Annotation ceiling: {len(pairs)} pairs of annotations of one picture, {twice}; over all classes of all pairs {dice.mean():.3f}.']
+    twice = (f'{both.sum()} defects seen by both: mean Dice {dice[both].mean():.3f}' if both.any()
+             else 'no defect seen by both')
+    said = [f'Annotation ceiling: {len(pairs)} pairs of annotations of one picture, {twice}; '
+            f'over all classes of all pairs {dice.mean():.3f}.']
     counts = np.stack([columns(known.loc[names[pairs[o]]], run.classes, 'hit', 'predicted', 'true') for o in 'ab'], 1)
     rows = np.stack([counts_dice(counts).mean((1, 2)), (counts[..., 2] == 0).mean((1, 2)), dice.mean(1)], 1)
     def scale(rows):
@@ -243,7 +260,9 @@ def ceiling_lines(
         return (got - nothing)/(top - nothing) if top > nothing else np.nan
     low, high = bootstrap_ci(rows, scale, groups=pairs.group.to_numpy())
     got, nothing, top = rows.mean(0)
-    return [*said, f'On these pictures predicting nothing scores {nothing:.3f}, this run {got:.3f}, the other annotation {top:.3f}: from 0 to 1 the run is at {scale(rows):.2f} ({low:.2f} to {high:.2f}).']
+    return [*said, f'On these pictures predicting nothing scores {nothing:.3f}, this run {got:.3f}, '
+                   f'the other annotation {top:.3f}: '
+                   f'from 0 to 1 the run is at {scale(rows):.2f} ({low:.2f} to {high:.2f}).']
 
 # %% ../../nbs/quality/13a_labels.ipynb #205571e5
 def run_queues(
@@ -252,13 +271,18 @@ def run_queues(
     **kw, # of `label_queues`
 )->tuple[SteelData,pd.DataFrame]: # the run's images with the labels in question, and the queues
     "Places to look at, from the out-of-fold predictions of a run. Raises `ValueError` where it has none."
-    if run.task != 'segmentation': raise ValueError(f'{run.path} has no masks: labels are checked with a segmentation run')
-    if (run.config.get('data') or {}).get('split_strategy') == 'none': raise ValueError(f'{run.path} has predicted only images it learnt from: it repeats their labels')
+    if run.task != 'segmentation':
+        raise ValueError(f'{run.path} has no masks: labels are checked with a segmentation run')
+    if (run.config.get('data') or {}).get('split_strategy') == 'none':
+        raise ValueError(f'{run.path} has predicted only images it learnt from: it repeats their labels')
     run.need_finished()
     data = own_data(run, root)
-    if list(data.classes) != run.classes: raise ValueError(f'{data.root} has the classes {data.classes}, {run.path} has {run.classes}')
-    where, stores = {o: i for i, o in enumerate(data.images.image_id)}, [OOFStore(run.fold_path(k)/'oof') for k in run.finished]
-    if lost := [o for s in stores for o in s.ids if o not in where]: raise ValueError(f'{lost[0]} is in the run, but not in {data.root or "its data"}')
+    if list(data.classes) != run.classes:
+        raise ValueError(f'{data.root} has the classes {data.classes}, {run.path} has {run.classes}')
+    where, stores = ({o: i for i, o in enumerate(data.images.image_id)},
+                     [OOFStore(run.fold_path(k)/'oof') for k in run.finished])
+    if lost := [o for s in stores for o in s.ids if o not in where]:
+        raise ValueError(f'{lost[0]} is in the run, but not in {data.root or "its data"}')
     at = {where[s.ids[j]]: (s, j) for s in stores for j in np.flatnonzero(s.done)}
     def probs(i): return at[i][0][at[i][1]]
     return data, label_queues(probs, data, list(at), **kw)
@@ -282,7 +306,8 @@ def _draw_queue(
     return fig
 
 # %% ../../nbs/quality/13a_labels.ipynb #ceaa4f2f
-_HOW = dict(missing='The net is sure of a defect where no label is.', spurious='The net sees nothing where a label is.', border='Net and label meet, but their outlines differ.')
+_HOW = dict(missing='The net is sure of a defect where no label is.', spurious='The net sees nothing where a label is.',
+            border='Net and label meet, but their outlines differ.')
 
 # %% ../../nbs/quality/13a_labels.ipynb #3f488d9d
 def check_labels(
@@ -291,11 +316,14 @@ def check_labels(
     n:int=3, # pictures of each queue
     **kw, # of `label_queues`
 )->pd.DataFrame: # as from `label_queues`
-    "Write the queues of a run, with pictures and the annotation ceiling, to sections/labels; labels.csv has all of them. Raises `ValueError`."
+    "Write the queues of a run, with pictures and the annotation ceiling, to sections/labels; " \
+    "labels.csv has all of them. Raises `ValueError`."
     run = load_run(getattr(run, 'path', run))
     data, queues = run_queues(run, root, **kw)
     safe = queues.assign(**{o: queues[o].map(lambda v: plain_cell(printable(v))) for o in ('file', 'class')})
-    captions, says = {'top.csv': 'place'}, [f'Scores say how much a place looks like an error that was planted, from 0 to 1; labels.csv has {len(queues)} places.']
+    captions, says = {'top.csv': 'place'}, [
+        'Scores say how much a place looks like an error that was planted, from 0 to 1; '
+        f'labels.csv has {len(queues)} places.']
     with new_section(run, 'labels', 'Labels to look at', says, captions) as part:
         write_table(part/'labels.csv', safe)
         write_table(part/'top.csv', safe.groupby('queue', sort=False).head(10).drop(columns='rle').round(3))
@@ -328,14 +356,17 @@ def read_verdicts(
     except UnicodeDecodeError as e: raise ValueError(f'{path} is not UTF-8 text: {e.reason} at byte {e.start}') from e
     rows = list(csv.reader(io.StringIO(text, newline='')))
     head = [o.strip() for o in rows[0]]
-    if lost := [o for o in _COLUMNS[:3] if o not in head]: raise ValueError(f'{path}: no column {", ".join(lost)}; expected {",".join(_COLUMNS)}')
+    if lost := [o for o in _COLUMNS[:3] if o not in head]:
+        raise ValueError(f'{path}: no column {", ".join(lost)}; expected {",".join(_COLUMNS)}')
     if len(rows) > 1 and text[-1] != '\n' and not _whole(rows[-1], head): rows.pop()
     found = {}
     for n, row in enumerate(rows[1:], 2):
         if len(row) != len(head): raise ValueError(f'{path} line {n}: {len(row)} fields, the header has {len(head)}')
         r = dict.fromkeys(_COLUMNS, '') | dict(zip(head, row))
-        if r['verdict'] not in VERDICTS: raise ValueError(f'{path} line {n}: verdict {r["verdict"]!r} is not one of {", ".join(VERDICTS)}')
-        if r['queue'] not in ('', *QUEUES): raise ValueError(f'{path} line {n}: queue {r["queue"]!r} is not one of {", ".join(QUEUES)}, or empty')
+        if r['verdict'] not in VERDICTS:
+            raise ValueError(f'{path} line {n}: verdict {r["verdict"]!r} is not one of {", ".join(VERDICTS)}')
+        if r['queue'] not in ('', *QUEUES):
+            raise ValueError(f'{path} line {n}: queue {r["queue"]!r} is not one of {", ".join(QUEUES)}, or empty')
         key = r['file'], r['class'], r['queue']
         found.pop(key, None)
         found[key] = [r[o] for o in _COLUMNS]
@@ -351,16 +382,19 @@ def add_verdict(
     path = Path(path)
     if verdict not in VERDICTS: raise ValueError(f'verdict {verdict!r} is not one of {", ".join(VERDICTS)}')
     if queue not in ('', *QUEUES): raise ValueError(f'queue {queue!r} is not one of {", ".join(QUEUES)}')
-    row = dict(zip(_COLUMNS, (*(plain_cell(printable(o)) for o in (file, cls, verdict, queue, note)), time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()))))
+    row = dict(zip(_COLUMNS, (*(plain_cell(printable(o)) for o in (file, cls, verdict, queue, note)),
+                              time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()))))
     def line(cells):
         out = io.StringIO()
         csv.writer(out, lineterminator='\n').writerow(cells)
         return out.getvalue().encode()
-    with locked(path.with_name(f'.{path.name}.lock'), path, wait=True), open(check_target(path), 'ab+', buffering=0) as f:
+    with (locked(path.with_name(f'.{path.name}.lock'), path, wait=True),
+          open(check_target(path), 'ab+', buffering=0) as f):
         f.seek(0)
         old = f.read()
         at, head = old.rfind(b'\n') + 1, line(_COLUMNS).strip()
-        if old.split(b'\n')[0].strip() != head and (at or not head.startswith(old)): raise ValueError(f'{path} has other columns than {",".join(_COLUMNS)}')
+        if old.split(b'\n')[0].strip() != head and (at or not head.startswith(old)):
+            raise ValueError(f'{path} has other columns than {",".join(_COLUMNS)}')
         if torn := old[at:].decode('utf-8', 'replace'):
             whole = at > 0 and _whole(next(csv.reader([torn])), list(_COLUMNS))
             if not whole: f.truncate(at)
@@ -382,21 +416,30 @@ def apply_verdicts(
     out, # CSV to write, in Kaggle's form
     root=None, # where the images are now; None: they are looked for
 )->pd.DataFrame: # the verdicts with the column done: changed, nothing to do, to be drawn by hand
-    "Write the masks of a run's images as verdicts correct them. Raises `ValueError` for a file, class or place that is not there."
+    "Write the masks of a run's images as verdicts correct them. " \
+    "Raises `ValueError` for a file, class or place that is not there."
     run = load_run(getattr(run, 'path', run))
-    said, known = read_verdicts(verdicts), run_table(run.path/'sections'/'labels'/'labels.csv', ['file', 'class', 'queue', 'rle'], dtype=str, keep_default_na=False)
+    said, known = read_verdicts(verdicts), run_table(run.path/'sections'/'labels'/'labels.csv',
+        ['file', 'class', 'queue', 'rle'], dtype=str, keep_default_na=False)
     data = own_data(run, root)
-    where, classes = ({plain_cell(printable(o)): i for i, o in enumerate(names)} for names in (data.images.image_id, data.classes))
+    where, classes = ({plain_cell(printable(o)): i for i, o in enumerate(names)}
+                      for names in (data.images.image_id, data.classes))
     places = {o[:3]: o[3] for o in known[['file', 'class', 'queue', 'rle']].itertuples(index=False, name=None)}
     masks, done = {}, []
     for r in said.to_dict('records'):
-        file, cls, queue = (r[o] if r[o] in names else plain_cell(printable(r[o])) for o, names in (('file', where), ('class', classes), ('queue', QUEUES)))
+        file, cls, queue = (r[o] if r[o] in names else plain_cell(printable(r[o]))
+                            for o, names in (('file', where), ('class', classes), ('queue', QUEUES)))
         for name, names, what in ((file, where, 'image'), (cls, classes, 'class')):
-            if name not in names and (what == 'image' or queue): raise ValueError(f'{verdicts}: the run has no {what} {name!r}' + ''.join(f', did you mean {o}?' for o in nearest(name, names, 1)))
+            if name not in names and (what == 'image' or queue):
+                raise ValueError(f'{verdicts}: the run has no {what} {name!r}' +
+                                 ''.join(f', did you mean {o}?' for o in nearest(name, names, 1)))
         change = r['verdict'] == 'wrong' and queue or r['verdict'] == 'missing' and queue == 'missing'
-        done.append('changed' if change else 'nothing to do' if r['verdict'] in ('right', 'unsure') else 'to be drawn by hand')
+        done.append('changed' if change else
+                    'nothing to do' if r['verdict'] in ('right', 'unsure') else 'to be drawn by hand')
         if not change: continue
-        if (file, cls, queue) not in places: raise ValueError(f'{verdicts}: {file}, class {cls} is not in the queue {queue} of sections/labels/labels.csv: was severstal labels run again since?')
+        if (file, cls, queue) not in places:
+            raise ValueError(f'{verdicts}: {file}, class {cls} is not in the queue {queue} of '
+                             'sections/labels/labels.csv: was severstal labels run again since?')
         i, k = where[file], classes[cls]
         mask = masks.setdefault(i, np.ascontiguousarray(data.mask(i)))
         mask[k] = _change(mask[k] > 0, queue, rle_decode(places[file, cls, queue], data.shape(i)) > 0)
@@ -409,12 +452,15 @@ def compare_labels(
     before, # run on the labels as they were, with the same folds or others
     root=None, # where the images of `after` are now
 )->pd.DataFrame: # a row per truth: images, before, after, diff, low, high
-    "Mean Dice of the out-of-fold masks of two runs, each on the labels of both, and the paired difference with its 95 % interval. Raises `ValueError`."
+    "Mean Dice of the out-of-fold masks of two runs, each on the labels of both, " \
+    "and the paired difference with its 95 % interval. Raises `ValueError`."
     runs, rows = [load_run(getattr(o, 'path', o)) for o in (after, before)], {}
-    if runs[0].classes != runs[1].classes: raise ValueError(f'{runs[0].path} has the classes {runs[0].classes}, {runs[1].path} has {runs[1].classes}')
+    if runs[0].classes != runs[1].classes:
+        raise ValueError(f'{runs[0].path} has the classes {runs[0].classes}, {runs[1].path} has {runs[1].classes}')
     datas = [own_data(run, root) for run, root in zip(runs, (root, None))]
     rows_of = [{o: i for i, o in enumerate(data.images.image_id)} for data in datas]
-    seen = [{n for k in run.finished for n in OOFStore(run.fold_path(k)/'oof').ids} & set(where) for run, where in zip(runs, rows_of)]
+    seen = [{n for k in run.finished for n in OOFStore(run.fold_path(k)/'oof').ids} & set(where)
+            for run, where in zip(runs, rows_of)]
     names = sorted(seen[0] & seen[1])
     if not names: raise ValueError(f'{runs[0].path} and {runs[1].path} predicted no image in common')
     known = per_image(runs[0])
@@ -423,7 +469,8 @@ def compare_labels(
     for j, n in enumerate(names):
         for r, (run, data) in enumerate(zip(runs, datas)):
             mask = oof_mask(run, data, rows_of[r][n])[None] > 0
-            for t, truth in enumerate(datas): counts[t, r, j] = pair_counts(mask, truth.mask(rows_of[t][n])[None] > 0)[0]
+            for t, truth in enumerate(datas):
+                counts[t, r, j] = pair_counts(mask, truth.mask(rows_of[t][n])[None] > 0)[0]
     for t, truth in enumerate(('labels of after', 'labels of before')):
         new, old = counts_dice(counts[t]).mean(2)
         d = paired_bootstrap(new, old, groups=groups)

@@ -31,7 +31,8 @@ def certainty(
     probs:np.ndarray, # uint8 [K,h,w]
     mask:np.ndarray, # 0/1 [K,h,w]
 )->np.ndarray: # float [K], 0..1
-    "How sure probabilities are of each mask: their soft Dice, and 1 less the highest probability where the mask is empty."
+    "How sure probabilities are of each mask: " \
+    "their soft Dice, and 1 less the highest probability where the mask is empty."
     p, m = (np.asarray(o).reshape(len(o), -1) for o in (probs, mask))
     hit, both = np.where(m > 0, p, 0).sum(1, dtype=np.int64), p.sum(1, dtype=np.int64) + 255*(m > 0).sum(1)
     return np.where(m.any(1), 2*hit/np.maximum(both, 1), 1 - p.max(1, initial=0)/255)
@@ -41,7 +42,8 @@ def judge(
     predictions:list, # `Prediction` of one image by each net
     rules:Thresholds, # from probabilities to masks or labels
     single:bool=False, # labels: one an image
-)->tuple: # masks uint8 [K,h,w] or labels bool [K]; how sure the mean is of each class [K]; how sure the least sure net is [K]
+# masks uint8 [K,h,w] or labels bool [K]; how sure the mean is of each class [K]; how sure the least sure net is [K]
+)->tuple:
     "What several nets together say of an image, and how sure they are."
     masks = [p.masks for p in predictions if p.masks is not None]
     heads = [p.labels for p in predictions if p.masks is not None and p.labels is not None]
@@ -75,13 +77,15 @@ def _same_split(run:Run, others:list):
     for o in others:
         there = parts_of(o)
         if odd := [i for i, p in parts.items() if there.get(i, p) != p]:
-            raise ValueError(f'{o.path} has {odd[0]} in part {there[odd[0]]}, {run.path} in part {parts[odd[0]]}: its net '
+            raise ValueError(f'{o.path} has {odd[0]} in part {there[odd[0]]}, {run.path} in part '
+                             f'{parts[odd[0]]}: its net '
                              'has learnt from images that the labels would be judged on. Train it with the same split '
                              '(data.split_strategy, num_folds, split_seed, stratify, duplicates)')
 
 # %% ../../nbs/quality/13b_pseudo.ipynb #ce2f316b
 class _Judges:
-    "All nets of some runs side by side, with the face that `write_all` asks for: an image's rows for the table of labels."
+    "All nets of some runs side by side, with the face that `write_all` asks for: " \
+    "an image's rows for the table of labels."
     task = 'segmentation'
     def __init__(self, runs:list, gates:list, sure:float, log=LOG, **kw):
         _same_split(runs[0], runs[1:] + gates)
@@ -89,9 +93,12 @@ class _Judges:
         self.run, self.sure, self.single, self.classes = runs[0], sure, face.task == 'singlelabel', face.classes
         self.color, self.white_level = face.color, face.white_level
         folds = sorted(set.intersection(*(set(o.finished) for o in runs + gates)))
-        if not folds: raise ValueError(f'{runs[0].path} has no finished fold' + ' that the others have too'*bool(runs[1:] + gates))
+        if not folds:
+            raise ValueError(f'{runs[0].path} has no finished fold' +
+                             ' that the others have too'*bool(runs[1:] + gates))
         theirs = {k: v for k, v in kw.items() if k != 'tta'} # gates have flips of their own
-        self.nets = [(str(k), Predictor(o, [k], log=log, **(kw if o in runs else theirs))) for k in folds for o in runs + gates]
+        self.nets = [(str(k), Predictor(o, [k], log=log, **(kw if o in runs else theirs)))
+                     for k in folds for o in runs + gates]
         none = (runs[0].config.get('data') or {}).get('split_strategy') == 'none' # all have learnt from every image
         self.sets = {f: _fold_rules(runs[0], f) for f in [*([] if none else map(str, folds)), 'all']}
     def stream(self, data, start=0, problems=None):
@@ -123,7 +130,8 @@ class _LabelWriter(ResumableCSV):
     unread = 'left out'
     def write(self, image_id:str, rows):
         "Write one image; rows of '' say that it could not be read."
-        self.put(image_id, [[image_id, *r] for r in rows] if rows and rows[0] else [[image_id, '', '', '', '', 'unreadable']])
+        self.put(image_id, [[image_id, *r] for r in rows] if rows and rows[0] else
+                 [[image_id, '', '', '', '', 'unreadable']])
 def _check_labels(path, data:SteelData, sets, K:int):
     "Raise `ValueError` unless every image has an answer in every set, and every answer is one."
     t = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -142,7 +150,8 @@ def known_copies(
     run:Run,
     pool:SteelData, # other images
     root=None, # where the images of the run are now; None: they are looked for
-    duplicates:str|None=None, # 'find', 'none' or a CSV of pairs, as `copies_of` takes it; None: as the run's config says
+    # 'find', 'none' or a CSV of pairs, as `copies_of` takes it; None: as the run's config says
+    duplicates:str|None=None,
 )->np.ndarray: # bool [N]
     "Which images of `pool` are copies of images of a run. Raises `ValueError` where these are not at hand."
     how = duplicates or (run.config.get('data') or {}).get('duplicates') or 'find'
@@ -154,12 +163,14 @@ def known_copies(
 
 # %% ../../nbs/quality/13b_pseudo.ipynb #77045e50
 def label_counts(folder, classes:list)->pd.DataFrame: # a row for each set
-    "How many images of a folder of pseudo-labels are kept in each set, clean and of each class, and why the others are not."
+    "How many images of a folder of pseudo-labels are kept in each set, clean and of each class, " \
+    "and why the others are not."
     t = run_table(Path(folder)/'labels.csv', ['image_id', 'fold', 'class_id', 'why'], dtype=str, keep_default_na=False)
     bad, rows = int((t.why == 'unreadable').sum()), []
     for name, o in t[t.fold != ''].groupby('fold', sort=False):
         kept, k = o[o.why == ''], o.class_id[o.why == '']
-        row = dict(set=name, images=o.image_id.nunique() + bad, kept=kept.image_id.nunique(), unsure=int((o.why == 'unsure').sum()))
+        row = dict(set=name, images=o.image_id.nunique() + bad, kept=kept.image_id.nunique(),
+                   unsure=int((o.why == 'unsure').sum()))
         row |= dict(unreadable=bad, clean=int((k == '0').sum()))
         rows.append(row | {n: int((k == str(j + 1)).sum()) for j, n in enumerate(classes)})
     return pd.DataFrame(rows)
@@ -167,20 +178,25 @@ def label_counts(folder, classes:list)->pd.DataFrame: # a row for each set
 # %% ../../nbs/quality/13b_pseudo.ipynb #9411389e
 def _say(run:Run, folder:Path, counts:pd.DataFrame, info:dict):
     "The folder sections/pseudo of the run, whole or not at all."
-    text = [f'Images that nobody labelled, of which the nets are sure to {info["sure"]:g} at least. The set of a fold was labelled by the net that has not learnt from it; '
+    text = [f'Images that nobody labelled, of which the nets are sure to {info["sure"]:g} at least. '
+            'The set of a fold was labelled by the net that has not learnt from it; '
             'the set all by all nets, where they agree: it may not be validated on any image of this run.',
-            f'{len(info["copies"])} images were left out as copies of images of the run. No net is validated on a pseudo-label.']
-    with new_section(run, 'pseudo', 'Pseudo-labels', text, {'kept.csv': 'set'}) as part: write_table(part/'kept.csv', counts)
+            f'{len(info["copies"])} images were left out as copies of images of the run. '
+            'No net is validated on a pseudo-label.']
+    with new_section(run, 'pseudo', 'Pseudo-labels', text, {'kept.csv': 'set'}) as part:
+        write_table(part/'kept.csv', counts)
 
 # %% ../../nbs/quality/13b_pseudo.ipynb #899d00be
 def _old(out:Path, key:dict, fresh:bool)->bool:
     "Whether a folder holds these very labels, finished. Raises `FileExistsError` where something else is there."
     if fresh or not out.exists(): return False
     if not (out/'pseudo.json').is_file():
-        if odd := [o.name for o in out.iterdir() if 'labels.csv' not in o.name and o.name != 'split.csv']: raise FileExistsError(f'{out} holds {odd[0]}: give another folder')
+        if odd := [o.name for o in out.iterdir() if 'labels.csv' not in o.name and o.name != 'split.csv']:
+            raise FileExistsError(f'{out} holds {odd[0]}: give another folder')
         return False
     info = read_json(out/'pseudo.json')
-    if info['key'] != key: raise FileExistsError(f'{out} holds pseudo-labels of other nets, images or settings; --fresh replaces them')
+    if info['key'] != key:
+        raise FileExistsError(f'{out} holds pseudo-labels of other nets, images or settings; --fresh replaces them')
     return file_digest(out/'labels.csv') == info['digest']
 
 # %% ../../nbs/quality/13b_pseudo.ipynb #97c3badf
@@ -198,9 +214,11 @@ def pseudo(
     log=LOG,
     **kw, # of `Predictor`: tta, device, batch_size, num_workers
 )->pd.DataFrame: # a row for each set, see `label_counts`; `.attrs['folder']`
-    "Label images where the nets are sure, for each fold by nets that have not learnt from it. Raises `ValueError`, `OSError`."
+    "Label images where the nets are sure, for each fold by nets that have not learnt from it. " \
+    "Raises `ValueError`, `OSError`."
     keep_memory()
-    def as_runs(v): return [load_run(getattr(o, 'path', o)) for o in (v if isinstance(v, (list, tuple)) else [v] if v else [])]
+    def as_runs(v):
+        return [load_run(getattr(o, 'path', o)) for o in (v if isinstance(v, (list, tuple)) else [v] if v else [])]
     runs, gates = as_runs(runs), as_runs(gate)
     if not 0 <= sure <= 1: raise ValueError(f'sure {sure}: expected a number from 0 to 1')
     run, judges = runs[0], _Judges(runs, gates, sure, log, **kw)
@@ -216,7 +234,8 @@ def pseudo(
         write_all(writer, judges, left, progress, log)
         split = run_table(run.path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False)
         write_table(out/'split.csv', split[['image_id', 'part']])
-        info = dict(format=1, task=run.task, classes=run.classes, images=os.path.relpath(images, out), sets=list(judges.sets))
+        info = dict(format=1, task=run.task, classes=run.classes, images=os.path.relpath(images, out),
+                    sets=list(judges.sets))
         info |= dict(sure=sure, runs=[o.name for o in runs], gates=[o.name for o in gates], key=key,
                      copies=pool.images.image_id[copies].tolist(), digest=file_digest(out/'labels.csv'))
         write_json(out/'pseudo.json', info)

@@ -33,7 +33,8 @@ def ask_score(
     rules:Thresholds, # from probabilities to masks or labels
     single:bool=False, # labels: one an image
 )->tuple[float,float]: # uncertainty, disagreement, each from 0; their sum is at most 1
-    "How little the nets know of an image: what all together are unsure of, and what one of them adds by seeing it otherwise."
+    "How little the nets know of an image: " \
+    "what all together are unsure of, and what one of them adds by seeing it otherwise."
     _, mean, least = judge(predictions, rules, single)
     k = least.argmin()
     return float(1 - mean[k]), float(mean[k] - least[k])
@@ -58,7 +59,8 @@ def encode_images(
     model, found, rows = model.to(device).eval(), [], []
     with closing(decode_ahead(data, range(len(data)), num_workers, ahead=2*batch_size)) as images:
         for at in range(0, len(data), batch_size):
-            group = [(i, resize_image(o, size)) for i, o in take_images(images, min(batch_size, len(data) - at), data, problems)]
+            group = [(i, resize_image(o, size))
+                     for i, o in take_images(images, min(batch_size, len(data) - at), data, problems)]
             for shape in {o.shape for _, o in group}: # images of one size at a time
                 same = [(i, o) for i, o in group if o.shape == shape]
                 x = torch.from_numpy(np.stack([o[None] if o.ndim == 2 else o.transpose(2, 0, 1) for _, o in same]))
@@ -79,7 +81,8 @@ def spread_out(
     while len(picked) < min(n, free.sum() + len(picked)):
         gain = score if not picked else score*far
         best = np.where(free, gain, -1)
-        i = int(np.where(best == best.max(), np.where(free, score, -1), -2).argmax()) # of equals the one of the higher score
+        # of equals the one of the higher score
+        i = int(np.where(best == best.max(), np.where(free, score, -1), -2).argmax())
         picked.append(i); apart.append(float(far[i])); free[i] = False
         far = np.minimum(far, np.sqrt(np.maximum(2 - 2*(features @ features[i]), 0)))
     return np.array(picked, int), np.array(apart)
@@ -90,7 +93,8 @@ def rank_images(
     data:SteelData,
     log=LOG,
     **kw, # of `Predictor`: folds, tta, device, batch_size, num_workers
-)->tuple: # DataFrame with a row per image: uncertainty, disagreement, score, nan where it cannot be read; features [N,d]
+# DataFrame with a row per image: uncertainty, disagreement, score, nan where it cannot be read; features [N,d]
+)->tuple:
     "How little the nets of some runs know of each image, and what it looks like to the first of them."
     every, problems = Predictor(runs, log=log, **kw), Problems()
     folds = kw.pop('folds', None)
@@ -107,16 +111,21 @@ def rank_images(
 # %% ../../nbs/quality/13c_queue.ipynb #72c59fde
 def _tell(run:Run, table:pd.DataFrame, n:int, copies:int):
     "The folder sections/queue of the run, whole or not at all."
-    text = [f'{len(table)} of {n} unlabelled images, least known first and no two alike; {copies} more are copies of images that are labelled.',
-            'uncertainty: of all nets together; disagreement: what the net adds that is least sure of their common answer; distance: to the nearest image above it, from 0 to 2.']
-    with new_section(run, 'queue', 'What to label next', text, {'queue.csv': 'place'}) as part: write_table(part/'queue.csv', table)
+    text = [f'{len(table)} of {n} unlabelled images, least known first and no two alike; '
+            f'{copies} more are copies of images that are labelled.',
+            'uncertainty: of all nets together; disagreement: what the net adds that is least sure of their '
+            'common answer; distance: to the nearest image above it, from 0 to 2.']
+    with new_section(run, 'queue', 'What to label next', text, {'queue.csv': 'place'}) as part:
+        write_table(part/'queue.csv', table)
 
 # %% ../../nbs/quality/13c_queue.ipynb #664b9a23
 def label_queue(
     runs, # a run, a run folder, or a list of them
     images, # folder or zip of unlabelled images
     n:int=100, # how many to pick
-    out=None, # COCO file NAME.json, or a folder to make with the images in it; of classifiers NAME.csv; None: nothing but the table
+    # COCO file NAME.json, or a folder to make with the images in it; of classifiers NAME.csv;
+    # None: nothing but the table
+    out=None,
     *,
     root=None, duplicates:str|None=None, # see `known_copies`
     log=LOG,
@@ -127,7 +136,8 @@ def label_queue(
     runs = [load_run(getattr(o, 'path', o)) for o in (runs if isinstance(runs, (list, tuple)) else [runs])]
     run, coco = runs[0], out is not None and Path(out).suffix != '.csv'
     if n < 1: raise ValueError(f'n={n}: at least 1')
-    if coco and run.task != 'segmentation': raise ValueError(f'{run.path} gives labels, and a COCO file holds masks: give --out FILE.csv')
+    if coco and run.task != 'segmentation':
+        raise ValueError(f'{run.path} gives labels, and a COCO file holds masks: give --out FILE.csv')
     if out is not None and Path(out).suffix: check_target(out)
     predictor = Predictor(runs, log=log, **kw)
     pool = listed_images(images, predictor, log=log)
@@ -140,7 +150,8 @@ def label_queue(
     t = known.iloc[rows][['score', 'uncertainty', 'disagreement']].reset_index(drop=True)
     t = t.assign(distance=apart, found=[' '.join(o['present']) for o in seen])
     t.insert(0, 'place', np.arange(1, len(t) + 1)); t.insert(1, 'file', picked.images.image_id.to_numpy())
-    if coco: write_coco(SteelData.from_masks(picked.images, run.classes, (o['masks'] for o in seen), color=pool.color), out)
+    if coco:
+        write_coco(SteelData.from_masks(picked.images, run.classes, (o['masks'] for o in seen), color=pool.color), out)
     elif out is not None: write_table(out, t)
     _tell(run, t, len(pool), int(copies.sum()))
     return t

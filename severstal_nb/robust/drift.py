@@ -36,7 +36,8 @@ STATISTICS = ('brightness', 'dark', 'contrast', 'sharpness', 'texture')
 def pixel_stats(
     image, # uint8 [h,w] or [h,w,3]
 )->np.ndarray: # float64 [5], in the order of STATISTICS
-    "Mean grey value, share of pixels below 16, standard deviation; detail finer than a pixel over detail of 1 to 4 pixels, and the latter (rms)."
+    "Mean grey value, share of pixels below 16, standard deviation; " \
+    "detail finer than a pixel over detail of 1 to 4 pixels, and the latter (rms)."
     x = (image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)).astype(np.float32)
     near, far = cv2.GaussianBlur(x, (0, 0), 1.), cv2.GaussianBlur(x, (0, 0), 4.)
     fine, coarse = float(np.sqrt(np.square(x - near).mean())), float(np.sqrt(np.square(near - far).mean()))
@@ -102,8 +103,10 @@ def drift_test(
     least = np.sort(p.min(1))
     p_joint = np.searchsorted(least, p[0], side='right')/len(least)
     cuts = [c for c in np.unique(least) if (least <= c).mean() <= budget]
-    limits = [min((v for v, o in zip(values[:, j], p[:, j]) if cuts and o <= cuts[-1]), default=np.inf) for j in range(values.shape[1])]
-    return pd.DataFrame(dict(value=values[0], limit=limits, p=p_joint, alarm=p_joint <= budget), index=[*STATISTICS, 'features'])
+    limits = [min((v for v, o in zip(values[:, j], p[:, j]) if cuts and o <= cuts[-1]), default=np.inf)
+              for j in range(values.shape[1])]
+    return pd.DataFrame(dict(value=values[0], limit=limits, p=p_joint, alarm=p_joint <= budget),
+                        index=[*STATISTICS, 'features'])
 
 # %% ../../nbs/robust/14b_drift.ipynb #2c99463c
 def feature_distances(
@@ -111,11 +114,13 @@ def feature_distances(
     others=None, # [M,D]; None: the same
 )->np.ndarray: # float64 [N,M]
     "Euclidean distances."
-    return torch.cdist(*(torch.as_tensor(o, dtype=torch.float64)[None] for o in (features, features if others is None else others)))[0].numpy()
+    return torch.cdist(*(torch.as_tensor(o, dtype=torch.float64)[None]
+                         for o in (features, features if others is None else others)))[0].numpy()
 
 # %% ../../nbs/robust/14b_drift.ipynb #dba502aa
 class Reference:
-    "What is known of the held-out images of one fold: `names`, `group`, `stats` [N,5], `features` [N,D], and of which net."
+    "What is known of the held-out images of one fold: " \
+    "`names`, `group`, `stats` [N,5], `features` [N,D], and of which net."
     def __init__(self, **kw): self.__dict__.update({k: np.asarray(v) for k, v in kw.items()})
     def save(self, path):
         "Write it, whole or not at all."
@@ -126,7 +131,8 @@ class Reference:
         if not Path(path).is_file(): return None
         try:
             with np.load(path, allow_pickle=False) as o: found = cls(**o)
-            return found if str(found.key) == key and len(found.stats) == len(found.features) == len(found.names) == len(found.group) else None
+            return (found if str(found.key) == key
+                    and len(found.stats) == len(found.features) == len(found.names) == len(found.group) else None)
         except (OSError, ValueError, AttributeError, KeyError, EOFError, zipfile.BadZipFile): return None
 
 # %% ../../nbs/robust/14b_drift.ipynb #af23c54c
@@ -135,7 +141,8 @@ def _look(predictor):
     o, net = predictor.options, predictor.nets[0].to(predictor.device).eval()
     def look(image):
         _, batches = tile_batches([resize_image(image, o['size'])], o.get('crop'), o.get('stride'), o['batch_size'])
-        means = [(image_features(net, torch.from_numpy(np.stack([t for *_, t in b])).to(predictor.device)), len(b)) for b in batches]
+        means = [(image_features(net, torch.from_numpy(np.stack([t for *_, t in b])).to(predictor.device)), len(b))
+                 for b in batches]
         return np.average([m for m, _ in means], 0, [n for _, n in means])
     return look
 
@@ -147,7 +154,8 @@ def drift_reference(
     most:int=1000, # images
     predictor=None, # of this fold, if there is one
 )->Reference:
-    "Statistics and features of images that a fold's net has not learnt from, from the run's drift.npz or measured now. Raises `ValueError`."
+    "Statistics and features of images that a fold's net has not learnt from, " \
+    "from the run's drift.npz or measured now. Raises `ValueError`."
     run = load_run(getattr(run, 'path', run))
     first = run.need_finished()[0]
     fold = first if fold is None else fold
@@ -155,9 +163,12 @@ def drift_reference(
     key = f'1 fold {fold} {file_digest(predictor.files[0])} {most}'
     if (known := Reference.load(run.path/'drift.npz', key)) is not None: return known
     data, _, why = find_data(run, root)
-    if data is None: raise ValueError(f'{run.path} has no drift.npz, and its images are not at hand ({why}): --data DIR says where they are')
+    if data is None:
+        raise ValueError(f'{run.path} has no drift.npz, and its images are not at hand ({why}): '
+                         '--data DIR says where they are')
     found = fold_rows(data, fold)
-    if len(found.valid) == 0 or np.isin(found.valid, found.train).any(): raise ValueError(f'{run.path}: every image was learnt from, so there are none to compare new ones with')
+    if len(found.valid) == 0 or np.isin(found.valid, found.train).any():
+        raise ValueError(f'{run.path}: every image was learnt from, so there are none to compare new ones with')
     rows = np.sort(np.random.default_rng(0).permutation(found.valid)[:most])
     split = run_table(run.path/'split.csv', ['image_id'], converters={'image_id': str}).set_index('image_id')
     names, look, got = data.images.image_id.to_numpy(str)[rows], _look(predictor), []
@@ -165,7 +176,8 @@ def drift_reference(
         if isinstance(image, Exception): raise image
         got.append((pixel_stats(image), look(image)))
     group = split.group.reindex(names).to_numpy() if 'group' in split else np.arange(len(rows))
-    ref = Reference(key=key, fold=fold, names=names, group=group, stats=np.stack([s for s, _ in got]), features=np.stack([f for _, f in got]).astype(np.float32))
+    ref = Reference(key=key, fold=fold, names=names, group=group, stats=np.stack([s for s, _ in got]),
+                    features=np.stack([f for _, f in got]).astype(np.float32))
     check_links(run.path)
     ref.save(run.path/'drift.npz')
     return ref
@@ -182,20 +194,23 @@ class _Watched:
 # %% ../../nbs/robust/14b_drift.ipynb #2cf1e51d
 _WHAT = (*STATISTICS, 'features')
 def _strangeness(stats, near, ref, ref_near)->np.ndarray: # [6]
-    "How many standard deviations of the reference an image lies from its mean, in each statistic; `near`: mean distance to the reference."
+    "How many standard deviations of the reference an image lies from its mean, in each statistic; " \
+    "`near`: mean distance to the reference."
     a, b = np.column_stack([ref.stats, ref_near]), np.append(stats, near)
     return (b - a.mean(0))/np.maximum(a.std(0), 1e-6)
 
 # %% ../../nbs/robust/14b_drift.ipynb #d32f5191
 class _Seen:
-    "What is kept of a stream of images: numbers of every one, statistics and features of a sample, pictures of those that differ most."
+    "What is kept of a stream of images: " \
+    "numbers of every one, statistics and features of a sample, pictures of those that differ most."
     def __init__(self, ref, names, sample, n):
         self.ref, self.names, self.sample, self.n = ref, names, sample, n
         self.scale = ref.features.std(0).clip(1e-6)
         self.far = feature_distances(ref.features/self.scale).sum(1)/max(1, len(ref.names) - 1)
         self.rows, self.strange, self.called, self.stats, self.features, self.top = [], [], [], {}, {}, []
     def add(self, i, image, stats, feature, called):
-        z = _strangeness(stats, feature_distances(feature[None]/self.scale, self.ref.features/self.scale).mean(), self.ref, self.far)
+        z = _strangeness(stats, feature_distances(feature[None]/self.scale, self.ref.features/self.scale).mean(),
+                         self.ref, self.far)
         for l, o in ((self.rows, i), (self.strange, z.astype(np.float32)), (self.called, called)): l.append(o)
         if i in self.sample: self.stats[i], self.features[i] = stats, feature
         heapq.heappush(self.top, (abs(z).max(), -i, image))
@@ -207,7 +222,8 @@ class _Seen:
 def _watch(predictor, data, ref, most, n, progress, problems)->_Seen:
     "Predict and measure image after image."
     watched, look = _Watched(data), _look(predictor)
-    seen = _Seen(ref, data.images.image_id.to_numpy(str), {*np.random.default_rng(0).permutation(len(data))[:most].tolist()}, n)
+    seen = _Seen(ref, data.images.image_id.to_numpy(str),
+                 {*np.random.default_rng(0).permutation(len(data))[:most].tolist()}, n)
     with tqdm(total=len(data), unit='image', leave=False, disable=None if progress else True) as bar:
         for p in predictor.stream(watched, problems=problems):
             image, present = watched.kept.pop(p.i), predictor.answer(p)['present']
@@ -222,10 +238,15 @@ class Drift:
     path:Path
     alarm:bool
     says:list # sentences
-    statistics:pd.DataFrame # a row per statistic (of features: the mean distance to the reference): mean of the reference and today, value, limit, p, alarm
+    # a row per statistic (of features: the mean distance to the reference): mean of the reference and today,
+    # value, limit, p, alarm
+    statistics:pd.DataFrame
     classes:pd.DataFrame # a row per class: share of images that have it today and out of fold, with intervals
     images:pd.DataFrame # that differ most: in what, by how many standard deviations
-    def __repr__(self): return '\n\n'.join(['\n'.join(self.says), *(t.round(4).to_string(na_rep='') for t in (self.statistics, self.classes, self.images)), f'{self.path}'])
+    def __repr__(self):
+        return '\n\n'.join([
+            '\n'.join(self.says),
+            *(t.round(4).to_string(na_rep='') for t in (self.statistics, self.classes, self.images)), f'{self.path}'])
 
 # %% ../../nbs/robust/14b_drift.ipynb #7404e84f
 def _class_shares(run, ref, called, group)->pd.DataFrame:
@@ -234,24 +255,34 @@ def _class_shares(run, ref, called, group)->pd.DataFrame:
     table = table[table.index.isin(ref.names)] if table is not None else None
     rows = []
     for k, c in enumerate(run.classes):
-        old = [] if table is None else columns(table, [c], 'predicted' if run.task == 'segmentation' else 'called')[:, 0] > 0
-        both = [(np.mean(o) if len(o) else np.nan, *wilson_groups(o, g)) for o, g in ((called[:, k], group), (old, ref.group[:len(old)]))]
+        old = [] if table is None else columns(
+            table, [c], 'predicted' if run.task == 'segmentation' else 'called')[:, 0] > 0
+        both = [(np.mean(o) if len(o) else np.nan, *wilson_groups(o, g))
+                for o, g in ((called[:, k], group), (old, ref.group[:len(old)]))]
         rows.append(both[0] + both[1])
-    return pd.DataFrame(rows, run.classes, ['today', 'today_low', 'today_high', 'out_of_fold', 'out_of_fold_low', 'out_of_fold_high'])
+    return pd.DataFrame(rows, run.classes,
+                        ['today', 'today_low', 'today_high', 'out_of_fold', 'out_of_fold_low', 'out_of_fold_high'])
 
 # %% ../../nbs/robust/14b_drift.ipynb #1479831e
 def _sentences(t, n, ref, budget, most, problems)->list:
     "What is found, in words."
     what, percent = [o for o in t.index if t.alarm[o]], f'{100*budget:.3g} %'
-    says = [(f'DRIFT: {n} images differ in {", ".join(what)}' if what else f'No drift is seen in {n} images') + f', beside {len(ref.names)} that the net of fold {int(ref.fold)} had not learnt from.',
-            f'Where nothing has changed, at most {percent} of such comparisons raise an alarm. They test six values together.']
-    if np.isinf(t.limit).all(): says.append('There are so few images or groups that nothing could have raised an alarm: compare more, or give a larger budget.')
+    says = [(f'DRIFT: {n} images differ in {", ".join(what)}' if what else f'No drift is seen in {n} images') +
+            f', beside {len(ref.names)} that the net of fold {int(ref.fold)} had not learnt from.',
+            f'Where nothing has changed, at most {percent} of such comparisons raise an alarm. '
+            'They test six values together.']
+    if np.isinf(t.limit).all():
+        says.append('There are so few images or groups that nothing could have raised an alarm: '
+                    'compare more, or give a larger budget.')
     if n > most: says.append(f'The test is of {most} images drawn from them; shares and pictures are of all.')
-    if len(problems): says.append(f'{len(problems)} images could not be read and are left out: {problems.file.iloc[0]}: {problems.reason.iloc[0]}')
+    if len(problems):
+        says.append(f'{len(problems)} images could not be read and are left out: '
+                    f'{problems.file.iloc[0]}: {problems.reason.iloc[0]}')
     return says
 
 # %% ../../nbs/robust/14b_drift.ipynb #f0bcadc5
-_CAPTIONS = {'statistics.csv': 'statistic', 'classes.csv': 'class', 'images.csv': 'image', 'statistics.png': 'Distributions of the reference (grey) and of today (red) in each statistic.',
+_CAPTIONS = {'statistics.csv': 'statistic', 'classes.csv': 'class', 'images.csv': 'image',
+             'statistics.png': 'Distributions of the reference (grey) and of today (red) in each statistic.',
              'images.png': 'The images that differ most from the reference.'}
 @plot_style()
 def _draw(part, seen, t, images, both):
@@ -263,8 +294,10 @@ def _draw(part, seen, t, images, both):
         ax.set(title=f'{name}{": ALARM"*bool(t.alarm[name])}', yticks=[])
     save_figure(fig, part/'statistics.png')
     pictures = seen.pictures()
-    fig, axes = image_figure(len(pictures), pictures[0][1].shape[:2], 1 + 2*(pictures[0][1].shape[1] < 3*pictures[0][1].shape[0]))
-    for ax, (i, image), r in zip(axes, pictures, images.itertuples()): show_image(ax, image, title=f'{r.Index}: {r.what} {r.deviations:+.1f} sd')
+    fig, axes = image_figure(len(pictures), pictures[0][1].shape[:2],
+                             1 + 2*(pictures[0][1].shape[1] < 3*pictures[0][1].shape[0]))
+    for ax, (i, image), r in zip(axes, pictures, images.itertuples()):
+        show_image(ax, image, title=f'{r.Index}: {r.what} {r.deviations:+.1f} sd')
     save_figure(fig, part/'images.png')
 
 # %% ../../nbs/robust/14b_drift.ipynb #d995230a
@@ -285,20 +318,24 @@ def drift(
     run = load_run(getattr(run, 'path', run))
     if not 0 < budget < 1: raise ValueError(f'budget {budget}: expected a share between 0 and 1, such as 0.01')
     first = run.need_finished()[0]
-    predictor = Predictor(run, [first if fold is None else fold], device, batch_size=batch_size, num_workers=num_workers, log=log)
+    predictor = Predictor(run, [first if fold is None else fold], device, batch_size=batch_size,
+                          num_workers=num_workers, log=log)
     ref = drift_reference(run, int(predictor.files[0].parent.name.removeprefix('fold_')), root, most, predictor)
     data, problems = listed_images(images, predictor, log=log), Problems()
     seen = _watch(predictor, data, ref, most, n, progress, problems)
     if not seen.rows: raise ValueError(f'{images}: none of its {len(data)} images can be read')
-    folders = data.images['path'].map(lambda o: str(Path(str(o)).parent)).to_numpy() if by_folder else np.arange(len(data))
+    folders = (data.images['path'].map(lambda o: str(Path(str(o)).parent)).to_numpy() if by_folder
+               else np.arange(len(data)))
     return _finish(run, ref, seen, folders, budget, most, problems.table(), Path(str(data.root or 'images')).name)
 
 # %% ../../nbs/robust/14b_drift.ipynb #d9c5bb6d
 def _finish(run, ref, seen, folders, budget, most, problems, name)->Drift:
     "Test, tables, pictures: the folder sections/drift, whole or not at all."
     rows = list(seen.stats)
-    stats, features = (np.concatenate([a, np.stack([*b.values()])]) for a, b in ((ref.stats, seen.stats), (ref.features, seen.features)))
-    group = np.unique(np.concatenate([[f'a {o}' for o in ref.group], [f'b {folders[i]}' for i in rows]]), return_inverse=True)[1]
+    stats, features = (np.concatenate([a, np.stack([*b.values()])])
+                       for a, b in ((ref.stats, seen.stats), (ref.features, seen.features)))
+    group = np.unique(np.concatenate([[f'a {o}' for o in ref.group], [f'b {folders[i]}' for i in rows]]),
+                      return_inverse=True)[1]
     new = np.arange(len(stats)) >= len(ref.names)
     t = drift_test(stats, feature_distances(features/features.std(0).clip(1e-6)), new, group, budget)
     near = feature_distances(features[new]/seen.scale, ref.features/seen.scale).mean(1)
@@ -311,6 +348,7 @@ def _finish(run, ref, seen, folders, budget, most, problems, name)->Drift:
     classes = _class_shares(run, ref, np.array(seen.called), folders[seen.rows])
     says = _sentences(t, len(seen.rows), ref, budget, most, problems)
     with new_section(run, 'drift', f'Drift: {name}', says, _CAPTIONS, alarm=bool(t.alarm.any()), budget=budget) as part:
-        for k, o in dict(statistics=t, classes=classes, images=images).items(): write_table(part/f'{k}.csv', o.reset_index(names=_CAPTIONS[f'{k}.csv']))
+        for k, o in dict(statistics=t, classes=classes, images=images).items():
+            write_table(part/f'{k}.csv', o.reset_index(names=_CAPTIONS[f'{k}.csv']))
         _draw(part, seen, t, images, both)
     return Drift(run.path/'sections'/'drift', bool(t.alarm.any()), says, t, classes, images)

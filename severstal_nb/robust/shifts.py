@@ -78,7 +78,8 @@ def _warp(image, angle, size, mask):
     "Turned by `angle` degrees about the middle and enlarged `size` times; mirrored at the border."
     h, w = image.shape[:2]
     turn = cv2.getRotationMatrix2D(((w - 1)/2, (h - 1)/2), angle, size)
-    return cv2.warpAffine(image, turn, (w, h), flags=cv2.INTER_NEAREST if mask else cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return cv2.warpAffine(image, turn, (w, h), flags=cv2.INTER_NEAREST if mask else cv2.INTER_LINEAR,
+                          borderMode=cv2.BORDER_REFLECT_101)
 def scale(image, strength, rng, mask=False):
     "Larger or smaller by `strength`."
     return _warp(image, 0, 1 + _way(rng)*strength, mask)
@@ -126,7 +127,8 @@ class Shifted:
     def __len__(self): return len(self.data)
     def _rng(self, i):
         text = f'{self.seed} {self.images.image_id.iat[i]}'
-        return np.random.default_rng(int.from_bytes(hashlib.blake2s(text.encode('utf-8', 'surrogatepass'), digest_size=8).digest()))
+        return np.random.default_rng(int.from_bytes(
+            hashlib.blake2s(text.encode('utf-8', 'surrogatepass'), digest_size=8).digest()))
     def image(self, i:int)->np.ndarray:
         "uint8 [h,w] or [h,w,3]."
         image = self.data.image(i)
@@ -144,7 +146,8 @@ def shift_rows(
     strength:float,
     seed:int=0,
     tick=lambda: None, # called after each image
-)->np.ndarray: # int32 [N,K,5] of masks: hit, predicted, true pixels, found and all defects; [N,K,2] of labels: called, true
+# int32 [N,K,5] of masks: hit, predicted, true pixels, found and all defects; [N,K,2] of labels: called, true
+)->np.ndarray:
     "What the nets find in every image under a shift."
     out = []
     for predictor, data, rules in parts:
@@ -155,14 +158,16 @@ def shift_rows(
                 out.append(np.concatenate([pair_counts(*pair)[0], count_components(*pair)[0]], -1).astype(np.int32))
             else:
                 single = predictor.task == 'singlelabel'
-                called = np.arange(len(p.labels)) == p.labels.argmax() if single else p.labels >= np.asarray(rules.label)
+                called = (np.arange(len(p.labels)) == p.labels.argmax() if single else
+                          p.labels >= np.asarray(rules.label))
                 out.append(np.stack([called, data.labels[p.i]], -1).astype(np.int32))
             tick()
     return np.stack(out)
 
 # %% ../../nbs/robust/14a_shifts.ipynb #5f22a52e
 def shift_scores(task:str)->dict: # name → function of rows
-    "The score that decides; share of the defects (of labels: of the true classes) found; share of clean images with an alarm."
+    "The score that decides; share of the defects (of labels: of the true classes) found; " \
+    "share of clean images with an alarm."
     if task == 'singlelabel': return dict(score=lambda r: r.all(-1).any(-1).mean())
     def ratio(a, b): return a/b if b else float('nan')
     def f1(r):
@@ -172,7 +177,8 @@ def shift_scores(task:str)->dict: # name → function of rows
         clean = ~(r[..., true] > 0).any(-1)
         return ratio((r[clean][..., predicted] > 0).any(-1).sum(), clean.sum())
     if task == 'multilabel':
-        return dict(score=f1, found=lambda r: ratio(r.all(-1).sum(), r[..., 1].sum()), false_alarms=lambda r: alarms(r, 0, 1))
+        return dict(score=f1, found=lambda r: ratio(r.all(-1).sum(), r[..., 1].sum()),
+                    false_alarms=lambda r: alarms(r, 0, 1))
     return dict(score=lambda r: counts_dice(r[..., :3]).mean(), found=lambda r: ratio(r[..., 3].sum(), r[..., 4].sum()),
                 false_alarms=lambda r: alarms(r, 1, 2))
 
@@ -195,9 +201,11 @@ def _fold_rules(run:Run, data:SteelData, k:int, given:Thresholds)->Thresholds:
     part = data.images.part.to_numpy(str)
     if run.task == 'segmentation': return run.fold_thresholds(str(k)) or given
     table = per_image(run)
-    if run.task == 'singlelabel' or (run.config.get('predict') or {}).get('threshold') != 'tuned' or table is None or len(run.finished) < 2: return given
+    if (run.task == 'singlelabel' or (run.config.get('predict') or {}).get('threshold') != 'tuned'
+            or table is None or len(run.finished) < 2): return given
     others = table.index[pd.Series(part, data.images.image_id).reindex(table.index) != str(k)]
-    return Thresholds(label=tune_label_thresholds(*(columns(table.loc[others], run.classes, o) for o in ('prob', 'true'))).tolist())
+    return Thresholds(label=tune_label_thresholds(
+        *(columns(table.loc[others], run.classes, o) for o in ('prob', 'true'))).tolist())
 
 # %% ../../nbs/robust/14a_shifts.ipynb #08892591
 def _some(data:SteelData, images:int|None, seed:int)->SteelData:
@@ -215,7 +223,8 @@ def own_parts(
     **kw, # of `Predictor`
 )->list: # (predictor, data, `Thresholds`) of each finished fold
     "Every image of a run with the net that has not seen it. Raises `ValueError` where there is none."
-    if (run.config.get('data') or {}).get('split_strategy') == 'none': raise ValueError(f'{run.path} has learnt from all its images: give others, data.root=DIR')
+    if (run.config.get('data') or {}).get('split_strategy') == 'none':
+        raise ValueError(f'{run.path} has learnt from all its images: give others, data.root=DIR')
     run.need_finished()
     data = own_data(run, root)
     split = run_table(run.path/'split.csv', ['image_id'], converters={'image_id': str}).set_index('image_id')
@@ -250,13 +259,17 @@ def other_parts(
     return [(p, _some(data, images, seed), p.thresholds)]
 
 # %% ../../nbs/robust/14a_shifts.ipynb #85b044d9
-_CAPTIONS = {'families.csv': 'family', 'stress.png': 'Score, share of defects found and false alarms against strength, a panel for each kind of shift; the band is the 95 % interval of the score.',
+_CAPTIONS = {'families.csv': 'family',
+             'stress.png': 'Score, share of defects found and false alarms against strength, a panel for each kind of '
+                           'shift; the band is the 95 % interval of the score.',
              'stress.csv': 'family', 'compared.csv': 'family'}
 def _stress_row(name:str, strength, rows, clean, task:str, groups, n:int=300)->dict:
     "A row of the table: each score with its interval, and the change of the one that decides."
     out = dict(family=name, strength=strength, unit=FAMILIES[name].unit if name in FAMILIES else '', images=len(rows))
-    for k, f in shift_scores(task).items(): out |= {k: float(f(rows))} | dict(zip((f'{k}_low', f'{k}_high'), bootstrap_ci(rows, f, n, groups=groups)))
-    return out | dict(zip(('change', 'change_low', 'change_high'), paired_bootstrap(rows, clean, shift_scores(task)['score'], n, groups=groups)))
+    for k, f in shift_scores(task).items():
+        out |= {k: float(f(rows))} | dict(zip((f'{k}_low', f'{k}_high'), bootstrap_ci(rows, f, n, groups=groups)))
+    return out | dict(zip(('change', 'change_low', 'change_high'),
+                          paired_bootstrap(rows, clean, shift_scores(task)['score'], n, groups=groups)))
 
 # %% ../../nbs/robust/14a_shifts.ipynb #128d13ed
 @plot_style()
@@ -272,7 +285,8 @@ def plot_stress(
         t = pd.concat([table[table.family == 'clean'], table[table.family == name]])
         for k in [o for o in ('score', 'found', 'false_alarms') if o in t]:
             line, = ax.plot(range(len(t)), t[k], '.-', lw=1, label=k.replace('_', ' '))
-            if k == 'score': ax.fill_between(range(len(t)), t.score_low, t.score_high, color=line.get_color(), alpha=.2, lw=0)
+            if k == 'score':
+                ax.fill_between(range(len(t)), t.score_low, t.score_high, color=line.get_color(), alpha=.2, lw=0)
         ax.axhline(t.score.iloc[0], color='.6', lw=.6, ls='--')
         ax.set(ylim=(0, 1.02), xticks=range(len(t)), xticklabels=['0', *(f'{s:g}' for s in t.strength[1:])])
         ax.tick_params(labelsize=6)
@@ -296,16 +310,20 @@ class Stress:
         return run_table(self.path/'stress.csv', float_precision='round_trip')
     @property
     def families(self)->pd.DataFrame:
-        "The share of the score that is kept under each family, with its interval, the lowest first; defects found and false alarms, means over the strengths."
+        "The share of the score that is kept under each family, with its interval, the lowest first; " \
+        "defects found and false alarms, means over the strengths."
         return run_table(self.path/'families.csv', index_col=0, float_precision='round_trip')
     def rows(self, family:str, strength=0)->np.ndarray:
         "The rows behind one line of the table."
         with np.load(self.path/'rows'/f'{family}-{strength:g}.npz') as z: return z['rows']
-    def __repr__(self): return '\n\n'.join([*read_json(self.path/'section.json')['text'], self.families.round(4).to_string(), f'{self.path}'])
+    def __repr__(self):
+        return '\n\n'.join([*read_json(self.path/'section.json')['text'], self.families.round(4).to_string(),
+                            f'{self.path}'])
 
 # %% ../../nbs/robust/14a_shifts.ipynb #0a44905f
 def _stress_place(run:Run, key:dict, fresh:bool)->Stress:
-    "The section's folder, with what is in it where it is of the same images and nets. Raises `FileExistsError` where it is not."
+    "The section's folder, with what is in it where it is of the same images and nets. " \
+    "Raises `FileExistsError` where it is not."
     check_links(run.path)
     s = Stress(run.path/'sections'/'stress')
     if fresh: shutil.rmtree(s.path, ignore_errors=True)
@@ -344,15 +362,18 @@ def stress(
     run, asked = load_run(getattr(run, 'path', run)), list(families or FAMILIES)
     if bad := [o for o in asked if o not in FAMILIES]: raise unknown('family of shifts', bad[0], FAMILIES)
     parts = own_parts(run, root, images, seed, **kw) if data is None else other_parts(run, data, images, seed, **kw)
-    key = dict(seed=seed, own=data is None, strengths={k: f.strengths for k, f in FAMILIES.items()}, parts=[prediction_key(p, d) | dict(rules=r.to_dict()) for p, d, r in parts])
+    key = dict(seed=seed, own=data is None, strengths={k: f.strengths for k, f in FAMILIES.items()},
+               parts=[prediction_key(p, d) | dict(rules=r.to_dict()) for p, d, r in parts])
     table = pd.concat([d.images for _, d, _ in parts])
     groups, n = table.group.to_numpy() if 'group' in table else None, len(table)
-    with locked(run.path/'.stress.lock', run.path), tqdm(total=n*(1 + 5*len(asked)), unit='image', disable=None if progress else True, leave=False) as bar:
+    with (locked(run.path/'.stress.lock', run.path),
+          tqdm(total=n*(1 + 5*len(asked)), unit='image', disable=None if progress else True, leave=False) as bar):
         s = _stress_place(run, key, fresh)
         write_table(s.path/'images.csv', table[['image_id', *{'group'} & {*table}]])
         clean = _rows_of(s, 'clean', 0, parts, seed, bar)
         lines, shares = [_stress_row('clean', 0, clean, clean, run.task, groups)], {}
-        there = {o.stem.rpartition('-')[0] for o in (s.path/'rows').glob('*.npz')} # of another call, and stay in the tables
+        # of another call, and stay in the tables
+        there = {o.stem.rpartition('-')[0] for o in (s.path/'rows').glob('*.npz')}
         for name in [o for o in FAMILIES if o in {*asked, *there}]:
             bar.set_description(name)
             shifted = []
@@ -367,14 +388,20 @@ def stress(
 # %% ../../nbs/robust/14a_shifts.ipynb #e173a771
 def _finish_stress(s:Stress, run:Run, table:pd.DataFrame, shares:dict, n:int, own:bool, seed:int):
     "The table of families, the picture, and the words above them."
-    t = pd.DataFrame.from_dict(shares, orient='index', columns=['kept', 'low', 'high']).sort_values('kept').rename_axis('family')
-    t = t.join(table[table.family != 'clean'].groupby('family')[[o for o in ('found', 'false_alarms') if o in table]].mean())
+    t = (pd.DataFrame.from_dict(shares, orient='index', columns=['kept', 'low', 'high'])
+         .sort_values('kept').rename_axis('family'))
+    t = t.join(table[table.family != 'clean'].groupby('family')[
+        [o for o in ('found', 'false_alarms') if o in table]].mean())
     write_table(s.path/'families.csv', t.reset_index())
     save_figure(plot_stress(table), s.path/'stress.png')
     c, worst, what = table.iloc[0], t.index[0], HEADLINES[run.task][0]
-    says = [f'{n} images, {"each by the net that has not learnt from it" if own else "by all nets together"}. As they are: {what} {c.score:.4f} ({c.score_low:.4f} to {c.score_high:.4f}).',
-            f'Kept is the mean {what} over the five strengths of a kind of shift, as a share of that. {worst} costs most: {t.kept.iloc[0]:.1%} is kept ({t.low.iloc[0]:.1%} to {t.high.iloc[0]:.1%}).']
-    if 'found' in t: says.append(f'As they are, {c.found:.1%} of the defects are found and {c.false_alarms:.1%} of the clean images stopped. A net that falls silent may keep its score: look at what is found, too.')
+    says = [f'{n} images, {"each by the net that has not learnt from it" if own else "by all nets together"}. '
+            f'As they are: {what} {c.score:.4f} ({c.score_low:.4f} to {c.score_high:.4f}).',
+            f'Kept is the mean {what} over the five strengths of a kind of shift, as a share of that. '
+            f'{worst} costs most: {t.kept.iloc[0]:.1%} is kept ({t.low.iloc[0]:.1%} to {t.high.iloc[0]:.1%}).']
+    if 'found' in t:
+        says.append(f'As they are, {c.found:.1%} of the defects are found and {c.false_alarms:.1%} of '
+                    'the clean images stopped. A net that falls silent may keep its score: look at what is found, too.')
     write_json(s.path/'section.json', dict(title='Under other light', text=says, captions=_CAPTIONS))
 
 # %% ../../nbs/robust/14a_shifts.ipynb #afdcbabd
@@ -382,26 +409,34 @@ def compare_stress(
     a, b, # runs, or run folders, on which `stress` has been
     n:int=300, # resamples
 )->pd.DataFrame: # clean scores, then what is kept by family: a, b, difference a - b, low, high
-    "How much more of its score the first run keeps than the second, with paired intervals over groups; kept as compared.csv of the first. Raises `ValueError` where they cannot be compared."
+    "How much more of its score the first run keeps than the second, with paired intervals over groups; " \
+    "kept as compared.csv of the first. Raises `ValueError` where they cannot be compared."
     runs = [load_run(getattr(o, 'path', o)) for o in (a, b)]
     s = [Stress(r.path/'sections'/'stress') for r in runs]
     for o in s:
-        if not (o.path/'families.csv').is_file(): raise ValueError(f'{o.path.parent.parent}: severstal stress has not been on it')
-    if (runs[0].task, runs[0].classes) != (runs[1].task, runs[1].classes): raise ValueError('runs of different tasks or classes are not compared')
-    if any(s[0].key[k] != s[1].key[k] for k in ('seed', 'strengths')): raise ValueError('their stress tests have other seeds or strengths: run one of them again with --fresh')
+        if not (o.path/'families.csv').is_file():
+            raise ValueError(f'{o.path.parent.parent}: severstal stress has not been on it')
+    if (runs[0].task, runs[0].classes) != (runs[1].task, runs[1].classes):
+        raise ValueError('runs of different tasks or classes are not compared')
+    if any(s[0].key[k] != s[1].key[k] for k in ('seed', 'strengths')):
+        raise ValueError('their stress tests have other seeds or strengths: run one of them again with --fresh')
     images = [o.images.assign(row=range(len(o.images))).set_index('image_id') for o in s]
     same = images[0].index.intersection(images[1].index)
     rows = [t.row[same].to_numpy() for t in images]
-    if not len(same) or not np.array_equal(*(o.rows('clean')[r][..., -1] for o, r in zip(s, rows))): raise ValueError('the two runs share no images, or the truth of these differs')
+    if not len(same) or not np.array_equal(*(o.rows('clean')[r][..., -1] for o, r in zip(s, rows))):
+        raise ValueError('the two runs share no images, or the truth of these differs')
     groups, score, out = images[0].loc[same].get('group'), shift_scores(runs[0].task)['score'], {}
     for name in ['clean', *(f for f in s[0].families.index if f in s[1].families.index)]:
         each = (0,) if name == 'clean' else FAMILIES[name].strengths
-        both = np.stack([np.stack([o.rows('clean')[r], *(o.rows(name, t)[r] for t in each)], 1) for o, r in zip(s, rows)], 1)
+        both = np.stack([np.stack([o.rows('clean')[r], *(o.rows(name, t)[r] for t in each)], 1)
+                         for o, r in zip(s, rows)], 1)
         def value(x, j): # of one of the two
             mean = np.mean([score(x[:, j, i]) for i in range(1, x.shape[2])])
             return mean if name == 'clean' else mean/max(score(x[:, j, 0]), 1e-9)
         def difference(x): return value(x, 0) - value(x, 1)
-        out[name] = [value(both, 0), value(both, 1), difference(both), *bootstrap_ci(both, difference, n, groups=groups)]
-    table = pd.DataFrame.from_dict(out, orient='index', columns=['first', 'second', 'difference', 'low', 'high']).rename_axis('family')
+        out[name] = [value(both, 0), value(both, 1), difference(both),
+                     *bootstrap_ci(both, difference, n, groups=groups)]
+    table = pd.DataFrame.from_dict(
+        out, orient='index', columns=['first', 'second', 'difference', 'low', 'high']).rename_axis('family')
     write_table(s[0].path/'compared.csv', table.reset_index())
     return table

@@ -41,7 +41,8 @@ def _split_seed(cfg:Config)->int:
     return cfg.training.seed if cfg.data.split_seed is None else cfg.data.split_seed
 
 # %% ../../nbs/runs/10d_build.ipynb #c5d321de
-_READ = ('images', 'masks', 'csv', 'suffix', 'classes', 'leave_out', 'boxes', 'ignore', 'map', 'white_level')  # for `read_data`
+# for `read_data`
+_READ = ('images', 'masks', 'csv', 'suffix', 'classes', 'leave_out', 'boxes', 'ignore', 'map', 'white_level')
 
 # %% ../../nbs/runs/10d_build.ipynb #905bc03e
 def open_data(
@@ -51,14 +52,18 @@ def open_data(
     d, seed = cfg.data, _split_seed(cfg)
     kw = {k: 'auto' if v == ['auto'] else v for k in _READ if (v := getattr(d, k)) not in (None, [])}
     if d.root in (None, 'synthetic'):
-        if bad := kw.keys() - {'classes'}: raise ConfigError(f'data.{min(bad)}: synthetic strips are not read from files; give data.root')
+        if bad := kw.keys() - {'classes'}:
+            raise ConfigError(f'data.{min(bad)}: synthetic strips are not read from files; give data.root')
         data = synthetic_data(d.n_train, d.height, d.width, seed, d.balanced)
         names = data.classes if kw.get('classes', 'auto') == 'auto' else d.classes
-        if len(names) != data.K: raise ConfigError(f'data.classes: {len(names)} names, but synthetic strips have {data.K} classes')
+        if len(names) != data.K:
+            raise ConfigError(f'data.classes: {len(names)} names, but synthetic strips have {data.K} classes')
         data.classes = list(names)
     else: data = read_data(d.root, reader=d.reader, color=d.color, **kw)
-    if cfg.task == 'segmentation' and d.image_size and len(wrong := data.images.query('height != @d.image_size[0] or width != @d.image_size[1]')):
-        raise ConfigError(f'data.image_size={show(d.image_size)}: {wrong.image_id.iat[0]} is {wrong.height.iat[0]}×{wrong.width.iat[0]}, '
+    if (cfg.task == 'segmentation' and d.image_size and
+            len(wrong := data.images.query('height != @d.image_size[0] or width != @d.image_size[1]'))):
+        raise ConfigError(f'data.image_size={show(d.image_size)}: '
+                          f'{wrong.image_id.iat[0]} is {wrong.height.iat[0]}×{wrong.width.iat[0]}, '
                           'and images with masks are not resized')
     if d.only_defective: data = data.subset(np.asarray(data.labels).any(1))
     if d.limit and d.limit < len(data):
@@ -72,7 +77,8 @@ def data_line(data:SteelData)->str:
     have = np.asarray(data.labels).sum(0) if data.task != 'unlabelled' else []
     counts = ', '.join(f'{c}: {int(n)}' for c, n in zip(data.classes, have))
     layout = f"; read as {data.info['layout']}" if 'layout' in data.info else ''
-    return f'{len(data)} images ({data.color}), images per class {counts or "unknown"}, {len(data.problems)} problems{layout}'
+    return (f'{len(data)} images ({data.color}), images per class {counts or "unknown"}, '
+            f'{len(data.problems)} problems{layout}')
 
 # %% ../../nbs/runs/10d_build.ipynb #7778b7f3
 def rule_warning(
@@ -85,14 +91,16 @@ def rule_warning(
     pairs, said = np.argwhere(data.labels), []
     parts, areas = [], []
     for i, k in pairs[::-(-len(pairs)//n) or 1]:
-        stats = cv2.connectedComponentsWithStats(np.ascontiguousarray(data.mask(i)[k]), connectivity=8)[2][1:, cv2.CC_STAT_AREA]
+        stats = cv2.connectedComponentsWithStats(np.ascontiguousarray(data.mask(i)[k]),
+                                                 connectivity=8)[2][1:, cv2.CC_STAT_AREA]
         parts += [(k, o) for o in stats]; areas.append((k, stats.sum()))
     for key, what, found in (('min_size', 'components', parts), ('min_area', 'masks', areas)):
         least = np.broadcast_to(np.asarray(getattr(cfg.predict, key) or 0, float), data.K)
         gone = np.array([o < least[k] for k, o in found], float)
         if len(gone) and gone.mean() > .5:
             half = np.median([o for _, o in found])
-            said.append(f'predict.{key}={getattr(cfg.predict, key)} removes {gone.mean():.0%} of the {len(gone)} true {what} looked at '
+            said.append(f'predict.{key}={getattr(cfg.predict, key)} removes {gone.mean():.0%} of the '
+                        f'{len(gone)} true {what} looked at '
                         f'(half of them have at most {half:.0f} pixels): lower it, or set it to 0')
     return '; '.join(said)
 
@@ -115,7 +123,8 @@ def _readable(cfg, data):
     left = np.setdiff1d(np.arange(len(data)), bad)
     out = data.subset(left) if bad else data.assign()
     if problems.rows: out.problems = pd.concat([data.problems, problems.table()], ignore_index=True)
-    out.info |= dict(pairs=pairs.assign(a=np.searchsorted(left, pairs.a), b=np.searchsorted(left, pairs.b)), unreadable=len(bad))
+    out.info |= dict(pairs=pairs.assign(a=np.searchsorted(left, pairs.a), b=np.searchsorted(left, pairs.b)),
+                     unreadable=len(bad))
     return out
 
 
@@ -131,7 +140,8 @@ def _groups(cfg, data):
         return group_ids(data, pairs)
     pairs, lost = data.info.pop('pairs'), data.info.pop('unreadable')
     groups, n = group_ids(len(data), pairs), len(pairs)
-    data.info['duplicates'] = f'{n} pairs of duplicate images, the largest group has {np.bincount(groups).max()}' + f'; {lost} images cannot be decoded and are left out'*bool(lost)
+    data.info['duplicates'] = (f'{n} pairs of duplicate images, the largest group has {np.bincount(groups).max()}' +
+                               f'; {lost} images cannot be decoded and are left out'*bool(lost))
     return groups
 
 # %% ../../nbs/runs/10d_build.ipynb #fc11d51f
@@ -153,10 +163,12 @@ def split_data(
     if d.split_strategy == 'none': return data.assign(part='all')
     groups, own = _groups(cfg, data), np.ones(len(data), bool) if given is None else given != 'test'
     if d.split_strategy != 'given' and data.labels[~own].any() and not data.labels[own].any():
-        own[:], data.info['split'] = True, 'all defects are in the test part that came with the data: images are split anew'
+        own[:], data.info['split'] = (True, 'all defects are in the test part that came with the data: '
+                                            'images are split anew')
     said = 'test images came with the data'
     if d.hold_out and d.split_strategy == 'kfold' and own.all():
-        own, said = make_holdout(data, (1 - d.hold_out, d.hold_out), groups, _split_seed(cfg)) == 'train', 'images are set aside for the test'
+        own, said = (make_holdout(data, (1 - d.hold_out, d.hold_out), groups, _split_seed(cfg)) == 'train',
+                     'images are set aside for the test')
     if not own.all(): data.info['split'] = f'{(~own).sum()} {said}: they are not learnt from, and scored at the end'
     if not own.any(): raise ConfigError(f'{d.root} has test images only: nothing to learn from')
     kw = dict(groups=None if groups is None else groups[own], seed=_split_seed(cfg))
@@ -205,8 +217,10 @@ def _split_alike(what:str, file, data:SteelData)->set: # names in the file
     there = dict(zip(split.image_id, split.part))
     for i,part in zip(data.images.image_id, data.images.part.astype(str)):
         if part != 'pseudo' and there.get(i, part) != part:
-            raise ConfigError(f'{what}: {i} is in part {there[i]} there and in part {part} here. A net must not be scored on images '
-                              'that it has learnt from: split as that run did (data.split_strategy, num_folds, split_seed, stratify, duplicates)')
+            raise ConfigError(f'{what}: {i} is in part {there[i]} there and in part {part} here. '
+                              'A net must not be scored on images '
+                              'that it has learnt from: split as that run did (data.split_strategy, num_folds, '
+                              'split_seed, stratify, duplicates)')
     return set(there)
 
 # %% ../../nbs/runs/10d_build.ipynb #28ff0a1e
@@ -215,24 +229,31 @@ def read_pseudo(
     data:SteelData, # with the column `part`
     fold:int, # whose training they are for
 )->SteelData: # with `part` 'pseudo'; in `info['seen']` names of the images that the labelling run had
-    "The images of `data.pseudo` for a fold. Raises `ConfigError` where they do not go with `data`, or would tell its validation labels."
+    "The images of `data.pseudo` for a fold. " \
+    "Raises `ConfigError` where they do not go with `data`, or would tell its validation labels."
     what, folder, K = f'data.pseudo={cfg.data.pseudo}', Path(cfg.data.pseudo), len(data.classes)
     if cfg.data.split_strategy == 'none': fold = 'all' # nothing is validated: what all nets agree on
     info = read_json(folder/'pseudo.json')
     if info['classes'] != data.classes or info['task'] != cfg.task:
-        raise ConfigError(f'{what} has {info["task"]} labels of {info["classes"]}, this run learns {cfg.task} labels of {data.classes}')
-    if file_digest(folder/'labels.csv') != info['digest']: raise ConfigError(f'{what}: labels.csv is not the file that was written')
+        raise ConfigError(f'{what} has {info["task"]} labels of {info["classes"]}, '
+                          f'this run learns {cfg.task} labels of {data.classes}')
+    if file_digest(folder/'labels.csv') != info['digest']:
+        raise ConfigError(f'{what}: labels.csv is not the file that was written')
     seen = _split_alike(what, folder/'split.csv', data) if fold != 'all' else set(data.images.image_id)
-    if str(fold) not in info['sets']: raise ConfigError(f'{what} has no labels for fold {fold}; there are: {", ".join(info["sets"])}')
+    if str(fold) not in info['sets']:
+        raise ConfigError(f'{what} has no labels for fold {fold}; there are: {", ".join(info["sets"])}')
     t = run_table(folder/'labels.csv', ['image_id', 'fold', 'class_id', 'rle'], dtype=str, keep_default_na=False)
     t = t[(t.fold == str(fold)) & (t.class_id != '')]
-    pool = read_images(folder/info['images'], classes=data.classes, color=data.color, white_level=data.white_level).subset(t.image_id.unique().tolist())
-    at, kw = {n: i for i, n in enumerate(pool.images.image_id)}, dict(color=data.color, root=pool.root, white_level=data.white_level)
+    pool = read_images(folder/info['images'], classes=data.classes, color=data.color,
+                       white_level=data.white_level).subset(t.image_id.unique().tolist())
+    at, kw = ({n: i for i, n in enumerate(pool.images.image_id)},
+              dict(color=data.color, root=pool.root, white_level=data.white_level))
     said = [(at[n], int(k) - 1, rle) for n, k, rle in zip(t.image_id, t.class_id, t.rle) if k != '0']
     if data.task == 'segmentation':
         runs = {(i, k): parse_runs(rle, pool.images.height[i]*pool.images.width[i]) for i, k, rle in said}
         none = (np.zeros(0, np.int32),)*2
-        new = SteelData.from_masks(pool.images, data.classes, ([runs.get((i, k), none) for k in range(K)] for i in range(len(pool))), **kw)
+        new = SteelData.from_masks(pool.images, data.classes,
+                                   ([runs.get((i, k), none) for k in range(K)] for i in range(len(pool))), **kw)
     else:
         labels = np.zeros((len(pool), K), bool)
         for i, k, _ in said: labels[i, k] = True
@@ -247,7 +268,8 @@ def with_pseudo(
     data:SteelData, # with the column `part`
     fold:int,
 )->tuple: # data, `_FoldRows`
-    "The rows of a fold; with `data.pseudo` the pseudo-labelled images stand behind those of `data`, among the training rows only."
+    "The rows of a fold; " \
+    "with `data.pseudo` the pseudo-labelled images stand behind those of `data`, among the training rows only."
     d, rows = cfg.data, fold_rows(data, fold)
     if not d.pseudo: return data, rows
     more = read_pseudo(cfg, data, fold)
@@ -265,12 +287,15 @@ def _net_size(cfg:Config, data:SteelData)->list:
     d, name = cfg.data, model_name(cfg)
     if d.mode != 'full':
         if cfg.task == 'segmentation' and cfg.predict.window != 'crops':
-            raise ConfigError(f'{name} takes images of one size, and learns from crops of {d.crop_height}×{d.crop_width}: predict them too, predict.window=crops')
+            raise ConfigError(f'{name} takes images of one size, and learns from crops of '
+                              f'{d.crop_height}×{d.crop_width}: predict them too, predict.window=crops')
         size = d.crop_height, d.crop_width
     elif d.image_size: size = d.image_size
     else:
         sizes = data.images[['height', 'width']].drop_duplicates().to_numpy()
-        if len(sizes) > 1: raise ConfigError(f'{name} takes images of one size, and here are {len(sizes)}: data.image_size=[h,w], or data.mode=crops predict.window=crops')
+        if len(sizes) > 1:
+            raise ConfigError(f'{name} takes images of one size, and here are {len(sizes)}: '
+                              'data.image_size=[h,w], or data.mode=crops predict.window=crops')
         size = sizes[0]
     step = 32 if cfg.task == 'segmentation' else 1 # images are padded to it
     return [-(-int(o)//step)*step for o in size]
@@ -285,7 +310,8 @@ def build_model(
     m = cfg.model
     torch.manual_seed(seed)
     extra = {} if m.cbam_stages is None else dict(cbam_stages=tuple(m.cbam_stages))
-    if m.decoder_channels: extra['decoder_channels'] = m.decoder_channels if len(m.decoder_channels) > 1 else m.decoder_channels[0]
+    if m.decoder_channels:
+        extra['decoder_channels'] = m.decoder_channels if len(m.decoder_channels) > 1 else m.decoder_channels[0]
     if needs_size(model_name(cfg)): extra['img_size'] = _net_size(cfg, data)
     model = create_model(model_name(cfg), data.n_classes, 1 if data.color == 'grey' else 3,
                          weights=m.weights or ('imagenet' if m.pretrained else None), classes=data.classes,
@@ -300,12 +326,14 @@ def start_weights(
     data:SteelData, # with the column `part`
     fold:int,
 )->str|None: # `model.weights` for `build_model`
-    "`model.weights`; of a run folder, its best model of this fold. Raises `ConfigError` where the run lacks it or split the images otherwise."
+    "`model.weights`; of a run folder, its best model of this fold. " \
+    "Raises `ConfigError` where the run lacks it or split the images otherwise."
     w = cfg.model.weights
     if not w or not (Path(w)/'run.json').is_file(): return w
     run = load_run(w)
     file = run.fold_path(fold)/'best_model.safetensors'
-    if not file.is_file(): raise ConfigError(f'model.weights={w}: no best model of fold {fold} in it; folds there: {show(run.folds)}')
+    if not file.is_file():
+        raise ConfigError(f'model.weights={w}: no best model of fold {fold} in it; folds there: {show(run.folds)}')
     _split_alike(f'model.weights={w}', Path(w)/'split.csv', data)
     return str(check_digest(file))
 
@@ -319,7 +347,8 @@ def build_loss(
     if cfg.loss.type == 'joint' and cfg.loss.terms: kw['seg'] = 'mix'
     if kw.get('alpha') == 'dynamic': kw['alpha'] = dynamic_alpha(labels)
     if kw.get('pos_weight') == 'auto': kw['pos_weight'] = auto_pos_weight(labels)
-    return create_loss(cfg.loss.type, 'segmentation' if cfg.task == 'segmentation' else 'classification', labels=labels, **kw)
+    return create_loss(cfg.loss.type, 'segmentation' if cfg.task == 'segmentation' else 'classification',
+                       labels=labels, **kw)
 
 # %% ../../nbs/runs/10d_build.ipynb #60e63146
 def _build_augment(cfg:Config, height:int, width:int):
@@ -382,7 +411,8 @@ def build_loaders(
     at = np.arange(len(train)) if boxes is None else boxes[:, 0]
     weights = _balance_weights(train.labels, at) if d.sampler == 'balanced' else None
     pseudo = (train.images.part == 'pseudo').to_numpy()[at]
-    if pseudo.any() and d.pseudo_weight != 1: weights = (1. if weights is None else weights)*np.where(pseudo, d.pseudo_weight, 1.)
+    if pseudo.any() and d.pseudo_weight != 1:
+        weights = (1. if weights is None else weights)*np.where(pseudo, d.pseudo_weight, 1.)
     return make_loaders(train_ds, valid_ds, d.batch_size, d.valid_batch_size, d.num_workers, seed, device, weights,
                         rank, world)
 

@@ -32,25 +32,31 @@ def list_presets(
 )->list[str]:
     "Names of the built-in presets; a stage of a recipe is called RECIPE/STAGE."
     folder = _preset_folder()
-    return sorted(o.relative_to(folder).with_suffix('').as_posix() for o in folder.glob(f'{pattern}.yaml') if o.parent.name != 'sweeps')
+    return sorted(o.relative_to(folder).with_suffix('').as_posix()
+                  for o in folder.glob(f'{pattern}.yaml') if o.parent.name != 'sweeps')
 
 # %% ../../nbs/runs/10b_config.ipynb #c9dc172f
 def _constants(text:str, path)->dict:
-    "Settings of a Python file, which is not run: known names with constants. Other capital names are said. Raises `ConfigError`."
+    "Settings of a Python file, which is not run: known names with constants. Other capital names are said. " \
+    "Raises `ConfigError`."
     try: tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as e: raise ConfigError(f'{path}: not Python: {e.msg if isinstance(e, SyntaxError) else e}') from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as e:
+        raise ConfigError(f'{path}: not Python: {e.msg if isinstance(e, SyntaxError) else e}') from None
     body = [o for n in tree.body for o in (n.body if isinstance(n, ast.ClassDef) else [n])]  # also of `class Config:`
-    all_names = {o.id for n in ast.walk(tree) if isinstance(n, (ast.Assign, ast.AnnAssign)) for t in getattr(n, 'targets', None) or [n.target]
+    all_names = {o.id for n in ast.walk(tree) if isinstance(n, (ast.Assign, ast.AnnAssign))
+                 for t in getattr(n, 'targets', None) or [n.target]
                  for o in ast.walk(t) if isinstance(o, ast.Name) and o.id.isupper()}
     found = {}
     for n in body:
-        targets = n.targets if isinstance(n, ast.Assign) else [n.target] if isinstance(n, ast.AnnAssign) and n.value else []
+        targets = (n.targets if isinstance(n, ast.Assign) else
+                   [n.target] if isinstance(n, ast.AnnAssign) and n.value else [])
         for name in (t.id for t in targets if isinstance(t, ast.Name)):
             try: found[name] = found[n.value.id] if isinstance(n.value, ast.Name) else ast.literal_eval(n.value)
             except (KeyError, ValueError, TypeError, SyntaxError, RecursionError, MemoryError): found.pop(name, None)
     known = {*_OLD_NAMES, *_SWITCHES, *_SIZES}
     out = {k: list(v) if isinstance(v, (tuple, set)) else v for k,v in found.items() if k in known}
-    for what,names in (('no meaning here', all_names - known), ('not a plain NAME = constant, so not read', all_names & known - out.keys())):
+    for what,names in (('no meaning here', all_names - known),
+                       ('not a plain NAME = constant, so not read', all_names & known - out.keys())):
         if names: _LOG.warning(f'{Path(path).name}: {", ".join(sorted(names))}: {what}')
     return {'preset': 'unet_baseline'} | out
 
@@ -122,7 +128,8 @@ def _read_overrides(overrides)->dict:
 # %% ../../nbs/runs/10b_config.ipynb #72fb74ec
 #: names of older projects → keys here
 _OLD_NAMES = {
-    'DATA_ROOT': 'data.root', 'MODEL_ARCH': 'model.name', 'ENCODER': 'model.encoder', 'ENCODER_WEIGHTS': 'model.weights',
+    'DATA_ROOT': 'data.root', 'MODEL_ARCH': 'model.name', 'ENCODER': 'model.encoder',
+    'ENCODER_WEIGHTS': 'model.weights',
     'NUM_CLASSES': 'model.num_classes', 'NUM_FOLDS': 'data.num_folds', 'NUM_EPOCHS': 'training.num_epochs',
     'BATCH_SIZE_TRAIN': 'data.batch_size', 'BATCH_SIZE_VAL': 'data.valid_batch_size', 'NUM_WORKERS': 'data.num_workers',
     'LEARNING_RATE': 'training.learning_rate', 'OPTIMIZER': 'training.optimizer', 'SCHEDULER': 'training.schedule',
@@ -144,23 +151,27 @@ def _translate(pairs:dict)->dict:
     "Keys of older projects as ours. Raises `ConfigError` where both are given and disagree."
     out = {k: v for k,v in pairs.items() if k not in {*_OLD_NAMES, *_SWITCHES, *_SIZES}}
     def put(key, v, name):
-        if key in out and out[key] != v: raise ConfigError(f'{name} is {key} here, and {key}={show(out[key])} is given, too: leave one out')
+        if key in out and out[key] != v:
+            raise ConfigError(f'{name} is {key} here, and {key}={show(out[key])} is given, too: leave one out')
         out[key] = v
     on = {k: str(pairs[k]).lower() == 'true' for k in _SWITCHES if k in pairs}
-    if bad := [k for k in on if str(pairs[k]).lower() not in ('true', 'false')]: raise ConfigError(f'{bad[0]}={pairs[bad[0]]}: expected True or False')
+    if bad := [k for k in on if str(pairs[k]).lower() not in ('true', 'false')]:
+        raise ConfigError(f'{bad[0]}={pairs[bad[0]]}: expected True or False')
     if on.keys() & {'USE_CROPS', 'USE_PRECROPPED'}:
         stored = on.get('USE_PRECROPPED', False)
         mode = 'full' if not on.get('USE_CROPS', stored) else 'precropped' if stored else 'crops'
         put('data.mode', mode, 'USE_CROPS')
         put('predict.window', 'full' if mode == 'full' else 'crops', 'USE_CROPS')  # crops are stitched
-    if on.keys() & {'TTA', 'TTA_HORIZONTAL_FLIP'}: put('predict.tta', ['h']*all(on.get(k, True) for k in _SWITCHES[2:]), 'TTA')
+    if on.keys() & {'TTA', 'TTA_HORIZONTAL_FLIP'}:
+        put('predict.tta', ['h']*all(on.get(k, True) for k in _SWITCHES[2:]), 'TTA')
     for k,new in _OLD_NAMES.items():
         if k not in pairs or k == 'PRECROPPED_DIR' and out.get('data.mode', 'precropped') != 'precropped': continue
         put(new, _typed(new, pairs[k], k), k)
         if k == 'ENCODER_WEIGHTS' and out[new] is None: put('model.pretrained', False, k)
     if sizes := [k for k in _SIZES if k in pairs]:
         if len(sizes) < 2: raise ConfigError(f'{sizes[0]}: give both IMG_HEIGHT and IMG_WIDTH')
-        put('data.image_size', _typed('data.image_size', [int(v) if str(v := pairs[k]).isdecimal() else v for k in _SIZES], 'IMG_HEIGHT, IMG_WIDTH'), _SIZES[0])
+        put('data.image_size', _typed('data.image_size',
+            [int(v) if str(v := pairs[k]).isdecimal() else v for k in _SIZES], 'IMG_HEIGHT, IMG_WIDTH'), _SIZES[0])
     return out
 
 # %% ../../nbs/runs/10b_config.ipynb #215c4288
@@ -241,18 +252,23 @@ def _drop_options(cfg, layers):
     "Take back what a layer below the one with `loss.type` gave to another loss."
     single = cfg.task == 'multilabel' and cfg.loss.type == 'cross_entropy'
     takes, default = _loss_takes(cfg.loss.type, cfg.loss.terms), Config().flat()
-    _take_back(cfg, layers, 'loss.type', 'loss', [*[('task', 'singlelabel')]*single, *((f'loss.{k}', default[f'loss.{k}']) for k in _OPTIONS if k not in takes)])
+    _take_back(cfg, layers, 'loss.type', 'loss',
+               [*[('task', 'singlelabel')]*single,
+                *((f'loss.{k}', default[f'loss.{k}']) for k in _OPTIONS if k not in takes)])
 
 # %% ../../nbs/runs/10b_config.ipynb #1cbd8f64
 def _n_decoder(name:str|None)->int:
     "How many numbers `model.decoder_channels` has for a net; 0: it has no such option."
     arch = (name or '').partition('-')[0]
-    return 5 if arch in ('unet', 'unetplusplus', 'manet') else 1 if arch in ('deeplabv3', 'deeplabv3plus', 'pan', 'upernet') else 0
+    return (5 if arch in ('unet', 'unetplusplus', 'manet') else
+            1 if arch in ('deeplabv3', 'deeplabv3plus', 'pan', 'upernet') else 0)
 def _drop_others(cfg, layers):
     "Take back what a layer below gave to another net than `model.name`, or to another `data.mode`."
     m, known = cfg.model, getattr(sys.modules.get('severstal_nb.nets.zoo'), '_models', {})
-    rows = [('model.encoder', None)]*(m.name not in ARCHS) + [('model.decoder_channels', None)]*(len(m.decoder_channels or ()) != _n_decoder(m.name))
-    _take_back(cfg, layers, 'model.name', 'net', rows + [('model.pretrained', False)]*(m.name in ('tiny_seg', 'tiny_cls') or m.name in known))
+    rows = ([('model.encoder', None)]*(m.name not in ARCHS) +
+            [('model.decoder_channels', None)]*(len(m.decoder_channels or ()) != _n_decoder(m.name)))
+    _take_back(cfg, layers, 'model.name', 'net',
+               rows + [('model.pretrained', False)]*(m.name in ('tiny_seg', 'tiny_cls') or m.name in known))
     _take_back(cfg, layers, 'data.mode', 'mode', [('data.crop_to_defect', 0.)]*(cfg.data.mode == 'full'))
 
 # %% ../../nbs/runs/10b_config.ipynb #9056a385
@@ -265,15 +281,18 @@ def _model_rules(cfg):
            f'{m.name}: add model.name=classifier or model.backbone=null')
     yield (m.encoder and m.name not in ARCHS, f'model.encoder={m.encoder} is for segmentation nets, model.name is '
            f'{m.name}: add model.name=unet or model.encoder=null')
-    yield (cfg.task == 'multilabel' and 'cross_entropy' in (cfg.loss.type, *(cfg.loss.terms or ())), 'loss.type=cross_entropy is for one label an image: '
+    yield (cfg.task == 'multilabel' and 'cross_entropy' in (cfg.loss.type, *(cfg.loss.terms or ())),
+           'loss.type=cross_entropy is for one label an image: '
            'use task=singlelabel, or another loss')
     p, usual = cfg.predict, Config().predict
     for k in ('gate', 'top', 'top_area', 'holes', 'area_scale'):
-        yield not seg and getattr(p, k) != getattr(usual, k), f'predict.{k} is a rule for masks, and model.name={m.name} makes labels'
+        yield (not seg and getattr(p, k) != getattr(usual, k),
+               f'predict.{k} is a rule for masks, and model.name={m.name} makes labels')
     yield (p.top == 0.) != (p.top_area == 0), 'predict.top and predict.top_area are one rule: give both'
     yield m.cbam_stages and seg, 'model.cbam_stages: CBAM is put into classifiers; set it to null'
     arch, takes = (m.name or "").partition('-')[0], _n_decoder(m.name)
-    yield m.decoder_channels and len(m.decoder_channels) != takes, (f'model.decoder_channels={show(m.decoder_channels)}: ' +
+    yield m.decoder_channels and len(m.decoder_channels) != takes, (
+        f'model.decoder_channels={show(m.decoder_channels)}: ' +
            (f'{arch} takes {takes} of them' if takes else f'model.name={m.name} has no such option'))
     yield m.two_head and not seg, f'model.two_head: only segmentation nets have two heads, model.name is {m.name}'
     yield (cfg.loss.type and m.two_head != (cfg.loss.type == 'joint'), f'loss.type={cfg.loss.type} with '
@@ -307,7 +326,8 @@ def _training_rules(cfg):
            f'training.num_epochs={t.num_epochs}')
     yield (not re.fullmatch(r'auto|cpu|mps|cuda(:\d+)?', t.device), f'training.device={t.device}: expected auto, cpu, '
            'cuda, cuda:N or mps')
-    yield (cfg.run.name and (cfg.run.name[0] == '.' or not re.fullmatch(r'[\w.+-]+', cfg.run.name)), f'run.name={cfg.run.name}: use '
+    yield (cfg.run.name and (cfg.run.name[0] == '.' or not re.fullmatch(r'[\w.+-]+', cfg.run.name)),
+           f'run.name={cfg.run.name}: use '
            'letters, digits, and . _ + - (it becomes the name of a folder)')
     yield t.precision == 'fp16' and t.device == 'cpu', 'training.precision=fp16 needs a GPU; bf16 works on a CPU'
 
@@ -320,14 +340,16 @@ def _check_loss(cfg):
     if name not in (None, *LOSSES, *extra()): raise unknown('value of loss.type', name, own)
     if name in LOSSES and name not in own:
         raise ConfigError(f'loss.type={name} does not go with model.name={cfg.model.name}: use {", ".join(own)}')
-    if name == 'mix' and not terms: raise ConfigError('loss.type=mix: give its losses and their weights, loss.terms={bce: 0.5, lovasz: 0.5}')
+    if name == 'mix' and not terms:
+        raise ConfigError('loss.type=mix: give its losses and their weights, loss.terms={bce: 0.5, lovasz: 0.5}')
     known = {*own, *extra()} - ({*LOSSES} - {*own}) - {'mix', 'joint'}
     if wrong := [o for o in terms if o not in known]: raise unknown('loss in loss.terms', wrong[0], sorted(known))
     for k in _OPTIONS:
         v = getattr(cfg.loss, k)
         if v == getattr(usual, k) or k in _loss_takes(name, terms): continue
         raise ConfigError(f'loss.{k}={show(v)}: loss {name or "of a classifier"} has no option {k}; '
-                          f'losses with it: {", ".join(o for o in own if k in _loss_takes(o)) or "none for this model"}')
+                          'losses with it: '
+                          f'{", ".join(o for o in own if k in _loss_takes(o)) or "none for this model"}')
 
 # %% ../../nbs/runs/10b_config.ipynb #901b962b
 _USUAL = frozenset('''
@@ -345,7 +367,9 @@ def _check_model(cfg):
     known = [o.removeprefix('unet-') for o in list_models('unet-tu-*' if name.startswith('tu-') else glob)]
     if key == 'model.name': known = [*ARCHS, *READY, 'classifier', *known]
     if not {name, name.split('.')[0].removesuffix('_cbam')} & set(known):
-        if 'faster_vit' in name: raise unknown(f'value of {key}', name, [], 'pip install fastervit brings it (its licence is for non-commercial use)')
+        if 'faster_vit' in name:
+            raise unknown(f'value of {key}', name, [],
+                          'pip install fastervit brings it (its licence is for non-commercial use)')
         raise unknown(f'value of {key}', name, known, 'severstal_nb.models.list_models() lists them')
 
 # %% ../../nbs/runs/10b_config.ipynb #8cb81f0b
@@ -371,10 +395,12 @@ def load_plugin(
     if path.suffix != '.py' or not path.is_file(): raise ConfigError(f'plugin {given}: expected a Python file')
     spec = importlib.util.find_spec(path.stem) if path.stem.isidentifier() else None
     if not path.stem.isidentifier() or path.stem in sys.modules or spec and Path(spec.origin or '').resolve() != path:
-        raise ConfigError(f'plugin {given}: rename the file, {path.stem} is no name for a module or one is there already')
+        raise ConfigError(f'plugin {given}: rename the file, '
+                          f'{path.stem} is no name for a module or one is there already')
     if not spec: sys.path.append(str(path.parent)) # for worker processes, and for files beside it
     try: importlib.import_module(path.stem)
-    except (Exception, SystemExit) as e: raise ConfigError(f'plugin {given}: {type(e).__name__}: {" ".join(str(e).split())}') from e
+    except (Exception, SystemExit) as e:
+        raise ConfigError(f'plugin {given}: {type(e).__name__}: {" ".join(str(e).split())}') from e
     PLUGINS[path.name] = path
 
 # %% ../../nbs/runs/10b_config.ipynb #dc01008e
@@ -423,7 +449,8 @@ def check_paths(
     if d.duplicates not in ('find', 'none') and not Path(d.duplicates).is_file():
         raise ConfigError(f'data.duplicates={d.duplicates}: expected find, none, or a CSV file')
     if d.pseudo and not (Path(d.pseudo)/'pseudo.json').is_file():
-        raise ConfigError(f'data.pseudo={d.pseudo}: no pseudo-labels there; severstal pseudo RUN --images DIR makes them')
+        raise ConfigError(f'data.pseudo={d.pseudo}: no pseudo-labels there; '
+                          'severstal pseudo RUN --images DIR makes them')
     is_file = w and (len(Path(w).parts) > 1 or Path(w).suffix in ('.safetensors', '.pt', '.pth', '.bin'))
     if weights and is_file and not w.startswith('hf') and not Path(w).exists():
         raise ConfigError(f'model.weights={w}: no such file or run folder')
@@ -442,10 +469,12 @@ def fit_to_data(
     if cfg.task == 'singlelabel' != task:
         raise ConfigError('task=singlelabel: in this data an image may have no class or several; use task=multilabel')
     if cfg.data.mode != 'full' and task != 'segmentation':
-        raise ConfigError(f'data.mode={cfg.data.mode}: this data has labels of whole images, and only masks say what is in a crop')
+        raise ConfigError(f'data.mode={cfg.data.mode}: '
+                          'this data has labels of whole images, and only masks say what is in a crop')
     cfg.task = cfg.task or ('singlelabel' if task == 'singlelabel' else 'multilabel')
     if cfg.model.num_classes not in (None, len(classes)):
-        raise ConfigError(f'model.num_classes={cfg.model.num_classes}: the data has {len(classes)} ({", ".join(map(str, classes))})')
+        raise ConfigError(f'model.num_classes={cfg.model.num_classes}: '
+                          f'the data has {len(classes)} ({", ".join(map(str, classes))})')
     _check_lengths(cfg, classes)
     best = dict(segmentation='dice', multilabel='f1_macro', singlelabel='accuracy')
     cfg.training.monitor = cfg.training.monitor or best[cfg.task]
@@ -455,7 +484,8 @@ def fit_to_data(
 def _check_lengths(cfg, classes):
     "Lists with a value per class have one for each."
     flat = cfg.flat()
-    for k in ('loss.alpha', 'loss.pos_weight', *(f'predict.{o}' for o in ('threshold', 'min_area', 'min_size', 'label_threshold', 'top', 'top_area', 'area_scale'))):
+    for k in ('loss.alpha', 'loss.pos_weight', *(f'predict.{o}' for o in (
+            'threshold', 'min_area', 'min_size', 'label_threshold', 'top', 'top_area', 'area_scale'))):
         if isinstance(flat[k], list) and len(flat[k]) != len(classes):
             raise ConfigError(f'{k}={show(flat[k])}: {len(flat[k])} values for {len(classes)} classes '
                               f'({", ".join(map(str, classes))})')

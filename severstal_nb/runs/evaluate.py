@@ -311,4 +311,5 @@ def oof_mask(run:Run, data:SteelData, i:int)->np.ndarray: # uint8 [K,h,w]
     store = OOFStore(run.fold_path(int(part) if part.isdigit() else 0)/'oof')
     at = store.index[data.images.image_id[i]]
     labels = store.labels[at]
-    return postprocess(store[at], run.fold_thresholds(part) or run.thresholds, None if np.isnan(labels).any() else labels)
+    return postprocess(store[at], run.fold_thresholds(part) or run.thresholds,
+                       None if np.isnan(labels).any() else labels)

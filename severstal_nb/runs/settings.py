@@ -42,9 +42,12 @@ SEG_LOSSES = ('bce', 'bce_with_logits', 'dice', 'combo', 'bce_pos_weight', 'bce_
               'lovasz_symmetric', 'mix')
 _CLS_LOSSES = ('focal_loss', 'bce', 'bce_with_logits', 'bce_pos_weight', 'cross_entropy', 'mix')
 LOSSES = tuple(dict.fromkeys(SEG_LOSSES + _CLS_LOSSES + ('joint',)))
-#: keys of the section `loss` that each of these losses has; the losses that are not here have none, `mix` those of its terms
-_LOSS_OPTIONS = dict(bce=('label_smoothing',), bce_with_logits=('label_smoothing',), bce_pos_weight=('pos_weight', 'label_smoothing'),
-                    dice=('dice',), combo=('label_smoothing', 'dice'), bce_dice_pos_weight=('pos_weight', 'label_smoothing', 'dice'),
+#: keys of the section `loss` that each of these losses has; the losses that are not here have none,
+#: `mix` those of its terms
+_LOSS_OPTIONS = dict(bce=('label_smoothing',), bce_with_logits=('label_smoothing',),
+                     bce_pos_weight=('pos_weight', 'label_smoothing'),
+                    dice=('dice',), combo=('label_smoothing', 'dice'),
+                    bce_dice_pos_weight=('pos_weight', 'label_smoothing', 'dice'),
                     focal=('gamma', 'alpha'), focal_loss=('gamma', 'alpha'), cross_entropy=('label_smoothing',),
                     joint=('pos_weight', 'label_weight', 'label_smoothing', 'dice'))
 ARCHS = ('unet', 'unetplusplus', 'fpn', 'linknet', 'pspnet', 'deeplabv3', 'deeplabv3plus', 'manet', 'pan', 'upernet',
@@ -61,18 +64,22 @@ class _DataConfig:
     images: str|None = key(None, 'folder or zip of images, under data.root or anywhere', path=True)
     masks: str|None = key(None, 'readers masks and pairs: folder or zip of masks', path=True)
     csv: str|None = key(None, 'reader kaggle: the CSV when it is not called train.csv', path=True)
-    suffix: str|None = key(None, 'reader pairs: what a mask’s name has after its image’s, such as _mask or _GT', path=True)
-    classes: list[str]|None = key(None, 'class names in order; null: as the data has them, of a Kaggle CSV at least the '
+    suffix: str|None = key(None, 'reader pairs: what a mask’s name has after its image’s, such as _mask or _GT',
+                           path=True)
+    classes: list[str]|None = key(None, 'class names in order; null: as the data has them, of a Kaggle CSV at least '
+                                        'the '
                                         'competition’s four; auto: as many as the CSV has')
     leave_out: list[str] = key([], 'classes that are not read: their defects count as clean surface')
-    boxes: str|None = key(None, 'annotations that are boxes only: labels of the image, or weak masks, filled whole; null: labels',
+    boxes: str|None = key(None, 'annotations that are boxes only: labels of the image, or weak masks, filled whole; '
+                                'null: labels',
                           choices=('labels', 'masks'))
     ignore: str|None = key(None, 'mask pixels of an ignore value (255): read as background, or their images dropped; '
                                  'null: refused', choices=('background', 'drop_image'))
     map: str|list[str]|None = key(None, 'colour or grey value of a mask → class: a file (labelmap.txt, .json, .yaml), '
                                         'or a list such as ["255,0,0=scratch","128=dent"]', path=True)
     white_level: float|str|None = key(None, 'pixel value shown as 255 of 10- to 16-bit and float images; null or '
-                                            'auto: the fewest bits that hold the largest value', choices=('auto',), above=0)
+                                            'auto: the fewest bits that hold the largest value',
+                                            choices=('auto',), above=0)
     color: str = key('auto', 'how images are decoded', choices=('auto', 'grey', 'rgb'))
     split_strategy: str = key('kfold', 'folds, a hold-out, the given split, or none: train and validate on all',
                               choices=('kfold', 'stratified_70_15_15', 'stratified_80_10_10', 'given', 'none'))
@@ -82,7 +89,8 @@ class _DataConfig:
                               lo=0)
     stratify: str = key('class_set', 'what folds keep in proportion; none: classes are not looked at',
                         choices=('class_set', 'n_defects', 'none'))
-    hold_out: float = key(0., 'kfold: share of the images set aside as test images, groups whole, where the data come without any',
+    hold_out: float = key(0., 'kfold: share of the images set aside as test images, groups whole, '
+                              'where the data come without any',
                           lo=0, hi=.9)
     duplicates: str = key('find', 'find, none, or a CSV of pairs that may not straddle a split', path=True)
     image_size: list[int]|None = key(None, 'classifiers: resize to [height,width]; masks: the size that all images '
@@ -98,13 +106,17 @@ class _DataConfig:
     crop_height: int = key(256, 'crop height in pixels', lo=1)
     crop_width: int = key(512, 'crop width in pixels', lo=1)
     crop_stride: int = key(256, 'pixels from one crop to the next; the last is flush', lo=1)
-    store: str|None = key(None, 'decoded images, kept once for all runs on the same data: auto: in the user’s cache folder; '
+    store: str|None = key(None, 'decoded images, kept once for all runs on the same data: '
+                                'auto: in the user’s cache folder; '
                                 'a folder of your own; off; null: auto for mode precropped, else off', path=True)
     crop_to_defect: float = key(0., 'probability that a training crop is drawn to a defect (mode crops)', lo=0, hi=1)
-    pseudo: str|None = key(None, 'folder of pseudo-labels (severstal pseudo): its images are learnt from too, never validated on', path=True)
-    pseudo_share: float = key(.5, 'largest share of the training images that pseudo-labelled ones make up; 1: no limit', lo=0, hi=1)
+    pseudo: str|None = key(None, 'folder of pseudo-labels (severstal pseudo): '
+                                 'its images are learnt from too, never validated on', path=True)
+    pseudo_share: float = key(.5, 'largest share of the training images that pseudo-labelled ones make up; '
+                                  '1: no limit', lo=0, hi=1)
     pseudo_weight: float = key(1., 'a pseudo-labelled image is drawn so many times as often as another', above=0)
-    mm_per_pixel: float|None = key(None, 'millimetres of a pixel along the strip: false alarms are then told per metre too', above=0)
+    mm_per_pixel: float|None = key(None, 'millimetres of a pixel along the strip: '
+                                         'false alarms are then told per metre too', above=0)
     n_train: int = key(200, 'synthetic: training strips', lo=1)
     n_test: int = key(60, 'synthetic: unseen strips', lo=0)
     height: int = key(256, 'synthetic: strip height', lo=8)
@@ -163,10 +175,13 @@ class _ModelConfig:
     encoder: str|None = key(None, 'encoder of a segmentation net; null: resnet34')
     backbone: str|None = key(None, 'timm backbone of a classifier; null: resnet34')
     pretrained: bool = key(True, 'start from ImageNet weights')
-    weights: str|None = key(None, 'local weights file, imagenet, a hub name, or a pip package of weights; null: as model.pretrained says',
+    weights: str|None = key(None, 'local weights file, imagenet, a hub name, or a pip package of weights; '
+                                  'null: as model.pretrained says',
                                   path=True)
-    decoder_channels: list[int]|None = key(None, 'channels of the decoder, from deep to fine: five for unet, unetplusplus, manet, '
-                                                 'one for deeplabv3(plus), pan, upernet; null: the net’s own', lo=1, hi=4096)
+    decoder_channels: list[int]|None = key(None, 'channels of the decoder, from deep to fine: '
+                                                 'five for unet, unetplusplus, manet, '
+                                                 'one for deeplabv3(plus), pan, upernet; null: the net’s own',
+                                                 lo=1, hi=4096)
     cbam_stages: list[int]|None = key(None, 'put CBAM after these stages, from 1', lo=1, hi=5)
     dropout: float = key(0., 'dropout before the classifier', lo=0, hi=.99)
     freeze_backbone: bool = key(False, 'train the head only')
@@ -180,9 +195,11 @@ class _ModelConfig:
 class _LossConfig:
     "What is minimised."
     type: str|None = key(None, 'loss; null: bce_with_logits, joint with two heads, cross_entropy for one label')
-    terms: dict[str, float]|None = key(None, 'loss mix: losses by name with their weights, {bce: 0.5, lovasz: 0.5}; with two heads '
+    terms: dict[str, float]|None = key(None, 'loss mix: losses by name with their weights, '
+                                             '{bce: 0.5, lovasz: 0.5}; with two heads '
                                              'of the masks', above=0)
-    dice: str = key('batch', 'Dice of each class over the training batch, or the mean over (image, class) pairs', choices=('batch', 'pair'))
+    dice: str = key('batch', 'Dice of each class over the training batch, or the mean over (image, class) pairs',
+                    choices=('batch', 'pair'))
     gamma: float = key(2., 'focusing of the focal losses', lo=0)
     alpha: float|list[float]|str|None = key(None, 'class weight of the focal losses; dynamic: from class frequencies',
                                             choices=('dynamic',), lo=0)
@@ -229,7 +246,8 @@ class _PredictConfig:
                                                   lo=0, hi=1)
     gate: str = key('hard', 'label probabilities (second head, gate run): hard compares them with the label threshold, '
                             'soft also multiplies the pixels', choices=('hard', 'soft'))
-    top: float|list[float] = key(0., 'triplet rule: a mask needs predict.top_area pixels of this probability', lo=0, hi=1)
+    top: float|list[float] = key(0., 'triplet rule: a mask needs predict.top_area pixels of this probability',
+                                 lo=0, hi=1)
     top_area: int|list[int] = key(0, 'triplet rule: how many; 0: no such rule', lo=0)
     holes: bool = key(False, 'fill holes of the masks')
     area_scale: float|list[float] = key(0., 'predict.min_area grows by this times (1 - label probability)', lo=0)
@@ -407,7 +425,8 @@ def _choices_of(override:str)->list[str]:
         several = not Path(v).exists() and all(Path(o).exists() for o in parts)
         return [f'{k}={o}' for o in parts] if several else [override]
     o = parse_override(override)
-    if o and o.is_interval_sweep(): raise ConfigError(f'{override}: an interval is drawn from by severstal search; -m takes a list, {k}=a,b')
+    if o and o.is_interval_sweep():
+        raise ConfigError(f'{override}: an interval is drawn from by severstal search; -m takes a list, {k}=a,b')
     return [f'{k}={x}' for x in o.sweep_string_iterator()] if o and o.is_sweep_override() else [override]
 
 # %% ../../nbs/runs/10a_settings.ipynb #8f1d1e1e

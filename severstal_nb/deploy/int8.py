@@ -147,7 +147,8 @@ def _quantise(model, calibration, control, drop):
             return nncf.quantize_with_accuracy_control(
                 _graph(model), nncf.Dataset(list(itertools.islice(_inputs(model, calibration), 300))),
                                                        nncf.Dataset(range(len(control))), _scorer(model, control),
-                max_drop=drop, advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(ranking_subset_size=50, num_ranking_workers=1))
+                max_drop=drop, advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(
+                    ranking_subset_size=50, num_ranking_workers=1))
     finally: nncf.set_log_level(level)
 
 # %% ../../nbs/deploy/12b_int8.ipynb #18fd37a3

@@ -144,7 +144,8 @@ def cost_row(
     run:Run,
     size:tuple, # (height, width) of an image
 )->dict: # empty where the run has no model
-    "Millions of parameters, GMAC and training memory (MB) of an image, and milliseconds of a forward pass in f32 on this machine, the best of three."
+    "Millions of parameters, GMAC and training memory (MB) of an image, " \
+    "and milliseconds of a forward pass in f32 on this machine, the best of three."
     import torch
     from severstal_nb.models import model_cost
     try: model = run.model((run.finished or run.folds)[0])
@@ -159,7 +160,8 @@ def cost_row(
             model(x)
             if device == 'cuda': torch.cuda.synchronize()
             times.append(time.perf_counter() - start)
-    return {'M parameters': cost['params'], 'GMAC': cost['gflops']/2*share, 'MB in training': cost['memory_mb']*share, f'ms on {device}': 1000*min(times[1:])*share}
+    return {'M parameters': cost['params'], 'GMAC': cost['gflops']/2*share, 'MB in training': cost['memory_mb']*share,
+            f'ms on {device}': 1000*min(times[1:])*share}
 
 # %% ../../nbs/reports/10i_compare.ipynb #e628d7f5
 def _write_table(table:pd.DataFrame, path)->Path:

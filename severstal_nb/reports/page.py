@@ -98,7 +98,8 @@ def _seen_from(path, here)->str:
     return str(Path(path).resolve()) if here is None else os.path.relpath(Path(path).resolve(), Path(here).resolve())
 def _opening(run, here):
     "Title, imports and the run in a line."
-    names = 'case_figure class_table data_table environment_table fold_figure headline label_figure metric_table run_data section setting_table ' \
+    names = 'case_figure class_table data_table environment_table fold_figure headline label_figure ' \
+            'metric_table run_data section setting_table ' \
             'size_figure threshold_table'.split()
     imports = textwrap.fill(f'from severstal_nb.reports.run import ({", ".join(names)})', 110, subsequent_indent=' '*4)
     return [('markdown', f'# {_plain_name(run.name)}'),
@@ -226,7 +227,8 @@ def _to_html(notebook, out, title:str)->Path:
     body, _ = HTMLExporter(**options).from_filename(str(notebook))
     page = ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
             'content="width=device-width">'
-            f'<title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n<body>{_lighten(body)}</body></html>\n')
+            f'<title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n'
+            f'<body>{_lighten(body)}</body></html>\n')
     with atomic_path(out) as part: part.write_text(page, 'utf-8')
     return Path(out)
 

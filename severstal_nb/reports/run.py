@@ -36,7 +36,8 @@ from ..runs.settings import KEYS, flatten
 def headline(run:Run)->str:
     "A run in a line: what it is, how long it learnt, the score that decides."
     row, first = run_row(run), HEADLINES[run.task][0]
-    text = f"{run.task}, {len(run.classes)} classes, {row['folds']} fold{'s'*(row['folds'] != 1)}, {row['epochs']} epochs in {row['minutes']:.1f} minutes"
+    text = (f"{run.task}, {len(run.classes)} classes, {row['folds']} fold{'s'*(row['folds'] != 1)}, "
+            f"{row['epochs']} epochs in {row['minutes']:.1f} minutes")
     if not run.results: return f'{text}. This run is not finished.'
     def score(key):
         low, high = row.get(f'{key}_low'), row.get(f'{key}_high')
@@ -59,7 +60,8 @@ def _places(run, typed, root)->list:
 # %% ../../nbs/reports/10j_run.ipynb #a22819cf
 def _split_parts(run)->pd.Series:
     "Part of the split by name of the image."
-    return run_table(run.path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False).set_index('image_id')['part']
+    return run_table(run.path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False).set_index(
+        'image_id')['part']
 
 # %% ../../nbs/reports/10j_run.ipynb #1e5e60ce
 def find_data(
@@ -156,7 +158,8 @@ def metric_table(
     n:int=300, # bootstrap resamples, for what results.json has no interval of
     part:str='valid', # or 'test'
 )->pd.DataFrame: # value, low, high; a row per metric
-    "Scores of a run's validation or test images with 95 % intervals over groups of images; thresholds are held as they were."
+    "Scores of a run's validation or test images with 95 % intervals over groups of images; " \
+    "thresholds are held as they were."
     known, found = per_image(run, part), run.results['metrics' if part == 'valid' else 'test']
     if known is None:
         ci = dict.fromkeys((k for k in HEADLINES[run.task] if k in found), (None, None)) # of an older version
@@ -227,7 +230,8 @@ def _at_hand(run, data, part='valid'):
 def _mask_of(run, data):
     "A function: row of `data` → predicted mask, out of fold; that of a test image is predicted when it is asked for."
     nets = cache(lambda: Predictor(run))
-    return lambda i: nets().predict(data.subset([i]))[0]['masks'] if data.images.part[i] == 'test' else oof_mask(run, data, i)
+    return (lambda i: nets().predict(data.subset([i]))[0]['masks'] if data.images.part[i] == 'test'
+            else oof_mask(run, data, i))
 
 # %% ../../nbs/reports/10j_run.ipynb #75fc042a
 def case_figure(run:Run, kind:str, data=None, n:int=3, part:str='valid'):
@@ -312,7 +316,8 @@ def section_names(run:Run)->dict: # name → title, text (lines), captions (file
             o = read_json(p/'section.json')
             captions = {k: str(v) for k, v in o['captions'].items() if re.fullmatch(r'\w+\.(csv|png)', k)
                         and (p/k).is_file()}
-            found[p.relative_to(run.path).as_posix().removeprefix('sections/')] = dict(title=str(o['title']), text=[str(l) for l in o['text']], captions=captions)
+            found[p.relative_to(run.path).as_posix().removeprefix('sections/')] = dict(
+                title=str(o['title']), text=[str(l) for l in o['text']], captions=captions)
         except (ValueError, KeyError, TypeError, AttributeError) as e:
             raise RunError(f'{p}/section.json is not a section: {e}') from e
     return found

@@ -152,8 +152,7 @@ def _read(path):
         what = (f'it holds {name[1]}, and opening that could run code' if name else
                 str(e) if isinstance(e, zipfile.BadZipFile) else type(e).__name__)
         raise ValueError(f'{path} holds no tensors that can be read safely ({what}); wanted: .safetensors, or a '
-                         '.pt with the '
-                         "tensors and plain values, such as torch.save(net.state_dict())") from None
+                         '.pt with the tensors and plain values, such as torch.save(net.state_dict())') from None
     parts = []
     while isinstance(state, dict) and (
             part := next((o for o in _PARTS if isinstance(state.get(o), dict) and state[o]), None)):

@@ -171,8 +171,7 @@ def segmenter(
             f'{", ".join(o for o in takes if o.startswith(("encoder_d","encoder_o","decoder","psp","upsampling")))}')
     aux = dict(classes=n_classes, dropout=dropout) if two_head else None
     make = partial(smp.create_model, arch, encoder_name=encoder,
-                   encoder_weights=weights and True if universal else weights,
-                   classes=n_classes, aux_params=aux, **kw)
+                   encoder_weights=weights and True if universal else weights, classes=n_classes, aux_params=aux, **kw)
     with _hub_errors(name, weights):
         try: net = make(**(_any_size(encoder[3:]) if universal and 'img_size' not in kw else {}))
         except (TypeError, ValueError) as e: raise _no_match(arch, encoder, e) from e

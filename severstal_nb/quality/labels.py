@@ -63,8 +63,8 @@ def plant_errors(
         if kind == 'shifted': mask[k] = displace(np.ascontiguousarray(old), rng)
         if kind == 'shifted' and not mask[k].any(): return False
         new[i] = mask
-        queues = dict(removed=[(k, 'missing')], added=[(k, 'spurious')],
-                      swapped=[(k, 'missing'), (b, 'spurious')], shifted=[(k, 'border')])[kind]
+        queues = dict(removed=[(k, 'missing')], added=[(k, 'spurious')], swapped=[(k, 'missing'), (b, 'spurious')],
+                      shifted=[(k, 'border')])[kind]
         rows.extend((data.images.image_id[i], data.classes[c], kind, q) for c, q in queues)
         return True
     for kind in ('removed', 'swapped', 'shifted', 'added'):
@@ -82,9 +82,8 @@ def with_masks(
     "A copy in which some images have other masks."
     runs = ([mask_runs(m) for m in masks[i]] if i in masks else [data.runs(i, k) for k in range(data.K)]
             for i in range(len(data)))
-    return SteelData.from_masks(data.images, data.classes, runs, task=data.task,
-                                problems=data.problems, color=data.color, root=data.root,
-                                info=data.info, white_level=data.white_level)
+    return SteelData.from_masks(data.images, data.classes, runs, task=data.task, problems=data.problems,
+                                color=data.color, root=data.root, info=data.info, white_level=data.white_level)
 
 # %% ../../nbs/quality/13a_labels.ipynb #41d4c562
 def regions(
@@ -180,8 +179,10 @@ def label_queues(
     most:int=1000, # places in each queue
     seed:int=0, # of the displaced labels
 )->pd.DataFrame: # file, class, queue, score, area, box, net, rle; the most suspicious of each queue first
-    """Places to look at, one for each queue, image and class. `net`: probability that a quarter of the pixels reach, or Dice at the border;
-    `box`: x0 y0 x1 y1; `rle`: pixels to add (missing), to remove (spurious), or the net's outline (border). Images are gone through one by one."""
+    """Places to look at, one for each queue, image and class. """ \
+    """`net`: probability that a quarter of the pixels reach, or Dice at the border;
+    `box`: x0 y0 x1 y1; `rle`: pixels to add (missing), to remove (spurious), or the net's outline (border). """ \
+    """Images are gone through one by one."""
     rng, donors, found = np.random.default_rng(seed), {}, [np.zeros((0, 6), np.float32)]
     for i in range(len(data)) if rows is None else rows:
         p, here = probs(i), []
@@ -261,8 +262,8 @@ def ceiling_lines(
     low, high = bootstrap_ci(rows, scale, groups=pairs.group.to_numpy())
     got, nothing, top = rows.mean(0)
     return [*said, f'On these pictures predicting nothing scores {nothing:.3f}, this run {got:.3f}, '
-                   f'the other annotation {top:.3f}: '
-                   f'from 0 to 1 the run is at {scale(rows):.2f} ({low:.2f} to {high:.2f}).']
+                   f'the other annotation {top:.3f}: from 0 to 1 the run is at {scale(rows):.2f} '
+                   f'({low:.2f} to {high:.2f}).']
 
 # %% ../../nbs/quality/13a_labels.ipynb #205571e5
 def run_queues(

@@ -78,9 +78,9 @@ def _same_split(run:Run, others:list):
         there = parts_of(o)
         if odd := [i for i, p in parts.items() if there.get(i, p) != p]:
             raise ValueError(f'{o.path} has {odd[0]} in part {there[odd[0]]}, {run.path} in part '
-                             f'{parts[odd[0]]}: its net '
-                             'has learnt from images that the labels would be judged on. Train it with the same split '
-                             '(data.split_strategy, num_folds, split_seed, stratify, duplicates)')
+                             f'{parts[odd[0]]}: its net has learnt from images that the labels would be judged on. '
+                             'Train it with the same split (data.split_strategy, num_folds, split_seed, stratify, '
+                             'duplicates)')
 
 # %% ../../nbs/quality/13b_pseudo.ipynb #ce2f316b
 class _Judges:

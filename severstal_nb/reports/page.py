@@ -99,8 +99,7 @@ def _seen_from(path, here)->str:
 def _opening(run, here):
     "Title, imports and the run in a line."
     names = 'case_figure class_table data_table environment_table fold_figure headline label_figure ' \
-            'metric_table run_data section setting_table ' \
-            'size_figure threshold_table'.split()
+            'metric_table run_data section setting_table size_figure threshold_table'.split()
     imports = textwrap.fill(f'from severstal_nb.reports.run import ({", ".join(names)})', 110, subsequent_indent=' '*4)
     return [('markdown', f'# {_plain_name(run.name)}'),
             ('code', 'import pandas as pd\nfrom IPython.display import Markdown\nfrom severstal_nb.runs.folder import '
@@ -210,7 +209,8 @@ def _lighten(page):
 # %% ../../nbs/reports/10k_page.ipynb #887b58ca
 _STYLE = '''body{font:15px/1.5 system-ui,sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;color:#222}
 table.dataframe{border:0;border-collapse:collapse;font-size:13px;margin:.5em 0 1em;font-variant-numeric:tabular-nums}
-th,td{border:0;padding:.2em .8em;text-align:right;border-bottom:1px solid #e4e4e4}td{max-width:60ch;overflow-wrap:break-word}thead th{border-bottom:1px solid #888}
+th,td{border:0;padding:.2em .8em;text-align:right;border-bottom:1px solid #e4e4e4}\
+td{max-width:60ch;overflow-wrap:break-word}thead th{border-bottom:1px solid #888}
 table.dataframe tr>:first-child{text-align:left;padding-left:0}img{max-width:100%;height:auto}
 pre{font-size:13px;white-space:pre-wrap}h1{overflow-wrap:anywhere}h2{margin-top:2em;border-bottom:1px solid #ddd}
 td:only-of-type{text-align:left;overflow-wrap:anywhere}
@@ -226,8 +226,7 @@ def _to_html(notebook, out, title:str)->Path:
                    exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = HTMLExporter(**options).from_filename(str(notebook))
     page = ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-            'content="width=device-width">'
-            f'<title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n'
+            f'content="width=device-width"><title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n'
             f'<body>{_lighten(body)}</body></html>\n')
     with atomic_path(out) as part: part.write_text(page, 'utf-8')
     return Path(out)

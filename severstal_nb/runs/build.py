@@ -99,9 +99,8 @@ def rule_warning(
         gone = np.array([o < least[k] for k, o in found], float)
         if len(gone) and gone.mean() > .5:
             half = np.median([o for _, o in found])
-            said.append(f'predict.{key}={getattr(cfg.predict, key)} removes {gone.mean():.0%} of the '
-                        f'{len(gone)} true {what} looked at '
-                        f'(half of them have at most {half:.0f} pixels): lower it, or set it to 0')
+            said.append(f'predict.{key}={getattr(cfg.predict, key)} removes {gone.mean():.0%} of the {len(gone)} true '
+                        f'{what} looked at (half of them have at most {half:.0f} pixels): lower it, or set it to 0')
     return '; '.join(said)
 
 
@@ -218,9 +217,8 @@ def _split_alike(what:str, file, data:SteelData)->set: # names in the file
     for i,part in zip(data.images.image_id, data.images.part.astype(str)):
         if part != 'pseudo' and there.get(i, part) != part:
             raise ConfigError(f'{what}: {i} is in part {there[i]} there and in part {part} here. '
-                              'A net must not be scored on images '
-                              'that it has learnt from: split as that run did (data.split_strategy, num_folds, '
-                              'split_seed, stratify, duplicates)')
+                              'A net must not be scored on images that it has learnt from: split as that run did '
+                              '(data.split_strategy, num_folds, split_seed, stratify, duplicates)')
     return set(there)
 
 # %% ../../nbs/runs/10d_build.ipynb #28ff0a1e

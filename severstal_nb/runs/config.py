@@ -129,9 +129,9 @@ def _read_overrides(overrides)->dict:
 #: names of older projects → keys here
 _OLD_NAMES = {
     'DATA_ROOT': 'data.root', 'MODEL_ARCH': 'model.name', 'ENCODER': 'model.encoder',
-    'ENCODER_WEIGHTS': 'model.weights',
-    'NUM_CLASSES': 'model.num_classes', 'NUM_FOLDS': 'data.num_folds', 'NUM_EPOCHS': 'training.num_epochs',
-    'BATCH_SIZE_TRAIN': 'data.batch_size', 'BATCH_SIZE_VAL': 'data.valid_batch_size', 'NUM_WORKERS': 'data.num_workers',
+    'ENCODER_WEIGHTS': 'model.weights', 'NUM_CLASSES': 'model.num_classes', 'NUM_FOLDS': 'data.num_folds',
+    'NUM_EPOCHS': 'training.num_epochs', 'BATCH_SIZE_TRAIN': 'data.batch_size',
+    'BATCH_SIZE_VAL': 'data.valid_batch_size', 'NUM_WORKERS': 'data.num_workers',
     'LEARNING_RATE': 'training.learning_rate', 'OPTIMIZER': 'training.optimizer', 'SCHEDULER': 'training.schedule',
     'SAVE_BEST_ONLY': 'training.save_best_only', 'LOSS': 'loss.type', 'PRECROPPED_DIR': 'data.store',
     'CROP_HEIGHT': 'data.crop_height', 'CROP_WIDTH': 'data.crop_width', 'CROP_STRIDE': 'data.crop_stride',
@@ -282,8 +282,7 @@ def _model_rules(cfg):
     yield (m.encoder and m.name not in ARCHS, f'model.encoder={m.encoder} is for segmentation nets, model.name is '
            f'{m.name}: add model.name=unet or model.encoder=null')
     yield (cfg.task == 'multilabel' and 'cross_entropy' in (cfg.loss.type, *(cfg.loss.terms or ())),
-           'loss.type=cross_entropy is for one label an image: '
-           'use task=singlelabel, or another loss')
+           'loss.type=cross_entropy is for one label an image: use task=singlelabel, or another loss')
     p, usual = cfg.predict, Config().predict
     for k in ('gate', 'top', 'top_area', 'holes', 'area_scale'):
         yield (not seg and getattr(p, k) != getattr(usual, k),
@@ -293,7 +292,7 @@ def _model_rules(cfg):
     arch, takes = (m.name or "").partition('-')[0], _n_decoder(m.name)
     yield m.decoder_channels and len(m.decoder_channels) != takes, (
         f'model.decoder_channels={show(m.decoder_channels)}: ' +
-           (f'{arch} takes {takes} of them' if takes else f'model.name={m.name} has no such option'))
+        (f'{arch} takes {takes} of them' if takes else f'model.name={m.name} has no such option'))
     yield m.two_head and not seg, f'model.two_head: only segmentation nets have two heads, model.name is {m.name}'
     yield (cfg.loss.type and m.two_head != (cfg.loss.type == 'joint'), f'loss.type={cfg.loss.type} with '
            f'model.two_head={show(m.two_head)}: two heads and the joint loss go together')
@@ -327,8 +326,7 @@ def _training_rules(cfg):
     yield (not re.fullmatch(r'auto|cpu|mps|cuda(:\d+)?', t.device), f'training.device={t.device}: expected auto, cpu, '
            'cuda, cuda:N or mps')
     yield (cfg.run.name and (cfg.run.name[0] == '.' or not re.fullmatch(r'[\w.+-]+', cfg.run.name)),
-           f'run.name={cfg.run.name}: use '
-           'letters, digits, and . _ + - (it becomes the name of a folder)')
+           f'run.name={cfg.run.name}: use letters, digits, and . _ + - (it becomes the name of a folder)')
     yield t.precision == 'fp16' and t.device == 'cpu', 'training.precision=fp16 needs a GPU; bf16 works on a CPU'
 
 # %% ../../nbs/runs/10b_config.ipynb #cf60738a

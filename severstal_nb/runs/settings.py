@@ -45,11 +45,10 @@ LOSSES = tuple(dict.fromkeys(SEG_LOSSES + _CLS_LOSSES + ('joint',)))
 #: keys of the section `loss` that each of these losses has; the losses that are not here have none,
 #: `mix` those of its terms
 _LOSS_OPTIONS = dict(bce=('label_smoothing',), bce_with_logits=('label_smoothing',),
-                     bce_pos_weight=('pos_weight', 'label_smoothing'),
-                    dice=('dice',), combo=('label_smoothing', 'dice'),
-                    bce_dice_pos_weight=('pos_weight', 'label_smoothing', 'dice'),
-                    focal=('gamma', 'alpha'), focal_loss=('gamma', 'alpha'), cross_entropy=('label_smoothing',),
-                    joint=('pos_weight', 'label_weight', 'label_smoothing', 'dice'))
+                     bce_pos_weight=('pos_weight', 'label_smoothing'), dice=('dice',),
+                     combo=('label_smoothing', 'dice'), bce_dice_pos_weight=('pos_weight', 'label_smoothing', 'dice'),
+                     focal=('gamma', 'alpha'), focal_loss=('gamma', 'alpha'), cross_entropy=('label_smoothing',),
+                     joint=('pos_weight', 'label_weight', 'label_smoothing', 'dice'))
 ARCHS = ('unet', 'unetplusplus', 'fpn', 'linknet', 'pspnet', 'deeplabv3', 'deeplabv3plus', 'manet', 'pan', 'upernet',
          'segformer', 'dpt')
 READY = dict(best_accuracy='unetplusplus-efficientnet-b3', fast='unet-resnet18', small_memory='linknet-mobilenet_v2')
@@ -67,19 +66,17 @@ class _DataConfig:
     suffix: str|None = key(None, 'reader pairs: what a mask’s name has after its image’s, such as _mask or _GT',
                            path=True)
     classes: list[str]|None = key(None, 'class names in order; null: as the data has them, of a Kaggle CSV at least '
-                                        'the '
-                                        'competition’s four; auto: as many as the CSV has')
+                                        'the competition’s four; auto: as many as the CSV has')
     leave_out: list[str] = key([], 'classes that are not read: their defects count as clean surface')
     boxes: str|None = key(None, 'annotations that are boxes only: labels of the image, or weak masks, filled whole; '
-                                'null: labels',
-                          choices=('labels', 'masks'))
+                                'null: labels', choices=('labels', 'masks'))
     ignore: str|None = key(None, 'mask pixels of an ignore value (255): read as background, or their images dropped; '
                                  'null: refused', choices=('background', 'drop_image'))
     map: str|list[str]|None = key(None, 'colour or grey value of a mask → class: a file (labelmap.txt, .json, .yaml), '
                                         'or a list such as ["255,0,0=scratch","128=dent"]', path=True)
     white_level: float|str|None = key(None, 'pixel value shown as 255 of 10- to 16-bit and float images; null or '
                                             'auto: the fewest bits that hold the largest value',
-                                            choices=('auto',), above=0)
+                                      choices=('auto',), above=0)
     color: str = key('auto', 'how images are decoded', choices=('auto', 'grey', 'rgb'))
     split_strategy: str = key('kfold', 'folds, a hold-out, the given split, or none: train and validate on all',
                               choices=('kfold', 'stratified_70_15_15', 'stratified_80_10_10', 'given', 'none'))
@@ -90,8 +87,7 @@ class _DataConfig:
     stratify: str = key('class_set', 'what folds keep in proportion; none: classes are not looked at',
                         choices=('class_set', 'n_defects', 'none'))
     hold_out: float = key(0., 'kfold: share of the images set aside as test images, groups whole, '
-                              'where the data come without any',
-                          lo=0, hi=.9)
+                              'where the data come without any', lo=0, hi=.9)
     duplicates: str = key('find', 'find, none, or a CSV of pairs that may not straddle a split', path=True)
     image_size: list[int]|None = key(None, 'classifiers: resize to [height,width]; masks: the size that all images '
                                        'must have; null: as they are', lo=1, length=2)
@@ -107,8 +103,8 @@ class _DataConfig:
     crop_width: int = key(512, 'crop width in pixels', lo=1)
     crop_stride: int = key(256, 'pixels from one crop to the next; the last is flush', lo=1)
     store: str|None = key(None, 'decoded images, kept once for all runs on the same data: '
-                                'auto: in the user’s cache folder; '
-                                'a folder of your own; off; null: auto for mode precropped, else off', path=True)
+                                'auto: in the user’s cache folder; a folder of your own; off; '
+                                'null: auto for mode precropped, else off', path=True)
     crop_to_defect: float = key(0., 'probability that a training crop is drawn to a defect (mode crops)', lo=0, hi=1)
     pseudo: str|None = key(None, 'folder of pseudo-labels (severstal pseudo): '
                                  'its images are learnt from too, never validated on', path=True)
@@ -176,12 +172,10 @@ class _ModelConfig:
     backbone: str|None = key(None, 'timm backbone of a classifier; null: resnet34')
     pretrained: bool = key(True, 'start from ImageNet weights')
     weights: str|None = key(None, 'local weights file, imagenet, a hub name, or a pip package of weights; '
-                                  'null: as model.pretrained says',
-                                  path=True)
+                                  'null: as model.pretrained says', path=True)
     decoder_channels: list[int]|None = key(None, 'channels of the decoder, from deep to fine: '
-                                                 'five for unet, unetplusplus, manet, '
-                                                 'one for deeplabv3(plus), pan, upernet; null: the net’s own',
-                                                 lo=1, hi=4096)
+                                                 'five for unet, unetplusplus, manet, one for deeplabv3(plus), '
+                                                 'pan, upernet; null: the net’s own', lo=1, hi=4096)
     cbam_stages: list[int]|None = key(None, 'put CBAM after these stages, from 1', lo=1, hi=5)
     dropout: float = key(0., 'dropout before the classifier', lo=0, hi=.99)
     freeze_backbone: bool = key(False, 'train the head only')
@@ -196,8 +190,7 @@ class _LossConfig:
     "What is minimised."
     type: str|None = key(None, 'loss; null: bce_with_logits, joint with two heads, cross_entropy for one label')
     terms: dict[str, float]|None = key(None, 'loss mix: losses by name with their weights, '
-                                             '{bce: 0.5, lovasz: 0.5}; with two heads '
-                                             'of the masks', above=0)
+                                             '{bce: 0.5, lovasz: 0.5}; with two heads of the masks', above=0)
     dice: str = key('batch', 'Dice of each class over the training batch, or the mean over (image, class) pairs',
                     choices=('batch', 'pair'))
     gamma: float = key(2., 'focusing of the focal losses', lo=0)

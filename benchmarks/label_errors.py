@@ -21,9 +21,10 @@ from bootstrap import HERE
 
 ERRORS = 40
 BOTH = RECIPE | net('timm-tf_efficientnet_lite0', LITE[0]) | dict(data__num_folds=2, data__split_strategy='kfold', data__duplicates='none', predict__tta=['h'])
-PARTS = dict(synthetic=BOTH | dict(training__num_epochs=10), neuseg=BOTH | dict(training__num_epochs=5))
-STRIPS = dict(n_train=640, height=128, width=256, balanced=True)
-TINY = dict(model__name='tiny_seg', model__encoder=None, model__pretrained=False, model__weights=None, model__decoder_channels=None, training__num_epochs=1, training__encoder_lr=None)
+PARTS = dict(synthetic=dict(preset='demo', data__duplicates='none', training__num_epochs=10), neuseg=BOTH | dict(training__num_epochs=5))
+STRIPS = dict(n_train=640, height=128, width=200, balanced=True)
+TINY = dict(model__name='tiny_seg', model__encoder=None, model__pretrained=False, model__weights=None, model__decoder_channels=None,
+            training__num_epochs=1, training__encoder_lr=None)
 
 
 def make_data(folder, part, seed, tiny):

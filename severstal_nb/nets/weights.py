@@ -64,8 +64,8 @@ def pip_weights(
     name:str, # of a model: 'unet-timm-tf_efficientnet_lite0', 'tf_efficientnet_lite0'
     package:str|None=None, # that must be the one, - or _ alike; None: any
 )->PipWeights|None:
-    "The package of ImageNet weights that fits a net. " \
-    "Raises `ValueError` when `package` is one of them and does not fit."
+    """The package of ImageNet weights that fits a net.
+    Raises `ValueError` when `package` is one of them and does not fit."""
     net = (name.partition('-')[2] or name).removesuffix('_cbam').split('.')[0]
     fits = next((o for o in PIP_WEIGHTS if net in o.nets), None)
     if package is None: return fits
@@ -78,8 +78,8 @@ def pip_weights(
 # %% ../../nbs/nets/03b_weights.ipynb #4aed2dc5
 _silent = {} # address of a hub that did not answer → when it may be asked again
 def _hub_answers(timeout:float=5., again:float=300.)->bool: # seconds
-    "Whether the model hub can be reached. " \
-    "The look-up of its name waits no longer than the connection: both in a thread."
+    """Whether the model hub can be reached.
+    The look-up of its name waits no longer than the connection: both in a thread."""
     address, said = huggingface_hub.constants.ENDPOINT, []
     def _ask():
         try: said.append(huggingface_hub.get_session().head(address, timeout=timeout))
@@ -163,8 +163,8 @@ def _read(path):
 
 # %% ../../nbs/nets/03b_weights.ipynb #0130bf09
 def _read_tensors(path)->dict:
-    "The tensors of a file, averaged ones (EMA) where it has them. " \
-    "Raises `ValueError` when opening could run code, or it is damaged."
+    """The tensors of a file, averaged ones (EMA) where it has them.
+    Raises `ValueError` when opening could run code, or it is damaged."""
     return _read(path)[0]
 
 # %% ../../nbs/nets/03b_weights.ipynb #3bb1ed16
@@ -288,14 +288,14 @@ def load_tensors(
     net:nn.Module, # smp's or timm's; changed in place
     path, # see `_read_tensors`
 )->WeightsReport:
-    "Copies the tensors of a file into the net where name and shape agree. " \
-    "Raises `ValueError` when it does not fit, or is not finite."
+    """Copies the tensors of a file into the net where name and shape agree.
+    Raises `ValueError` when it does not fit, or is not finite."""
     return _fill(net, *_read(path), path)
 
 # %% ../../nbs/nets/03b_weights.ipynb #ed4379fa
 def load_packed(net:nn.Module, packed:PipWeights)->WeightsReport:
-    "`load_tensors` for the file of a package, whose tensors are in the net's order. " \
-    "Raises `FileNotFoundError`, `ValueError`."
+    """`load_tensors` for the file of a package, whose tensors are in the net's order.
+    Raises `FileNotFoundError`, `ValueError`."""
     def counts(o): return o.endswith('num_batches_tracked')
     path = packed.path()
     file,names = ({k:v for k,v in _read_tensors(path).items() if not counts(k)},

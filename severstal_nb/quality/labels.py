@@ -45,8 +45,8 @@ def plant_errors(
     n:int=40, # of each kind
     seed:int=0,
 )->tuple[SteelData,pd.DataFrame]: # spoilt copy; file, class, kind, queue: what should be found where
-    "Remove masks, add masks of other images, give masks to another class, displace masks; " \
-    "one error an image at most. Raises `ValueError` for too few masks."
+    """Remove masks, add masks of other images, give masks to another class, displace masks;
+    one error an image at most. Raises `ValueError` for too few masks."""
     rng, has, new, rows = np.random.default_rng(seed), data.labels, {}, []
     order, free = (rng.permutation(np.argwhere(o)).tolist() for o in (has, ~has))
     def spoil(kind, i, k):
@@ -179,10 +179,10 @@ def label_queues(
     most:int=1000, # places in each queue
     seed:int=0, # of the displaced labels
 )->pd.DataFrame: # file, class, queue, score, area, box, net, rle; the most suspicious of each queue first
-    """Places to look at, one for each queue, image and class. """ \
-    """`net`: probability that a quarter of the pixels reach, or Dice at the border;
-    `box`: x0 y0 x1 y1; `rle`: pixels to add (missing), to remove (spurious), or the net's outline (border). """ \
-    """Images are gone through one by one."""
+    """Places to look at, one for each queue, image and class.
+    `net`: probability that a quarter of the pixels reach, or Dice at the border;
+    `box`: x0 y0 x1 y1; `rle`: pixels to add (missing), to remove (spurious), or the net's outline (border).
+    Images are gone through one by one."""
     rng, donors, found = np.random.default_rng(seed), {}, [np.zeros((0, 6), np.float32)]
     for i in range(len(data)) if rows is None else rows:
         p, here = probs(i), []
@@ -317,8 +317,8 @@ def check_labels(
     n:int=3, # pictures of each queue
     **kw, # of `label_queues`
 )->pd.DataFrame: # as from `label_queues`
-    "Write the queues of a run, with pictures and the annotation ceiling, to sections/labels; " \
-    "labels.csv has all of them. Raises `ValueError`."
+    """Write the queues of a run, with pictures and the annotation ceiling, to sections/labels;
+    labels.csv has all of them. Raises `ValueError`."""
     run = load_run(getattr(run, 'path', run))
     data, queues = run_queues(run, root, **kw)
     safe = queues.assign(**{o: queues[o].map(lambda v: plain_cell(printable(v))) for o in ('file', 'class')})
@@ -417,8 +417,8 @@ def apply_verdicts(
     out, # CSV to write, in Kaggle's form
     root=None, # where the images are now; None: they are looked for
 )->pd.DataFrame: # the verdicts with the column done: changed, nothing to do, to be drawn by hand
-    "Write the masks of a run's images as verdicts correct them. " \
-    "Raises `ValueError` for a file, class or place that is not there."
+    """Write the masks of a run's images as verdicts correct them.
+    Raises `ValueError` for a file, class or place that is not there."""
     run = load_run(getattr(run, 'path', run))
     said, known = read_verdicts(verdicts), run_table(run.path/'sections'/'labels'/'labels.csv',
         ['file', 'class', 'queue', 'rle'], dtype=str, keep_default_na=False)
@@ -453,8 +453,8 @@ def compare_labels(
     before, # run on the labels as they were, with the same folds or others
     root=None, # where the images of `after` are now
 )->pd.DataFrame: # a row per truth: images, before, after, diff, low, high
-    "Mean Dice of the out-of-fold masks of two runs, each on the labels of both, " \
-    "and the paired difference with its 95 % interval. Raises `ValueError`."
+    """Mean Dice of the out-of-fold masks of two runs, each on the labels of both,
+    and the paired difference with its 95 % interval. Raises `ValueError`."""
     runs, rows = [load_run(getattr(o, 'path', o)) for o in (after, before)], {}
     if runs[0].classes != runs[1].classes:
         raise ValueError(f'{runs[0].path} has the classes {runs[0].classes}, {runs[1].path} has {runs[1].classes}')

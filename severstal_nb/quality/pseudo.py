@@ -31,8 +31,8 @@ def certainty(
     probs:np.ndarray, # uint8 [K,h,w]
     mask:np.ndarray, # 0/1 [K,h,w]
 )->np.ndarray: # float [K], 0..1
-    "How sure probabilities are of each mask: " \
-    "their soft Dice, and 1 less the highest probability where the mask is empty."
+    """How sure probabilities are of each mask:
+    their soft Dice, and 1 less the highest probability where the mask is empty."""
     p, m = (np.asarray(o).reshape(len(o), -1) for o in (probs, mask))
     hit, both = np.where(m > 0, p, 0).sum(1, dtype=np.int64), p.sum(1, dtype=np.int64) + 255*(m > 0).sum(1)
     return np.where(m.any(1), 2*hit/np.maximum(both, 1), 1 - p.max(1, initial=0)/255)
@@ -84,8 +84,8 @@ def _same_split(run:Run, others:list):
 
 # %% ../../nbs/quality/13b_pseudo.ipynb #ce2f316b
 class _Judges:
-    "All nets of some runs side by side, with the face that `write_all` asks for: " \
-    "an image's rows for the table of labels."
+    """All nets of some runs side by side, with the face that `write_all` asks for:
+    an image's rows for the table of labels."""
     task = 'segmentation'
     def __init__(self, runs:list, gates:list, sure:float, log=LOG, **kw):
         _same_split(runs[0], runs[1:] + gates)
@@ -163,8 +163,8 @@ def known_copies(
 
 # %% ../../nbs/quality/13b_pseudo.ipynb #77045e50
 def label_counts(folder, classes:list)->pd.DataFrame: # a row for each set
-    "How many images of a folder of pseudo-labels are kept in each set, clean and of each class, " \
-    "and why the others are not."
+    """How many images of a folder of pseudo-labels are kept in each set, clean and of each class,
+    and why the others are not."""
     t = run_table(Path(folder)/'labels.csv', ['image_id', 'fold', 'class_id', 'why'], dtype=str, keep_default_na=False)
     bad, rows = int((t.why == 'unreadable').sum()), []
     for name, o in t[t.fold != ''].groupby('fold', sort=False):
@@ -214,8 +214,8 @@ def pseudo(
     log=LOG,
     **kw, # of `Predictor`: tta, device, batch_size, num_workers
 )->pd.DataFrame: # a row for each set, see `label_counts`; `.attrs['folder']`
-    "Label images where the nets are sure, for each fold by nets that have not learnt from it. " \
-    "Raises `ValueError`, `OSError`."
+    """Label images where the nets are sure, for each fold by nets that have not learnt from it.
+    Raises `ValueError`, `OSError`."""
     keep_memory()
     def as_runs(v):
         return [load_run(getattr(o, 'path', o)) for o in (v if isinstance(v, (list, tuple)) else [v] if v else [])]

@@ -33,8 +33,8 @@ def ask_score(
     rules:Thresholds, # from probabilities to masks or labels
     single:bool=False, # labels: one an image
 )->tuple[float,float]: # uncertainty, disagreement, each from 0; their sum is at most 1
-    "How little the nets know of an image: " \
-    "what all together are unsure of, and what one of them adds by seeing it otherwise."
+    """How little the nets know of an image:
+    what all together are unsure of, and what one of them adds by seeing it otherwise."""
     _, mean, least = judge(predictions, rules, single)
     k = least.argmin()
     return float(1 - mean[k]), float(mean[k] - least[k])

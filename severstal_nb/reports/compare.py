@@ -144,8 +144,8 @@ def cost_row(
     run:Run,
     size:tuple, # (height, width) of an image
 )->dict: # empty where the run has no model
-    "Millions of parameters, GMAC and training memory (MB) of an image, " \
-    "and milliseconds of a forward pass in f32 on this machine, the best of three."
+    """Millions of parameters, GMAC and training memory (MB) of an image,
+    and milliseconds of a forward pass in f32 on this machine, the best of three."""
     import torch
     from severstal_nb.models import model_cost
     try: model = run.model((run.finished or run.folds)[0])

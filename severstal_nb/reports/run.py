@@ -158,8 +158,8 @@ def metric_table(
     n:int=300, # bootstrap resamples, for what results.json has no interval of
     part:str='valid', # or 'test'
 )->pd.DataFrame: # value, low, high; a row per metric
-    "Scores of a run's validation or test images with 95 % intervals over groups of images; " \
-    "thresholds are held as they were."
+    """Scores of a run's validation or test images with 95 % intervals over groups of images;
+    thresholds are held as they were."""
     known, found = per_image(run, part), run.results['metrics' if part == 'valid' else 'test']
     if known is None:
         ci = dict.fromkeys((k for k in HEADLINES[run.task] if k in found), (None, None)) # of an older version

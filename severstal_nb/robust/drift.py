@@ -36,8 +36,8 @@ STATISTICS = ('brightness', 'dark', 'contrast', 'sharpness', 'texture')
 def pixel_stats(
     image, # uint8 [h,w] or [h,w,3]
 )->np.ndarray: # float64 [5], in the order of STATISTICS
-    "Mean grey value, share of pixels below 16, standard deviation; " \
-    "detail finer than a pixel over detail of 1 to 4 pixels, and the latter (rms)."
+    """Mean grey value, share of pixels below 16, standard deviation;
+    detail finer than a pixel over detail of 1 to 4 pixels, and the latter (rms)."""
     x = (image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)).astype(np.float32)
     near, far = cv2.GaussianBlur(x, (0, 0), 1.), cv2.GaussianBlur(x, (0, 0), 4.)
     fine, coarse = float(np.sqrt(np.square(x - near).mean())), float(np.sqrt(np.square(near - far).mean()))
@@ -119,8 +119,8 @@ def feature_distances(
 
 # %% ../../nbs/robust/14b_drift.ipynb #dba502aa
 class Reference:
-    "What is known of the held-out images of one fold: " \
-    "`names`, `group`, `stats` [N,5], `features` [N,D], and of which net."
+    """What is known of the held-out images of one fold:
+    `names`, `group`, `stats` [N,5], `features` [N,D], and of which net."""
     def __init__(self, **kw): self.__dict__.update({k: np.asarray(v) for k, v in kw.items()})
     def save(self, path):
         "Write it, whole or not at all."
@@ -154,8 +154,8 @@ def drift_reference(
     most:int=1000, # images
     predictor=None, # of this fold, if there is one
 )->Reference:
-    "Statistics and features of images that a fold's net has not learnt from, " \
-    "from the run's drift.npz or measured now. Raises `ValueError`."
+    """Statistics and features of images that a fold's net has not learnt from,
+    from the run's drift.npz or measured now. Raises `ValueError`."""
     run = load_run(getattr(run, 'path', run))
     first = run.need_finished()[0]
     fold = first if fold is None else fold
@@ -194,15 +194,15 @@ class _Watched:
 # %% ../../nbs/robust/14b_drift.ipynb #2cf1e51d
 _WHAT = (*STATISTICS, 'features')
 def _strangeness(stats, near, ref, ref_near)->np.ndarray: # [6]
-    "How many standard deviations of the reference an image lies from its mean, in each statistic; " \
-    "`near`: mean distance to the reference."
+    """How many standard deviations of the reference an image lies from its mean, in each statistic;
+    `near`: mean distance to the reference."""
     a, b = np.column_stack([ref.stats, ref_near]), np.append(stats, near)
     return (b - a.mean(0))/np.maximum(a.std(0), 1e-6)
 
 # %% ../../nbs/robust/14b_drift.ipynb #d32f5191
 class _Seen:
-    "What is kept of a stream of images: " \
-    "numbers of every one, statistics and features of a sample, pictures of those that differ most."
+    """What is kept of a stream of images:
+    numbers of every one, statistics and features of a sample, pictures of those that differ most."""
     def __init__(self, ref, names, sample, n):
         self.ref, self.names, self.sample, self.n = ref, names, sample, n
         self.scale = ref.features.std(0).clip(1e-6)

@@ -166,8 +166,8 @@ def shift_rows(
 
 # %% ../../nbs/robust/14a_shifts.ipynb #5f22a52e
 def shift_scores(task:str)->dict: # name → function of rows
-    "The score that decides; share of the defects (of labels: of the true classes) found; " \
-    "share of clean images with an alarm."
+    """The score that decides; share of the defects (of labels: of the true classes) found;
+    share of clean images with an alarm."""
     if task == 'singlelabel': return dict(score=lambda r: r.all(-1).any(-1).mean())
     def ratio(a, b): return a/b if b else float('nan')
     def f1(r):
@@ -310,8 +310,8 @@ class Stress:
         return run_table(self.path/'stress.csv', float_precision='round_trip')
     @property
     def families(self)->pd.DataFrame:
-        "The share of the score that is kept under each family, with its interval, the lowest first; " \
-        "defects found and false alarms, means over the strengths."
+        """The share of the score that is kept under each family, with its interval, the lowest first;
+        defects found and false alarms, means over the strengths."""
         return run_table(self.path/'families.csv', index_col=0, float_precision='round_trip')
     def rows(self, family:str, strength=0)->np.ndarray:
         "The rows behind one line of the table."
@@ -322,8 +322,8 @@ class Stress:
 
 # %% ../../nbs/robust/14a_shifts.ipynb #0a44905f
 def _stress_place(run:Run, key:dict, fresh:bool)->Stress:
-    "The section's folder, with what is in it where it is of the same images and nets. " \
-    "Raises `FileExistsError` where it is not."
+    """The section's folder, with what is in it where it is of the same images and nets.
+    Raises `FileExistsError` where it is not."""
     check_links(run.path)
     s = Stress(run.path/'sections'/'stress')
     if fresh: shutil.rmtree(s.path, ignore_errors=True)
@@ -409,8 +409,8 @@ def compare_stress(
     a, b, # runs, or run folders, on which `stress` has been
     n:int=300, # resamples
 )->pd.DataFrame: # clean scores, then what is kept by family: a, b, difference a - b, low, high
-    "How much more of its score the first run keeps than the second, with paired intervals over groups; " \
-    "kept as compared.csv of the first. Raises `ValueError` where they cannot be compared."
+    """How much more of its score the first run keeps than the second, with paired intervals over groups;
+    kept as compared.csv of the first. Raises `ValueError` where they cannot be compared."""
     runs = [load_run(getattr(o, 'path', o)) for o in (a, b)]
     s = [Stress(r.path/'sections'/'stress') for r in runs]
     for o in s:

@@ -227,8 +227,8 @@ def read_pseudo(
     data:SteelData, # with the column `part`
     fold:int, # whose training they are for
 )->SteelData: # with `part` 'pseudo'; in `info['seen']` names of the images that the labelling run had
-    "The images of `data.pseudo` for a fold. " \
-    "Raises `ConfigError` where they do not go with `data`, or would tell its validation labels."
+    """The images of `data.pseudo` for a fold.
+    Raises `ConfigError` where they do not go with `data`, or would tell its validation labels."""
     what, folder, K = f'data.pseudo={cfg.data.pseudo}', Path(cfg.data.pseudo), len(data.classes)
     if cfg.data.split_strategy == 'none': fold = 'all' # nothing is validated: what all nets agree on
     info = read_json(folder/'pseudo.json')
@@ -266,8 +266,8 @@ def with_pseudo(
     data:SteelData, # with the column `part`
     fold:int,
 )->tuple: # data, `_FoldRows`
-    "The rows of a fold; " \
-    "with `data.pseudo` the pseudo-labelled images stand behind those of `data`, among the training rows only."
+    """The rows of a fold;
+    with `data.pseudo` the pseudo-labelled images stand behind those of `data`, among the training rows only."""
     d, rows = cfg.data, fold_rows(data, fold)
     if not d.pseudo: return data, rows
     more = read_pseudo(cfg, data, fold)
@@ -324,8 +324,8 @@ def start_weights(
     data:SteelData, # with the column `part`
     fold:int,
 )->str|None: # `model.weights` for `build_model`
-    "`model.weights`; of a run folder, its best model of this fold. " \
-    "Raises `ConfigError` where the run lacks it or split the images otherwise."
+    """`model.weights`; of a run folder, its best model of this fold.
+    Raises `ConfigError` where the run lacks it or split the images otherwise."""
     w = cfg.model.weights
     if not w or not (Path(w)/'run.json').is_file(): return w
     run = load_run(w)

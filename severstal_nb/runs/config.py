@@ -37,8 +37,8 @@ def list_presets(
 
 # %% ../../nbs/runs/10b_config.ipynb #c9dc172f
 def _constants(text:str, path)->dict:
-    "Settings of a Python file, which is not run: known names with constants. Other capital names are said. " \
-    "Raises `ConfigError`."
+    """Settings of a Python file, which is not run: known names with constants. Other capital names are said.
+    Raises `ConfigError`."""
     try: tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as e:
         raise ConfigError(f'{path}: not Python: {e.msg if isinstance(e, SyntaxError) else e}') from None

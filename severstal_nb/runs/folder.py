@@ -337,8 +337,8 @@ def thresholds(self:Run):
 # %% ../../nbs/runs/10c_folder.ipynb #56edc9a6
 @patch
 def fold_thresholds(self:Run, part:str):
-    "The `Thresholds` that the images of a fold were scored with, in whose choice they had no part; " \
-    "None where the run kept none."
+    """The `Thresholds` that the images of a fold were scored with, in whose choice they had no part;
+    None where the run kept none."""
     fitted = self.results.get('cross_fitted')
     own = fitted.get(part) if isinstance(fitted, dict) else None
     return _rules(self, f'{self.path}/results.json', own) if own else None

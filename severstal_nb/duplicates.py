@@ -168,7 +168,7 @@ def compare_images(
     a, b, # uint8 images of one shape
     radius:float=.75, relative:float=.35, # largest difference of two patterns: grey levels, share of their strength
     correlation:float=.5, # of the pixels inside most cells, at least
-# tiles that agree, their share of the tiles with something to see, rms difference of their grain
+    # tiles that agree, their share of the tiles with something to see, rms difference of their grain
 )->tuple[int,float,float]:
     "How much of two images is the same photograph: tiles that agree in their pattern and in their grain."
     tiles, seen, rms = _common_tiles(a, b, radius, relative, correlation)

@@ -34,7 +34,7 @@ LISTS = dict(missing=('labels that may be missing', 'score'),
 # %% ../../nbs/app/15d_review.ipynb #098c5a6b
 def pair_table(
     run:Run,
-# file, k, true, called (pixels, or of a classifier 0 and 1), hit, value (Dice, or 1 - |probability - truth|)
+    # file, k, true, called (pixels, or of a classifier 0 and 1), hit, value (Dice, or 1 - |probability - truth|)
 )->pd.DataFrame:
     "A row per image and class that the run predicted out of fold. Raises `ValueError` where it is not finished."
     if (t := per_image(run)) is None: raise ValueError(f'{run.name} has no per_image.csv: it is not finished')

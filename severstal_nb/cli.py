@@ -147,13 +147,19 @@ def _check(args):
 @command('Train and write a run folder.',
          arg('overrides', nargs='*', default=[], metavar='key=value', help='preset=NAME, keys as below, or resume=RUN'),
          arg('--config', '--from', metavar='FILE',
-             help='your own YAML, over the preset and under the keys; with -m also one that lists jobs, as nets.yaml, which comes along; or config.py of the U-Net baseline, read and not run'),
-         arg('-m', '--multirun', action='store_true', help='a=1,2 b=3,4 trains every combination, also of the jobs that --config FILE lists, and ends with a table'),
-         arg('--launcher', choices=('local', 'slurm'), help='with -m: jobs as processes of their own, or on a cluster, by submitit'),
+             help='your own YAML, over the preset and under the keys; '
+                  'with -m also one that lists jobs, as nets.yaml, which comes along; '
+                  'or config.py of the U-Net baseline, read and not run'),
+         arg('-m', '--multirun', action='store_true',
+             help='a=1,2 b=3,4 trains every combination, '
+                  'also of the jobs that --config FILE lists, and ends with a table'),
+         arg('--launcher', choices=('local', 'slurm'),
+             help='with -m: jobs as processes of their own, or on a cluster, by submitit'),
          arg('--jobs', type=int, default=2, metavar='N', help='with --launcher: jobs at a time (2)'),
          arg('--hours', type=float, default=24., metavar='H', help='with --launcher: the longest a job may take (24)'),
          arg('--print', action='store_true', help='print the config and stop'),
-         epilog=lambda: f'presets: {", ".join(list_presets("**/*"))}\n\nkeys, their defaults, types and meaning:\n\n{config_help()}')
+         epilog=lambda: f'presets: {", ".join(list_presets("**/*"))}\n\nkeys, their defaults, types and meaning:\n\n'
+                        f'{config_help()}')
 def _train(args):
     "`severstal train`"
     resume, over = _split_resume(args.overrides)
@@ -163,7 +169,8 @@ def _train(args):
         from severstal_nb.runs.folder import resume_target
         began = resume_target(resume)[0]
     rows = sweep_rows(args.config) if args.config else [[]]
-    if len(rows) > 1 and not args.multirun: raise UsageError(f'{args.config} holds a sweep of {len(rows)} jobs: -m trains them')
+    if len(rows) > 1 and not args.multirun:
+        raise UsageError(f'{args.config} holds a sweep of {len(rows)} jobs: -m trains them')
     jobs = [[*r, *o] for r in rows for o in (sweep(over) if args.multirun else [over])]
     cfgs = [_job_config(args.config or began and began/'config.yaml', o, lenient=len(jobs) > 1) for o in jobs]
     good = [o for o in cfgs if isinstance(o, Config)]
@@ -208,18 +215,22 @@ def _sweep(cfgs, names, args)->int:
 
 # %% ../nbs/11_cli.ipynb #3e09bf94
 @command('Find settings: draw them, train, stop the poor ones early, and score the best on images never seen.',
-         arg('overrides', nargs='*', default=[], metavar='key=value', help='keys of train; some as interval(1e-4,1e-2), choice(a,b), range(1,9,2), tag(log, interval(…))'),
+         arg('overrides', nargs='*', default=[], metavar='key=value',
+             help='keys of train; some as interval(1e-4,1e-2), choice(a,b), range(1,9,2), tag(log, interval(…))'),
          arg('--config', '--from', metavar='FILE', help='your own YAML, over the preset and under the keys'),
-         arg('--trials', type=int, default=20, metavar='N', help='how many in all (20); the same command with more goes on'),
+         arg('--trials', type=int, default=20, metavar='N',
+             help='how many in all (20); the same command with more goes on'),
          arg('--time', type=float, default=None, metavar='MINUTES', help='begin no trial after so long'),
          arg('--name', default=None, help='of the folder in run.root (search-PRESET)'),
-         arg('--max-false-alarms', type=float, default=None, metavar='SHARE', help='of clean images on which the winner may find something, such as 0.05'),
+         arg('--max-false-alarms', type=float, default=None, metavar='SHARE',
+             help='of clean images on which the winner may find something, such as 0.05'),
          needs='severstal_nb.commands.search')
 def _search(args):
     "`severstal search`"
     from severstal_nb.commands.search import search
     _at_least('trials', args.trials, 1)
-    run = search(args.overrides, args.config, trials=args.trials, minutes=args.time, name=args.name, max_false_alarms=args.max_false_alarms)
+    run = search(args.overrides, args.config, trials=args.trials, minutes=args.time,
+                 name=args.name, max_false_alarms=args.max_false_alarms)
     return _done(run) if run else 1
 
 # %% ../nbs/11_cli.ipynb #2f3ebc5f
@@ -232,14 +243,18 @@ def _must_exist(paths, what='run folder'):
 def _point(args):
     "The thresholds of `--point`; None without it."
     if args.point is None: return
-    if Path(args.runs[0]).is_file(): raise UsageError(f'--point {args.point}: {args.runs[0]} is an exported file, which holds the point it was exported with')
-    if len(args.runs) > 1: raise UsageError(f'--point {args.point}: a point belongs to one run, and here are {len(args.runs)}')
+    if Path(args.runs[0]).is_file():
+        raise UsageError(f'--point {args.point}: {args.runs[0]} is an exported file, '
+                         'which holds the point it was exported with')
+    if len(args.runs) > 1:
+        raise UsageError(f'--point {args.point}: a point belongs to one run, and here are {len(args.runs)}')
     from severstal_nb.runs.folder import load_run
     return load_run(args.runs[0]).point(args.point)
 
 # %% ../nbs/11_cli.ipynb #a4b421b0
 @command('Predict a folder of images with one run, or the mean of several: submission.csv or predictions.csv.',
-         arg('runs', nargs='+', metavar='RUN', help='run folders; or one exported file, FILE.onnx or an INT8 FILE.zip, which needs no PyTorch'),
+         arg('runs', nargs='+', metavar='RUN',
+             help='run folders; or one exported file, FILE.onnx or an INT8 FILE.zip, which needs no PyTorch'),
          arg('--images', required=True, metavar='DIR', help='folder of images'),
          arg('--out', required=True, metavar='FILE', help='CSV to write; one that was broken off is continued'),
          arg('--folds', default=None, metavar='0,2', help='folds to take of each run (those that are finished)'),
@@ -250,13 +265,18 @@ def _point(args):
          arg('--workers', type=int, default=None, metavar='N', help='loader processes'),
          arg('--device', default=None, help='cpu, cuda, cuda:1, mps'),
          arg('--engine', choices=('torch', 'auto', 'onnx', 'openvino'), default=None,
-             help='torch (the default for runs), or an export of the run that gives its answers: auto takes one where there is one'),
-         arg('--threads', type=int, default=None, metavar='N', help='threads that compute (all processors; with --cluster 1 in each worker)'),
-         arg('--cluster', default=None, metavar='ray[=ADDRESS]', help='predict with worker processes of Ray, on this machine or a cluster (auto: the one it belongs to)'),
-         arg('--cluster-workers', type=int, default=None, metavar='N', help='how many (as many as there are processors for)'),
+             help='torch (the default for runs), or an export of the run that gives its answers: '
+                  'auto takes one where there is one'),
+         arg('--threads', type=int, default=None, metavar='N',
+             help='threads that compute (all processors; with --cluster 1 in each worker)'),
+         arg('--cluster', default=None, metavar='ray[=ADDRESS]',
+             help='predict with worker processes of Ray, on this machine or a cluster (auto: the one it belongs to)'),
+         arg('--cluster-workers', type=int, default=None, metavar='N',
+             help='how many (as many as there are processors for)'),
          arg('--gate', action='append', default=None, metavar='RUN',
              help='classification run without whose word no class is reported (may be repeated)'),
-         arg('--point', default=None, metavar='NAME', help='operating point of the run, from severstal decide (the run’s thresholds)'),
+         arg('--point', default=None, metavar='NAME',
+             help='operating point of the run, from severstal decide (the run’s thresholds)'),
          arg('--sample', default=None, metavar='FILE', help='sample submission whose names and order are followed'),
          arg('--sequential', action='store_true', help='one model in memory at a time'),
          arg('--fresh', action='store_true', help='start again instead of continuing'))
@@ -271,12 +291,14 @@ def _predict(args):
     tta, folds = _parse_tta(args.tta), _parse_folds(args.folds)
     rules = _point(args)
     how = dict(form=args.form, every_row=args.all_rows, sample=args.sample, resume=not args.fresh)
-    what = dict(engine=args.engine, folds=folds, tta=tta, batch_size=args.batch_size, num_workers=args.workers, device=args.device,
+    what = dict(engine=args.engine, folds=folds, tta=tta, batch_size=args.batch_size,
+                num_workers=args.workers, device=args.device,
                 sequential=args.sequential, gate=args.gate, thresholds=rules, threads=args.threads)
     if args.cluster:
         from severstal_nb.deploy.cluster import predict_cluster
         what['threads'] = args.threads or 1
-        return print(predict_cluster(args.runs, args.images, args.out, args.cluster, workers=args.cluster_workers, **how, **what))
+        return print(predict_cluster(args.runs, args.images, args.out, args.cluster,
+                                     workers=args.cluster_workers, **how, **what))
     if any(Path(o).is_file() for o in args.runs): # an exported file: without torch
         from severstal_nb.runs.stream import open_predictor, predict_images
         return print(predict_images(open_predictor(args.runs, **what), args.images, args.out, **how))
@@ -297,7 +319,8 @@ def _parse_folds(text:str|None)->list|None:
     "Numbers of folds. Raises `UsageError` on anything else."
     if text is None: return None
     numbers = [o.strip() for o in text.split(',')]
-    if not all(o.isdecimal() for o in numbers): raise UsageError(f'--folds {text}: expected numbers of folds such as 0,2')
+    if not all(o.isdecimal() for o in numbers):
+        raise UsageError(f'--folds {text}: expected numbers of folds such as 0,2')
     return [int(o) for o in numbers]
 
 # %% ../nbs/11_cli.ipynb #8924a93a
@@ -314,9 +337,11 @@ def _explore(args):
 
 # %% ../nbs/11_cli.ipynb #001ca951
 @command('Runs side by side: results, what differs in their configs, paired differences where predictions are stored.',
-         arg('runs', nargs='+', metavar='RUN', help='run folders, or folders of runs; the first run is what the others are compared with'),
+         arg('runs', nargs='+', metavar='RUN',
+             help='run folders, or folders of runs; the first run is what the others are compared with'),
          arg('--out', default=None, metavar='FILE', help='.csv or .md to write, with the curves as .png beside it'),
-         arg('--cost', nargs=2, type=int, default=None, metavar=('HEIGHT', 'WIDTH'), help='also what each net costs for an image of this size: parameters, GMAC, memory, milliseconds here'),
+         arg('--cost', nargs=2, type=int, default=None, metavar=('HEIGHT', 'WIDTH'),
+             help='also what each net costs for an image of this size: parameters, GMAC, memory, milliseconds here'),
          needs='severstal_nb.reports.compare')
 def _compare(args):
     "`severstal compare`"
@@ -345,9 +370,12 @@ def _runs_and_keys(args)->tuple: # run folders; key=value words
 # %% ../nbs/11_cli.ipynb #95d9e7e2
 @command('Score labelled images with the nets of a run: metrics with intervals, beside the run’s own.',
          arg('runs', nargs='+', metavar='RUN', help='run folder, or several whose nets are averaged'),
-         arg('overrides', nargs='*', default=[], metavar='key=value', help='data.root=DIR, how it is read, predict.threshold and other rules'),
+         arg('overrides', nargs='*', default=[], metavar='key=value',
+             help='data.root=DIR, how it is read, predict.threshold and other rules'),
          arg('--out', default=None, metavar='DIR', help='folder to write (evaluations/NAME in the run folder)'),
-         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--folds', '--tta', '--batch-size', '--workers', '--device', '--gate', '--point', '--sequential')],
+         *[a for a in COMMANDS['predict'].arguments
+           if a[0][0] in ('--folds', '--tta', '--batch-size', '--workers', '--device', '--gate',
+                          '--point', '--sequential')],
          arg('--fresh', action='store_true', help='start again; an evaluation of other settings at --out is replaced'),
          needs='severstal_nb.commands.evaluate')
 def _evaluate(args):
@@ -359,20 +387,26 @@ def _evaluate(args):
     rules = _point(args)
     from severstal_nb.commands.evaluate import evaluate
     print(evaluate(runs, keys, args.out, folds=folds, tta=tta, gate=args.gate, batch_size=args.batch_size,
-                   num_workers=args.workers, device=args.device, sequential=args.sequential, thresholds=rules, fresh=args.fresh))
+                   num_workers=args.workers, device=args.device, sequential=args.sequential,
+                   thresholds=rules, fresh=args.fresh))
 
 # %% ../nbs/11_cli.ipynb #5cf6e502
 @command('Answer images over HTTP with a run or an exported file: classes, components, run lengths as JSON.',
-         arg('runs', nargs='+', metavar='RUN', help='run folder, several whose nets are averaged, or one exported file (.onnx, or .zip of --int8)'),
-         arg('--host', default='127.0.0.1', help='address to listen on; any but this machine’s own needs --token (127.0.0.1)'),
+         arg('runs', nargs='+', metavar='RUN',
+             help='run folder, several whose nets are averaged, or one exported file (.onnx, or .zip of --int8)'),
+         arg('--host', default='127.0.0.1',
+             help='address to listen on; any but this machine’s own needs --token (127.0.0.1)'),
          arg('--port', type=int, default=8000, help='0 takes a free one (8000)'),
          arg('--token', default=None, help='asked of every request; also SEVERSTAL_TOKEN in the environment'),
-         arg('--allow-host', action='append', default=[], metavar='NAME', help='another name of this server, such as a proxy’s (may be repeated)'),
-         arg('--places', type=int, default=16, metavar='N', help='requests in work or waiting before others are told to come later (16)'),
+         arg('--allow-host', action='append', default=[], metavar='NAME',
+             help='another name of this server, such as a proxy’s (may be repeated)'),
+         arg('--places', type=int, default=16, metavar='N',
+             help='requests in work or waiting before others are told to come later (16)'),
          arg('--max-pixels', type=int, default=1<<23, metavar='N', help='of one image (8388608)'),
          arg('--point', default=None, metavar='NAME', help='operating point of the run'),
          arg('--engine', choices=('torch', 'auto', 'onnx', 'openvino'), default=None, help='as for severstal predict'),
-         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--threads', '--folds', '--tta', '--device', '--gate', '--sequential')])
+         *[a for a in COMMANDS['predict'].arguments
+           if a[0][0] in ('--threads', '--folds', '--tta', '--device', '--gate', '--sequential')])
 def _serve(args):
     "`severstal serve`"
     _must_exist([*args.runs, *(args.gate or [])], 'run folder or exported file')
@@ -383,10 +417,12 @@ def _serve(args):
     from severstal_nb.app.service import needed_token, serve
     token = needed_token(args.host, args.token) # before nets are opened
     from severstal_nb.runs.stream import open_predictor
-    predictor = open_predictor(args.runs, args.engine, folds=folds, tta=tta, gate=args.gate, device=args.device, sequential=args.sequential,
+    predictor = open_predictor(args.runs, args.engine, folds=folds, tta=tta, gate=args.gate,
+                               device=args.device, sequential=args.sequential,
                                thresholds=_point(args), threads=args.threads, num_workers=0)
     name = ' + '.join(Path(o).resolve().name for o in args.runs)
-    serve(predictor, name, args.host, args.port, token, args.allow_host, Limits(places=args.places, max_pixels=args.max_pixels))
+    serve(predictor, name, args.host, args.port, token, args.allow_host,
+          Limits(places=args.places, max_pixels=args.max_pixels))
 
 # %% ../nbs/11_cli.ipynb #29a776fb
 @command('Write a run as one ONNX file for other programs, once it was found to give the run’s own answers.',
@@ -394,11 +430,15 @@ def _serve(args):
          arg('--out', required=True, metavar='FILE', help='.onnx to write; with --int8 a .zip'),
          arg('--folds', default=None, metavar='0,2', help='folds whose nets are averaged (those that are finished)'),
          arg('--point', default=None, metavar='NAME', help='operating point of the run (its thresholds)'),
-         arg('--size', nargs=2, type=int, default=None, metavar=('HEIGHT', 'WIDTH'), help='the only size of images that it takes (any, where the net can)'),
-         arg('--images', default=None, metavar='DIR', help='images to compare on (synthetic strips); with --int8 the data set of the run (it is looked for)'),
+         arg('--size', nargs=2, type=int, default=None, metavar=('HEIGHT', 'WIDTH'),
+             help='the only size of images that it takes (any, where the net can)'),
+         arg('--images', default=None, metavar='DIR',
+             help='images to compare on (synthetic strips); with --int8 the data set of the run (it is looked for)'),
          arg('--speed', action='store_true', help='measure how much faster than PyTorch it is here'),
-         arg('--int8', action='store_true', help='quantise one net to eight bits, for OpenVINO: written where it is faster here and keeps the score'),
-         arg('--max-drop', type=float, default=None, metavar='D', help='with --int8: what its score may lose on images it was not chosen by (0.01)'),
+         arg('--int8', action='store_true',
+             help='quantise one net to eight bits, for OpenVINO: written where it is faster here and keeps the score'),
+         arg('--max-drop', type=float, default=None, metavar='D',
+             help='with --int8: what its score may lose on images it was not chosen by (0.01)'),
          needs='severstal_nb.deploy.export')
 def _export(args):
     "`severstal export`"
@@ -407,28 +447,37 @@ def _export(args):
     size = args.size and tuple(args.size)
     if args.int8:
         from severstal_nb.deploy.int8 import export_int8
-        return print(export_int8(args.run, args.out, args.images, folds=folds, point=args.point, size=size, max_drop=.01 if args.max_drop is None else args.max_drop))
+        return print(export_int8(args.run, args.out, args.images, folds=folds, point=args.point,
+                                 size=size, max_drop=.01 if args.max_drop is None else args.max_drop))
     if args.max_drop is not None: raise UsageError('--max-drop is for --int8')
     from severstal_nb.deploy.export import export_onnx
     print(export_onnx(args.run, args.out, folds, args.point, size, args.images, args.speed))
 
 # %% ../nbs/11_cli.ipynb #0c1f06c8
-@command('Choose an operating point of a run, from its out-of-fold predictions: what is found, what is stopped for nothing, what can be promised.',
+@command('Choose an operating point of a run, from its out-of-fold predictions: '
+         'what is found, what is stopped for nothing, what can be promised.',
          arg('run', metavar='RUN', help='run folder'),
-         arg('--budget', type=float, default=None, metavar='SHARE', help='of clean strips that may be stopped, such as 0.02'),
-         arg('--recall', type=float, default=None, metavar='SHARE', help='of the defects of each class that must be found, such as 0.95'),
-         arg('--cost', default=None, metavar='missed=50,false=1,review=0.2', help='of a defect missed, a clean strip stopped, a strip looked at'),
-         arg('--confidence', type=float, default=.9, metavar='SHARE', help='of the promise that goes with --budget (0.9)'),
+         arg('--budget', type=float, default=None, metavar='SHARE',
+             help='of clean strips that may be stopped, such as 0.02'),
+         arg('--recall', type=float, default=None, metavar='SHARE',
+             help='of the defects of each class that must be found, such as 0.95'),
+         arg('--cost', default=None, metavar='missed=50,false=1,review=0.2',
+             help='of a defect missed, a clean strip stopped, a strip looked at'),
+         arg('--confidence', type=float, default=.9, metavar='SHARE',
+             help='of the promise that goes with --budget (0.9)'),
          arg('--point', default=None, metavar='NAME', help='of the point (after what was asked)'),
          arg('--data', default=None, metavar='DIR', help='where the images are now (they are looked for)'),
-         arg('--check', default=None, metavar='DIR', help='labelled images that no net has seen: does the point hold there?'),
-         arg('--mm', type=float, default=None, metavar='MM', help='millimetres of a pixel along the strip, for what is said per metre (data.mm_per_pixel of the run)'),
+         arg('--check', default=None, metavar='DIR',
+             help='labelled images that no net has seen: does the point hold there?'),
+         arg('--mm', type=float, default=None, metavar='MM',
+             help='millimetres of a pixel along the strip, for what is said per metre (data.mm_per_pixel of the run)'),
          needs='severstal_nb.commands.decide')
 def _decide(args):
     "`severstal decide`"
     asked = [o for o in ('budget', 'recall', 'cost') if getattr(args, o) is not None]
     if len(asked) > 1 or not asked and not (args.check and args.point):
-        raise UsageError('give one of --budget SHARE, --recall SHARE, --cost missed=50,false=1; or --point NAME --check DIR')
+        raise UsageError('give one of --budget SHARE, --recall SHARE, --cost missed=50,false=1; '
+                         'or --point NAME --check DIR')
     if args.mm is not None and not asked: raise UsageError('--mm goes with --budget, --recall or --cost')
     cost, name = args.cost and _parse_cost(args.cost), args.point
     from severstal_nb.commands.decide import check_point, decide
@@ -441,7 +490,8 @@ def _decide(args):
 def _parse_cost(text:str)->dict:
     "`missed=50,false=1` as numbers. Raises `UsageError` on anything else."
     try: return {k.strip(): float(v) for k, v in (o.split('=') for o in text.split(','))}
-    except ValueError: raise UsageError(f'--cost {text}: expected prices such as missed=50,false=1,review=0.2') from None
+    except ValueError:
+        raise UsageError(f'--cost {text}: expected prices such as missed=50,false=1,review=0.2') from None
 
 # %% ../nbs/11_cli.ipynb #0debd3b9
 @command('Fetch a data set through the Kaggle client, unpack and count it.',
@@ -455,12 +505,14 @@ def _download(args):
     print(download(args.name, args.folder, keep=args.keep, quiet=not sys.stderr.isatty()))
 
 # %% ../nbs/11_cli.ipynb #88c7e529
-@command('Labels that look wrong, from a run’s out-of-fold predictions: places to look at; and a corrected table from what was said of them.',
+@command('Labels that look wrong, from a run’s out-of-fold predictions: places to look at; '
+         'and a corrected table from what was said of them.',
          arg('run', metavar='RUN', help='run folder'),
          arg('--data', default=None, metavar='DIR', help='where the images are now (they are looked for)'),
          arg('--apply', default=None, metavar='FILE', help='verdicts.csv: write the masks as it corrects them'),
          arg('--out', default='corrected.csv', metavar='FILE', help='of --apply (corrected.csv)'),
-         arg('--before', default=None, metavar='RUN', help='run on the labels as they were: how much better is RUN on the labels of both?'),
+         arg('--before', default=None, metavar='RUN',
+             help='run on the labels as they were: how much better is RUN on the labels of both?'),
          needs='severstal_nb.quality.labels')
 def _labels(args):
     "`severstal labels`"
@@ -479,20 +531,26 @@ def _labels(args):
 @command('Label images that nobody labelled, where the nets of a run are sure, for data.pseudo= of the next training.',
          arg('runs', nargs='+', metavar='RUN', help='run folder, or several with the same split that must agree'),
          arg('--images', required=True, metavar='DIR', help='folder of unlabelled images'),
-         arg('--out', default=None, metavar='DIR', help='folder to write (pseudo in the run folder); one that was broken off is continued'),
-         arg('--sure', type=float, default=.8, metavar='P', help='keep images of which every net is at least so sure, from 0 to 1 (0.8)'),
+         arg('--out', default=None, metavar='DIR',
+             help='folder to write (pseudo in the run folder); one that was broken off is continued'),
+         arg('--sure', type=float, default=.8, metavar='P',
+             help='keep images of which every net is at least so sure, from 0 to 1 (0.8)'),
          arg('--data', default=None, metavar='DIR', help='where the images of the run are now (they are looked for)'),
-         arg('--duplicates', default=None, metavar='find|none|FILE', help='how copies of images of the run are found (as the run’s config says)'),
-         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--gate', '--tta', '--batch-size', '--workers', '--device', '--sequential')],
+         arg('--duplicates', default=None, metavar='find|none|FILE',
+             help='how copies of images of the run are found (as the run’s config says)'),
+         *[a for a in COMMANDS['predict'].arguments
+           if a[0][0] in ('--gate', '--tta', '--batch-size', '--workers', '--device', '--sequential')],
          arg('--fresh', action='store_true', help='start again, and replace pseudo-labels of other nets or settings'),
          needs='severstal_nb.quality.pseudo')
 def _pseudo(args):
     "`severstal pseudo`"
     _must_exist([*args.runs, *(args.gate or [])])
     if not Path(args.images).exists(): raise FileNotFoundError(f'--images {args.images}: no such folder')
-    given = dict(tta=_parse_tta(args.tta), batch_size=args.batch_size, num_workers=args.workers, device=args.device, sequential=args.sequential)
+    given = dict(tta=_parse_tta(args.tta), batch_size=args.batch_size, num_workers=args.workers,
+                 device=args.device, sequential=args.sequential)
     from severstal_nb.quality.pseudo import pseudo
-    t = pseudo(args.runs, args.images, args.out, gate=args.gate, sure=args.sure, root=args.data, duplicates=args.duplicates, fresh=args.fresh, **given)
+    t = pseudo(args.runs, args.images, args.out, gate=args.gate, sure=args.sure, root=args.data,
+               duplicates=args.duplicates, fresh=args.fresh, **given)
     print(t.to_string(index=False), t.attrs['folder'], sep='\n')
 
 # %% ../nbs/11_cli.ipynb #0c63bbc8
@@ -500,29 +558,37 @@ def _pseudo(args):
          arg('runs', nargs='+', metavar='RUN', help='run folder, or several'),
          arg('--images', required=True, metavar='DIR', help='folder of unlabelled images'),
          arg('--n', type=int, default=100, metavar='N', help='how many (100)'),
-         arg('--out', required=True, metavar='FILE', help='.json to write, or a folder, which gets the images too; of classifiers .csv'),
+         arg('--out', required=True, metavar='FILE',
+             help='.json to write, or a folder, which gets the images too; of classifiers .csv'),
          arg('--data', default=None, metavar='DIR', help='where the images of the run are now (they are looked for)'),
-         arg('--duplicates', default=None, metavar='find|none|FILE', help='how copies of images of the run are found (as the run’s config says)'),
-         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--folds', '--tta', '--batch-size', '--workers', '--device')],
+         arg('--duplicates', default=None, metavar='find|none|FILE',
+             help='how copies of images of the run are found (as the run’s config says)'),
+         *[a for a in COMMANDS['predict'].arguments
+           if a[0][0] in ('--folds', '--tta', '--batch-size', '--workers', '--device')],
          needs='severstal_nb.quality.queue')
 def _queue(args):
     "`severstal queue`"
     _must_exist(args.runs)
     if not Path(args.images).exists(): raise FileNotFoundError(f'--images {args.images}: no such folder')
     _at_least('n', args.n, 1)
-    given = dict(folds=_parse_folds(args.folds), tta=_parse_tta(args.tta), batch_size=args.batch_size, num_workers=args.workers, device=args.device)
+    given = dict(folds=_parse_folds(args.folds), tta=_parse_tta(args.tta), batch_size=args.batch_size,
+                 num_workers=args.workers, device=args.device)
     from severstal_nb.quality.queue import label_queue
-    print(label_queue(args.runs, args.images, args.n, args.out, root=args.data, duplicates=args.duplicates, **given).round(4).to_string(index=False))
+    print(label_queue(args.runs, args.images, args.n, args.out, root=args.data,
+                      duplicates=args.duplicates, **given).round(4).to_string(index=False))
 
 # %% ../nbs/11_cli.ipynb #eef5332c
-@command('Score a run under other light, lens, dirt and place of the strip: what it keeps of its score. Two runs are compared.',
+@command('Score a run under other light, lens, dirt and place of the strip: what it keeps of its score. '
+         'Two runs are compared.',
          arg('runs', nargs='+', metavar='RUN', help='run folder, or two that are compared'),
-         arg('overrides', nargs='*', default=[], metavar='key=value', help='data.root=DIR and how it is read: other labelled images in place of the run’s own'),
+         arg('overrides', nargs='*', default=[], metavar='key=value',
+             help='data.root=DIR and how it is read: other labelled images in place of the run’s own'),
          arg('--families', default=None, metavar='blur,noise', help='kinds of shift (all fifteen)'),
          arg('--images', type=int, default=None, metavar='N', help='so many images, the same ones for every run (all)'),
          arg('--seed', type=int, default=0, help='of all that is drawn (0)'),
          arg('--data', default=None, metavar='DIR', help='where the images of the run are now (they are looked for)'),
-         *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--tta', '--batch-size', '--workers', '--device', '--sequential')],
+         *[a for a in COMMANDS['predict'].arguments
+           if a[0][0] in ('--tta', '--batch-size', '--workers', '--device', '--sequential')],
          arg('--fresh', action='store_true', help='start again; what is there of other images or settings is replaced'),
          needs='severstal_nb.robust.shifts')
 def _stress(args):
@@ -534,18 +600,24 @@ def _stress(args):
     tta, families = _parse_tta(args.tta), args.families and [o.strip() for o in args.families.split(',')]
     from severstal_nb.robust.shifts import compare_stress, stress
     for o in runs:
-        print(stress(o, keys or None, families=families, images=args.images, seed=args.seed, root=args.data, fresh=args.fresh,
-                     **{k: v for k, v in dict(device=args.device, tta=tta, batch_size=args.batch_size, num_workers=args.workers, sequential=args.sequential).items() if v is not None}))
+        print(stress(o, keys or None, families=families, images=args.images,
+                     seed=args.seed, root=args.data, fresh=args.fresh,
+                     **{k: v for k, v in dict(device=args.device, tta=tta, batch_size=args.batch_size,
+                                              num_workers=args.workers, sequential=args.sequential).items()
+                        if v is not None}))
     if len(runs) == 2: print(compare_stress(*runs).round(4).to_string())
 
 # %% ../nbs/11_cli.ipynb #d17ef21d
 @command('Is today’s steel the steel a run was trained on? Exit code 3 where it is not.',
          arg('run', metavar='RUN', help='run folder'),
          arg('--images', required=True, metavar='DIR', help='folder of images; no labels are needed'),
-         arg('--budget', type=float, default=.01, metavar='SHARE', help='of false alarms: how often there is one though nothing has changed (0.01)'),
-         arg('--by-folder', action='store_true', help='each folder is a coil: its images are not independent and count as one'),
+         arg('--budget', type=float, default=.01, metavar='SHARE',
+             help='of false alarms: how often there is one though nothing has changed (0.01)'),
+         arg('--by-folder', action='store_true',
+             help='each folder is a coil: its images are not independent and count as one'),
          arg('--fold', type=int, default=None, metavar='K', help='whose net watches (the first that is finished)'),
-         arg('--data', default=None, metavar='DIR', help='where the run’s own images are now (they are looked for, and only the first time)'),
+         arg('--data', default=None, metavar='DIR',
+             help='where the run’s own images are now (they are looked for, and only the first time)'),
          *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--batch-size', '--workers', '--device')],
          needs='severstal_nb.robust.drift')
 def _drift(args):
@@ -553,14 +625,18 @@ def _drift(args):
     _must_exist([args.run])
     _must_exist([args.images], 'folder')
     from severstal_nb.robust.drift import drift
-    print(found := drift(args.run, args.images, args.budget, args.by_folder, args.fold, args.data, args.device, args.batch_size, args.workers))
+    print(found := drift(args.run, args.images, args.budget, args.by_folder, args.fold,
+                         args.data, args.device, args.batch_size, args.workers))
     return 3*found.alarm
 
 # %% ../nbs/11_cli.ipynb #6d0f7127
 @command('Look at strips, masks and thresholds in a browser, review, decide, compare runs.',
          arg('runs', nargs='*', metavar='RUN', help='run folders'),
-         arg('--data', default=None, metavar='DIR', help='a folder of images, labelled or not; also where the images of the runs are looked for'),
-         *[a for a in COMMANDS['serve'].arguments if a[0][0] in ('--host', '--port', '--token', '--allow-host', '--places', '--max-pixels', '--tta', '--device')],
+         arg('--data', default=None, metavar='DIR',
+             help='a folder of images, labelled or not; also where the images of the runs are looked for'),
+         *[a for a in COMMANDS['serve'].arguments
+           if a[0][0] in ('--host', '--port', '--token', '--allow-host', '--places', '--max-pixels',
+                          '--tta', '--device')],
          needs='severstal_nb.app')
 def _app(args):
     "`severstal app`"
@@ -571,7 +647,8 @@ def _app(args):
     need_modules('app', 'app', 'starlette', 'uvicorn')
     from severstal_nb.app.pages import open_app
     from severstal_nb.app.server import Limits
-    open_app(args.runs, args.data, args.host, args.port, args.token, args.allow_host, Limits(places=args.places, max_pixels=args.max_pixels), **how)
+    open_app(args.runs, args.data, args.host, args.port, args.token, args.allow_host,
+             Limits(places=args.places, max_pixels=args.max_pixels), **how)
 
 # %% ../nbs/11_cli.ipynb #1d99c213
 def _usage()->str:
@@ -585,7 +662,8 @@ def main(
     argv=None, # arguments; None: the command line's
 )->int: # exit code
     "Run one command."
-    if argv is None and sys.argv[1:2] in (['train'], ['search'], ['predict'], ['evaluate'], ['stress'], ['drift'], ['demo']): _start_tuned()
+    if argv is None and sys.argv[1:2] in (['train'], ['search'], ['predict'], ['evaluate'],
+                                          ['stress'], ['drift'], ['demo']): _start_tuned()
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _main(argv)

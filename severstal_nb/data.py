@@ -31,7 +31,8 @@ class SteelData:
         color:str='grey', # how `image` decodes: 'grey' | 'rgb'
         root='', # where it was read from
         info:dict|None=None, # what else the reader knows: reader, matched (n of m)
-        white_level:float|None=None, # of images of more than 8 bits: the value shown as 255; None: what `open_images` found
+        # of images of more than 8 bits: the value shown as 255; None: what `open_images` found
+        white_level:float|None=None,
     ):
         self.images,self.classes = images, [str(c) for c in classes]
         if twice := [c for c in set(self.classes) if self.classes.count(c) > 1]:

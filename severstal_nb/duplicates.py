@@ -134,7 +134,8 @@ def _grain(image, tiles):
 
 # %% ../nbs/05a_duplicates.ipynb #6b051cc2
 def _cell_correlation(a, b, visible=.05):
-    "The median, over the cells of each tile, of the correlation of two grains [M,16,P]; cells without grain are left out, NaN where they are most."
+    ("The median, over the cells of each tile, of the correlation of two grains [M,16,P]; "
+     "cells without grain are left out, NaN where they are most.")
     power = [(g ** 2).mean(2) for g in (a, b)]
     r = (a * b).mean(2) / np.maximum(np.sqrt(power[0] * power[1]), 1e-6)
     seen = np.maximum(*power) >= visible
@@ -144,12 +145,14 @@ def _cell_correlation(a, b, visible=.05):
 
 # %% ../nbs/05a_duplicates.ipynb #58e5fecb
 def _common_tiles(a, b, radius=.75, relative=.35, correlation=.5, blur=0):
-    "Tiles in which two images agree, in how many there is anything to see, rms difference of the grain where they agree."
+    ("Tiles in which two images agree, in how many there is anything to see, "
+     "rms difference of the grain where they agree.")
     def look(x):
         x = _grey(x)
         tiles = np.arange(len(p := _tile_means(x)))
         grain = _grain(x, tiles)
-        return p @ _off_plane(), _grain(cv2.GaussianBlur(x, (0, 0), blur), tiles) if blur else grain, (grain ** 2).mean((1, 2))
+        return (p @ _off_plane(), _grain(cv2.GaussianBlur(x, (0, 0), blur), tiles) if blur else grain,
+                (grain ** 2).mean((1, 2)))
     (pa, ga, na), (pb, gb, nb) = look(a), look(b)
     power, strength = [(g ** 2).mean((1, 2)) for g in (ga, gb)], np.maximum((pa ** 2).mean(1), (pb ** 2).mean(1))
     alike = _cell_correlation(ga, gb)
@@ -157,21 +160,24 @@ def _common_tiles(a, b, radius=.75, relative=.35, correlation=.5, blur=0):
     weak = (strength < 1) & (np.minimum(*power) >= .25) & (np.sqrt(((pa - pb) ** 2).mean(1)) <= radius)
     same &= weak | _agree(pa, pb, radius, relative)
     rms = np.sqrt(((ga - gb)[same] ** 2).mean()) if same.any() else np.inf
-    return np.flatnonzero(same), int((~np.isnan(alike) & ((strength >= 1) | (np.minimum(na, nb) >= .5)) | same).sum()), float(rms)
+    return (np.flatnonzero(same), int((~np.isnan(alike) & ((strength >= 1) | (np.minimum(na, nb) >= .5)) | same).sum()),
+            float(rms))
 
 # %% ../nbs/05a_duplicates.ipynb #83023dcb
 def compare_images(
     a, b, # uint8 images of one shape
     radius:float=.75, relative:float=.35, # largest difference of two patterns: grey levels, share of their strength
     correlation:float=.5, # of the pixels inside most cells, at least
-)->tuple[int,float,float]: # tiles that agree, their share of the tiles with something to see, rms difference of their grain
+    # tiles that agree, their share of the tiles with something to see, rms difference of their grain
+)->tuple[int,float,float]:
     "How much of two images is the same photograph: tiles that agree in their pattern and in their grain."
     tiles, seen, rms = _common_tiles(a, b, radius, relative, correlation)
     return len(tiles), len(tiles) / max(seen, 1), rms
 
 # %% ../nbs/05a_duplicates.ipynb #2c7723f8
 def _without_overlays(found, most=2):
-    "Number of common tiles of each (i, j, tiles, seen), without those that an image has in common with more than `most` others of which it shares little else."
+    ("Number of common tiles of each (i, j, tiles, seen), without those that an image has in common with "
+     "more than `most` others of which it shares little else.")
     part = [len(tiles) < .5 * seen for _, _, tiles, seen in found]
     often = Counter((x, t) for (i, j, tiles, _), p in zip(found, part) if p for x in (i, j) for t in tiles.tolist())
     return [sum(max(often[i, t], often[j, t]) <= most for t in tiles.tolist()) if p else len(tiles)
@@ -191,10 +197,12 @@ def _turn_matrices():
 
 # %% ../nbs/05a_duplicates.ipynb #1445e0ec
 def _landmarks(image, most=48, cells=6):
-    "Points (y, x) [M,2] that stand out, in an image made small, how much smaller it is, and means of 6×6 cells around them."
+    ("Points (y, x) [M,2] that stand out, in an image made small, how much smaller it is, "
+     "and means of 6×6 cells around them.")
     g = _grey(image)
     f = max(1, round(np.sqrt(g.size) / 160))
-    g = cv2.resize(g[:g.shape[0] // f * f, :g.shape[1] // f * f], None, fx=1 / f, fy=1 / f, interpolation=cv2.INTER_AREA)
+    g = cv2.resize(g[:g.shape[0] // f * f, :g.shape[1] // f * f], None, fx=1 / f, fy=1 / f,
+                   interpolation=cv2.INTER_AREA)
     cell = max(3, round(np.sqrt(g.size) / 40))
     edge = cell * cells // 2 + 1
     d = abs(cv2.GaussianBlur(g, (0, 0), .6 * cell) - cv2.GaussianBlur(g, (0, 0), 1.6 * cell))
@@ -210,7 +218,8 @@ def _landmarks(image, most=48, cells=6):
 
 # %% ../nbs/05a_duplicates.ipynb #8287a150
 def _describe(means, tie=.05):
-    "Of patterns [n,6,6], without plane and of length 1: cosines under each symmetry [n,8,6,6], which one is upright [n], which nearly [n,8], strength [n]."
+    ("Of patterns [n,6,6], without plane and of length 1: cosines under each symmetry [n,8,6,6], "
+     "which one is upright [n], which nearly [n,8], strength [n].")
     y, x = np.mgrid[:6, :6] - 2.5
     A, C = np.stack([np.ones(36), y.ravel(), x.ravel()], 1), cv2.dct(np.eye(6, dtype=np.float32), flags=cv2.DCT_ROWS).T
     flat = means.reshape(-1, 36)
@@ -223,7 +232,8 @@ def _describe(means, tie=.05):
 
 # %% ../nbs/05a_duplicates.ipynb #262bc4e2
 def _match_landmarks(own, means, near=3, limit=.2, weakest=1.):
-    "Landmarks of two images that look alike, and the symmetry that takes the second to the first: (i, j, turn) of each match."
+    ("Landmarks of two images that look alike, and the symmetry that takes the second to the first: "
+     "(i, j, turn) of each match.")
     waves, upright, nearly, strength = _describe(means)
     order = np.add.outer(np.arange(6), np.arange(6)) # coarse waves one by one, of fine ones the power
     fine = [np.sqrt((waves ** 2 * o).sum((2, 3))) for o in (order == 5, order == 6, order > 6)]
@@ -233,7 +243,8 @@ def _match_landmarks(own, means, near=3, limit=.2, weakest=1.):
     if len(strong) < 2: return np.zeros((3, 0), int)
     turns = _turn_matrices()
     j, k = np.nonzero(nearly & (strength >= weakest)[:, None])
-    _, at = cKDTree(low[strong, upright[strong]]).query(low[j, k], near + 1, eps=1, distance_upper_bound=limit, workers=-1)
+    _, at = cKDTree(low[strong, upright[strong]]).query(low[j, k], near + 1, eps=1,
+                                                        distance_upper_bound=limit, workers=-1)
     a, b = np.nonzero(at < len(strong))
     i, j, k = strong[at[a, b]], j[a], k[a]
     far = np.linalg.norm(waves[j, k] - waves[i, upright[i]], axis=(1, 2))
@@ -247,7 +258,8 @@ def _match_landmarks(own, means, near=3, limit=.2, weakest=1.):
 
 # %% ../nbs/05a_duplicates.ipynb #aae7e0f1
 def _propose_moved(points, means, shapes, votes=2)->dict: # (i, j) → turn, (dy, dx)
-    "Pairs of images of which at least `votes` landmarks agree in how the second is turned and moved to lie on the first."
+    ("Pairs of images of which at least `votes` landmarks agree in how the second is turned "
+     "and moved to lie on the first.")
     own, at = np.repeat(np.arange(len(points)), [len(p) for p in points]), np.concatenate(points)
     i, j, turn = _match_landmarks(own, np.concatenate(means))
     A, last = _turn_matrices()[turn], np.array(shapes).reshape(-1, 2)[own[j]] - 1
@@ -269,7 +281,8 @@ def _overlap(a, b, move):
 
 # %% ../nbs/05a_duplicates.ipynb #30ab26d4
 def _lay_over(a, b, turn, move, cover=.5):
-    "Overlap of `a` and the turned `b`, put right to the pixel, and the movement; None where less than `cover` of the image is covered."
+    ("Overlap of `a` and the turned `b`, put right to the pixel, and the movement; "
+     "None where less than `cover` of the image is covered.")
     a, b = _grey(a), np.ascontiguousarray(_turned(_grey(b), turn))
     for _ in range(3):
         parts = _overlap(a, b, move)
@@ -283,7 +296,8 @@ def _lay_over(a, b, turn, move, cover=.5):
 
 # %% ../nbs/05a_duplicates.ipynb #b30b50a2
 def _moved(a, b, turn, move, share):
-    "rms, share of the image and `how` when the second is turned and moved; None where less than half is one photograph."
+    ("rms, share of the image and `how` when the second is turned and moved; "
+     "None where less than half is one photograph.")
     laid = _lay_over(a, b, turn, move)
     if laid is None: return None
     tiles, seen, rms = _common_tiles(*laid[:2], radius=4., relative=.5, correlation=.5, blur=1.5)
@@ -294,13 +308,15 @@ def _moved(a, b, turn, move, share):
 
 # %% ../nbs/05a_duplicates.ipynb #fcfe74d4
 def _identical(rows, keys, image):
-    "Pairs (first, copy, how) of rows equal in every pixel, turned or not, and the rows that are left without the copies."
+    ("Pairs (first, copy, how) of rows equal in every pixel, turned or not, "
+     "and the rows that are left without the copies.")
     first, pairs, rest = {}, [], []
     for i, key in zip(rows, keys):
         x = image(i) if key in first else None
         for j in first.get(key, ()):
             y = np.moveaxis(image(j), -1, 0) if x.ndim == 3 else image(j)
-            turn = next((k for k in range(8) if np.array_equal(_turned(np.moveaxis(x, -1, 0) if x.ndim == 3 else x, k), y)), None)
+            turn = next((k for k in range(8)
+                         if np.array_equal(_turned(np.moveaxis(x, -1, 0) if x.ndim == 3 else x, k), y)), None)
             if turn is not None: pairs.append((j, i, 0., 1., _TURNS[turn] or 'same')); break
         else: first.setdefault(key, []).append(i); rest.append(i)
     return pairs, rest
@@ -308,42 +324,52 @@ def _identical(rows, keys, image):
 # %% ../nbs/05a_duplicates.ipynb #eaa6e0f3
 def find_duplicates(
     data, # SteelData
-    share:float=.1, # of what there is to see, at least so much agrees (turned or shifted: at least half); 1.: whole copies only
+    # of what there is to see, at least so much agrees (turned or shifted: at least half); 1.: whole copies only
+    share:float=.1,
     min_tiles:int=2, # and at least so many tiles (one, where an image has only one)
     n_workers:int|None=None, # threads that decode; None: one per core
     moved:bool=True, # look for turned, mirrored and shifted copies too
     **kw, # radius, relative, correlation: see `compare_images`
 )->pd.DataFrame: # a, b (rows, a < b), distance (rms of the common tiles), share, how; `.attrs`: summary, unreadable
-    "Images that show, whole or in part, the same photograph: in the same place, turned by quarters, mirrored, or shifted."
+    ("Images that show, whole or in part, the same photograph: in the same place, "
+     "turned by quarters, mirrored, or shifted.")
     def look(i):
         try: image = data.image(i)
         except OSError: return None
         h, w = image.shape[:2]
-        return (min(h, w), max(h, w), np.bincount(image.ravel(), minlength=256).tobytes()), _tile_means(image), moved and _landmarks(image)
+        return ((min(h, w), max(h, w), np.bincount(image.ravel(), minlength=256).tobytes()),
+                _tile_means(image), moved and _landmarks(image))
     n_workers = n_workers or os.cpu_count() or 1
     with ThreadPoolExecutor(n_workers) as pool: seen = list(pool.map(look, range(len(data))))
-    size = {i: (int(h), int(w)) for i, (h, w) in enumerate(zip(data.images['height'], data.images['width'])) if seen[i] is not None}
+    size = {i: (int(h), int(w)) for i, (h, w) in enumerate(zip(data.images['height'], data.images['width']))
+            if seen[i] is not None}
     copies, rest = _identical(list(size), [seen[i][0] for i in size], data.image)
     pairs = {p[:2]: p[2:] for p in copies}
     for hw in sorted({size[i] for i in rest}):
         rows = [i for i in rest if size[i] == hw]
         if len(rows) < 2: continue
         few = min(min_tiles, len(seen[rows[0]][1]))
-        near = _propose_pairs(np.stack([seen[i][1] for i in rows]), few, **{k: v for k, v in kw.items() if k != 'correlation'})
+        near = _propose_pairs(np.stack([seen[i][1] for i in rows]), few,
+                              **{k: v for k, v in kw.items() if k != 'correlation'})
         near = [(rows[i], rows[j]) for i, j in near]
-        with ThreadPoolExecutor(n_workers) as pool: same = list(pool.map(lambda p: _common_tiles(*map(data.image, p), **kw), near))
+        with ThreadPoolExecutor(n_workers) as pool:
+            same = list(pool.map(lambda p: _common_tiles(*map(data.image, p), **kw), near))
         left = _without_overlays([(*p, tiles, n) for p, (tiles, n, _) in zip(near, same)])
-        pairs |= {p: (rms, n / max(of, 1), 'same') for p, n, (_, of, rms) in zip(near, left, same) if n >= max(share * of, few)}
+        pairs |= {p: (rms, n / max(of, 1), 'same') for p, n, (_, of, rms) in zip(near, left, same)
+                  if n >= max(share * of, few)}
     for hw in sorted({tuple(sorted(size[i])) for i in rest}) if moved else ():
         rows = [i for i in rest if tuple(sorted(size[i])) == hw]
         points, f, means = zip(*(seen[i][2] for i in rows))
         near = _propose_moved(points, means, [(size[i][0] // f[0], size[i][1] // f[0]) for i in rows])
         near = {(rows[i], rows[j]): (turn, (y * f[0], x * f[0])) for (i, j), (turn, (y, x)) in near.items()}
         near = {p: how for p, how in near.items() if p not in pairs}
-        with ThreadPoolExecutor(n_workers) as pool: same = pool.map(lambda p: _moved(*map(data.image, p), *near[p], share), near)
+        with ThreadPoolExecutor(n_workers) as pool:
+            same = pool.map(lambda p: _moved(*map(data.image, p), *near[p], share), near)
         pairs |= {p: o for p, o in zip(near, same) if o}
-    table = pd.DataFrame([(*p, *o) for p, o in sorted(pairs.items())], columns=['a', 'b', 'distance', 'share', 'how']).astype({'a': int, 'b': int})
-    table.attrs = dict(summary=group_summary(group_ids(len(data), table)), unreadable=[i for i, o in enumerate(seen) if o is None])
+    table = pd.DataFrame([(*p, *o) for p, o in sorted(pairs.items())],
+                         columns=['a', 'b', 'distance', 'share', 'how']).astype({'a': int, 'b': int})
+    table.attrs = dict(summary=group_summary(group_ids(len(data), table)),
+                       unreadable=[i for i, o in enumerate(seen) if o is None])
     return table
 
 # %% ../nbs/05a_duplicates.ipynb #4d2b1b0f
@@ -360,7 +386,9 @@ def duplicates_among(
 def copies_of(
     data, # SteelData
     others, # SteelData of the same colour and white level
-    duplicates='find', # 'find': as `find_duplicates` does; 'none': only images of the same name; or known pairs of names, see `read_duplicates`
+    # 'find': as `find_duplicates` does; 'none': only images of the same name;
+    # or known pairs of names, see `read_duplicates`
+    duplicates='find',
 )->np.ndarray: # bool [N]
     "Which images of `data` show, whole or in part, a photograph that one of `others` shows."
     ids = [*data.images['image_id'], *others.images['image_id']]

@@ -58,14 +58,16 @@ class _FoldLog(logging.LoggerAdapter):
 
 # %% ../nbs/10_experiment.ipynb #047ee648
 def _noted(f):
-    "Decorator: what ends `f` is put into its `log`, the error and where it was raised, and as DEBUG the calls that led there."
+    ("Decorator: what ends `f` is put into its `log`, the error and where it was raised, "
+     "and as DEBUG the calls that led there.")
     @wraps(f)
     def _with_log(*args, **kw):
         try: return f(*args, **kw)
         except BaseException as e:
             log = signature(f).bind(*args, **kw).arguments.get('log', LOG)
             last = traceback.extract_tb(e.__traceback__)[-1]
-            log.error(f'{type(e).__name__}: {" ".join(str(e).split())} ({Path(last.filename).name} line {last.lineno}, {last.name})')
+            log.error(f'{type(e).__name__}: {" ".join(str(e).split())} '
+                      f'({Path(last.filename).name} line {last.lineno}, {last.name})')
             log.debug(''.join(traceback.format_tb(e.__traceback__)).rstrip())
             raise
     return _with_log
@@ -77,17 +79,21 @@ def _train_fold(cfg:Config, data:SteelData, fold:int, folder, device='cpu', resu
     folder, t, (data, rows), (rank, world) = Path(folder), cfg.training, with_pseudo(cfg, data, fold), rank_world()
     dls = build_loaders(cfg, data, rows, device, rank, world)
     log = _FoldLog(log, fold)
-    best, build = folder/'best_model.safetensors', partial(build_model, data=data.subset(rows.train), seed=t.seed + fold)
+    best, build = (folder/'best_model.safetensors',
+                   partial(build_model, data=data.subset(rows.train), seed=t.seed + fold))
     try: model = build(as_config(cfg, model__weights=start_weights(cfg, data, fold)))
     except FileNotFoundError: # neither file nor hub: what a fold goes on with lies in its folder
         if not best.is_file(): raise
         model = build(as_config(cfg, model__weights=str(best)))
-    every, learnt = (sum(p.numel() for p in model.parameters() if p.requires_grad or not only) for only in (False, True))
+    every, learnt = (sum(p.numel() for p in model.parameters() if p.requires_grad or not only)
+                     for only in (False, True))
     n = int((data.images.part[rows.train] == 'pseudo').sum())
-    log.info(f'{model_name(cfg)}: {every:,} parameters, {learnt:,} of them trainable; {len(rows.train)} images to learn from, '
+    log.info(f'{model_name(cfg)}: {every:,} parameters, {learnt:,} of them trainable; '
+             f'{len(rows.train)} images to learn from, '
              + f'{n} of them pseudo-labelled, '*bool(n) + f'{len(rows.valid)} to validate on')
     if report := getattr(model, 'weights_report', None): log.info(f'weights {report}')
-    events = _Events(folder, watch and (lambda tag, value, epoch: watch(fold, epoch, value) if tag == t.monitor else None))
+    events = _Events(folder, watch and (lambda tag, value, epoch: watch(fold, epoch, value)
+                                        if tag == t.monitor else None))
     loss, meter = build_loss(cfg, data.labels[rows.train]), build_meter(cfg, data.classes)
     history = fit(model, dls, loss, folder=folder, epochs=t.num_epochs, metrics=meter, writer=events, log=log,
                   progress=f'fold {fold} ', train_metrics=build_train_meter(cfg), resume=resume or True,
@@ -136,7 +142,8 @@ def start_run(path, cfg:Config, data:SteelData, device='cpu'):
     remove_parts(path)
     init_run(path, cfg.to_dict(), data.classes, cfg.task, data.color, device, cfg.training.seed,
              None if cfg.data.root in (None, 'synthetic') else cfg.data.root, data.white_level)
-    if not _has_split(path): write_table(path/'split.csv', data.images[['image_id', 'part', *{'group'} & {*data.images}]])
+    if not _has_split(path):
+        write_table(path/'split.csv', data.images[['image_id', 'part', *{'group'} & {*data.images}]])
     write_table(path/'problems.csv', data.problems)
 
 # %% ../nbs/10_experiment.ipynb #62b60ff8
@@ -144,11 +151,13 @@ _MOVABLE = ('run.root', 'run.name', 'training.device', 'data.num_workers', 'data
 
 # %% ../nbs/10_experiment.ipynb #feeda9c7
 def _check_same_config(cfg:Config, path):
-    "Raise `ConfigError` unless the run at `path` was started with this config, but for the keys listed above, or more epochs."
+    ("Raise `ConfigError` unless the run at `path` was started with this config, "
+     "but for the keys listed above, or more epochs.")
     old, n = load_config(file=path/'config.yaml'), cfg.training.num_epochs
     longer = old.training.schedule in ('constant', 'reduce_on_plateau') and n > old.training.num_epochs
     if bad := differing(old, cfg, ignore=(*_MOVABLE, *['training.num_epochs']*longer)):
-        why = (f' (with training.schedule={old.training.schedule} the rates of all epochs depend on their number; constant and '
+        why = (f' (with training.schedule={old.training.schedule} the rates of all epochs '
+               'depend on their number; constant and '
                'reduce_on_plateau can be made longer)' if bad[0] == 'training.num_epochs' else '')
         raise ConfigError(f'{path} was started with {bad[0]}={old.flat()[bad[0]]}, not {cfg.flat()[bad[0]]}: a run is '
                           f'continued as it was begun; start a new one without resume{why}')
@@ -157,7 +166,8 @@ def _check_same_config(cfg:Config, path):
 def _check_same_images(data:SteelData, path):
     "Raise `ConfigError` unless the run at `path` was started with these classes, and with these images in these parts."
     if not _has_split(path): return
-    old, classes = run_table(path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False), Run(path).classes
+    old, classes = (run_table(path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False),
+                    Run(path).classes)
     if classes != data.classes:
         raise ConfigError(f'{path} was started with the classes {classes}, {data.root} has {data.classes}: give '
                           'data.root= the data of the run')
@@ -191,7 +201,8 @@ def finish_run(path, cfg:Config, data:SteelData, device='cpu', log=LOG, score_te
         else: draw_labels(path/'figures', data, **o, single=cfg.task == 'singlelabel', prefix=prefix)
     if cfg.data.split_strategy == 'none':
         log.warning('data.split_strategy=none: these scores are of the training images themselves')
-    what = 'out of fold' if cfg.data.split_strategy == 'kfold' else f"{found['metrics']['n_images']:.0f} validation images"
+    what = ('out of fold' if cfg.data.split_strategy == 'kfold'
+            else f"{found['metrics']['n_images']:.0f} validation images")
     log.info(result_line(found['metrics'], cfg.task, what))
     if len(test): log.info(result_line(found['test'], cfg.task, f'{len(test)} test images'))
     return load_run(path)
@@ -210,7 +221,8 @@ def _goes_elsewhere(cfg:Config, path)->bool:
     old = load_config(file=path/'config.yaml').run
     if (old.root, old.name) != (cfg.run.root, cfg.run.name): return True
     if not os.access(path, os.W_OK): raise PermissionError(
-        f'resume={path}: this run folder is read-only: give run.root=DIR or run.name=NAME too, and a copy of it goes on there')
+        f'resume={path}: this run folder is read-only: give run.root=DIR or run.name=NAME too, '
+        'and a copy of it goes on there')
     return False
 
 # %% ../nbs/10_experiment.ipynb #5d88b879
@@ -238,7 +250,8 @@ def train(
     *,
     resume=None, # run folder or checkpoint to continue
     verbose:bool=True, # log to the screen as well as to training.log
-    watch=None, # function of fold, epoch and monitored score, called when the epoch is saved; what it raises ends training
+    # function of fold, epoch and monitored score, called when the epoch is saved; what it raises ends training
+    watch=None,
     score_test:bool=True, # False: the test images stay unseen
     **overrides, # keys with two underscores for the dot: `training__num_epochs=3`
 )->Run:
@@ -264,7 +277,8 @@ def train(
         for o in ('split', 'duplicates'):
             if o in data.info: log.info(data.info[o])
         if said := rule_warning(cfg, data): log.warning(said)
-        if not find_spec('tensorboard'): log.info("no TensorBoard events, history.csv has their numbers: pip install 'severstal_nb[tensorboard]'")
+        if not find_spec('tensorboard'):
+            log.info("no TensorBoard events, history.csv has their numbers: pip install 'severstal_nb[tensorboard]'")
         for k in folds_to_train(cfg):
             folder = path/f'fold_{k}'
             mine = checkpoint if checkpoint and checkpoint.is_relative_to(folder) else None
@@ -298,13 +312,15 @@ def predict(
     "Predict every image with the mean of all models of `runs` and write one CSV, checked after writing."
     check_target(out)
     keep_memory()  # before the first large tensor, a model's weights for one
-    predictor = open_predictor(runs, engine, log, threads, folds=folds, device=device, tta=tta, gate=gate, thresholds=thresholds, batch_size=batch_size,
+    predictor = open_predictor(runs, engine, log, threads, folds=folds,
+                               device=device, tta=tta, gate=gate, thresholds=thresholds, batch_size=batch_size,
                                num_workers=num_workers, sequential=sequential)
     rank, world = rank_world()
     if world == 1: return predict_images(predictor, images, out, form, every_row, sample, resume, progress, log)
     data = listed_images(images, predictor, sample, log)
     share = data.subset(np.array(rank_share(len(data), predictor.options['batch_size'], rank, world), int))
-    part = predict_images(predictor, share, f'{out}.part{rank}of{world}', form, every_row, sample, resume, progress and rank == 0, log)
+    part = predict_images(predictor, share, f'{out}.part{rank}of{world}', form, every_row, sample,
+                          resume, progress and rank == 0, log)
     on_rank0(merge_parts, gather_objects(part.read_bytes()), out, data, predictor)
     part.unlink()
     return Path(out)

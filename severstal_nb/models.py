@@ -51,22 +51,26 @@ class SteelModel(nn.Module):
             net = self.__dict__.get('_modules', {}).get('net')
             if name.startswith('_') or not hasattr(net, name): raise
             if name=='predict' or name.startswith(('forward_','reset_','freeze_','unfreeze_')):
-                raise AttributeError(f'{name} is of the net alone: model.net.{name} takes what model.prepare makes of images, and knows nothing '
+                raise AttributeError(f'{name} is of the net alone: model.net.{name} takes what model.prepare makes of '
+                                     'images, and knows nothing '
                                      'of freeze_encoder(model) or of the file that the model is saved to') from None
             return _in_net(name, getattr(net, name))
     def prepare(self, x:Tensor)->Tensor:
         "The input step. Raises `ValueError` for a colour image in a grey net, or what is no batch of images."
         if x.ndim!=4 or x.shape[1] not in (1, self.in_chans):
             raise ValueError(f'{self.config["name"]} wants images [batch,{self.in_chans},h,w] but got {list(x.shape)}')
-        if x.is_floating_point() and not self.range_seen and not torch.compiler.is_compiling() and not torch.jit.is_tracing():
+        if (x.is_floating_point() and not self.range_seen and not torch.compiler.is_compiling()
+            and not torch.jit.is_tracing()):
             self.range_seen = _check_range(x)
         return pad_to(normalise(x, self.mean, self.std), self.stride, self.least)
     def forward(self, x):
         h,w = x.shape[-2:]
         try: out = self.net(self.prepare(x))
         except (AssertionError, RuntimeError) as e: # the nets' words for an image of the wrong size
-            if isinstance(e, RuntimeError) and not re.search(r'must match|broadcast|is invalid for input|Wrong input shape', str(e)): raise
-            raise ValueError(f'{self.config["name"]} with images {h}×{w}: {str(e).splitlines()[0]} It takes one size: resize them (data.image_size), predict crops of it '
+            if (isinstance(e, RuntimeError) and
+                not re.search(r'must match|broadcast|is invalid for input|Wrong input shape', str(e))): raise
+            raise ValueError(f'{self.config["name"]} with images {h}×{w}: {str(e).splitlines()[0]} '
+                             'It takes one size: resize them (data.image_size), predict crops of it '
                              '(predict.window=crops), or build it for them (img_size)') from e
         if self.task=='classification': return out
         if self.task=='segmentation': return out[...,:h,:w]
@@ -79,7 +83,8 @@ class SteelModel(nn.Module):
     def __repr__(self):
         n = sum(p.numel() for p in self.parameters())
         chans = {1:'grey',3:'colour'}[self.in_chans]
-        return f'SteelModel({self.config["name"]}: {self.task}, {len(self.classes)} classes, {chans}, {n/1e6:.2f} M parameters)'
+        return (f'SteelModel({self.config["name"]}: {self.task}, {len(self.classes)} classes, {chans}, '
+                f'{n/1e6:.2f} M parameters)')
 
 # %% ../nbs/03_models.ipynb #82b9cd78
 def _check_range(x):
@@ -87,7 +92,8 @@ def _check_range(x):
     if x.device.type=='meta' or not x.numel(): return False
     low,high = (o.item() for o in x.detach().aminmax())
     if low < -.01 or high > 1.01:
-        warnings.warn(f'float images from {low:.3g} to {high:.3g}: wanted 0..1, not 0..255 and not normalised, which the model does itself', stacklevel=4)
+        warnings.warn(f'float images from {low:.3g} to {high:.3g}: wanted 0..1, not 0..255 '
+                      'and not normalised, which the model does itself', stacklevel=4)
     return True
 
 # %% ../nbs/03_models.ipynb #2d05cec3
@@ -99,7 +105,8 @@ def _in_net(name, found):
     def matcher(coarse=False):
         groups = found(coarse=coarse)
         if callable(groups): return lambda o: groups(o.removeprefix('net.'))
-        return {k:[(one(p), *rest) for p,*rest in v] if isinstance(v, (list,tuple)) else one(v) for k,v in groups.items()}
+        return {k:[(one(p), *rest) for p,*rest in v] if isinstance(v, (list,tuple)) else one(v)
+                for k,v in groups.items()}
     return matcher
 
 # %% ../nbs/03_models.ipynb #56f2ad8e
@@ -119,7 +126,8 @@ def freeze_norms(
     "Puts the batch-norm layers that own one of `params` into eval mode, so that their statistics stay as they are."
     ids = {id(p) for p in params}
     for o in model.modules():
-        if isinstance(o, nn.modules.batchnorm._NormBase) and any(id(p) in ids for p in o.parameters(recurse=False)): o.eval()
+        if isinstance(o, nn.modules.batchnorm._NormBase) and any(id(p) in ids for p in o.parameters(recurse=False)):
+            o.eval()
 
 # %% ../nbs/03_models.ipynb #4807955f
 def freeze_encoder(
@@ -140,37 +148,47 @@ def count_params(
     return dict(total=sum(p.numel() for p in ps), trainable=sum(p.numel() for p in ps if p.requires_grad))
 
 # %% ../nbs/03_models.ipynb #bbc44bb4
-_OURS = dict(activation='is not taken: logits come out, and loss, metrics and prediction apply the sigmoid', in_channels='is in_chans= here',
-             num_classes='is n_classes= here', drop_rate='is dropout= here', pretrained="is weights='imagenet' here", encoder_weights='is weights= here',
-             encoder_name="is part of the name here, as in 'unet-resnet34'", arch="is part of the name here, as in 'unet-resnet34'",
-             aux_params='is two_head=True here', features_only='is not taken: logits come out', checkpoint_path='is weights= here')
+_OURS = dict(activation='is not taken: logits come out, and loss, metrics and prediction apply the sigmoid',
+             in_channels='is in_chans= here', num_classes='is n_classes= here', drop_rate='is dropout= here',
+             pretrained="is weights='imagenet' here", encoder_weights='is weights= here',
+             encoder_name="is part of the name here, as in 'unet-resnet34'",
+             arch="is part of the name here, as in 'unet-resnet34'",
+             aux_params='is two_head=True here', features_only='is not taken: logits come out',
+             checkpoint_path='is weights= here')
 
 # %% ../nbs/03_models.ipynb #797d9259
 def _check_options(kw:dict)->dict:
-    "Raises `ValueError` for an option that has another name here, could read a file or fetch something, or is no plain value."
+    ("Raises `ValueError` for an option that has another name here, "
+     "could read a file or fetch something, or is no plain value.")
     for k,v in kw.items():
         if k in _OURS: raise ValueError(f'model option {k}= {_OURS[k]}')
         if any(o in k for o in ('pretrained','checkpoint','weights','cfg','cache','filter')):
             raise ValueError(f'model option {k!r} is not taken; weights come with weights=')
         for o in (v if isinstance(v, (list,tuple)) else [v]):
             if isinstance(o, str) and len(o)<50 and not set(o)&set('/\\:') or o is None: continue
-            if not isinstance(o, (bool,int,float)) or abs(o)>4096: raise ValueError(f'model option {k}={o!r}: wanted a plain value')
+            if not isinstance(o, (bool,int,float)) or abs(o)>4096:
+                raise ValueError(f'model option {k}={o!r}: wanted a plain value')
     return kw
 
 # %% ../nbs/03_models.ipynb #a8e2818c
 @torch.no_grad()
 def _check_shape(model, kw):
-    "Raises `ValueError` when options (or one's own net) do not give logits [B,K,h,w] or [B,K]; on torch's meta device, which computes nothing."
+    ("Raises `ValueError` when options (or one's own net) do not give logits [B,K,h,w] or [B,K]; "
+     "on torch's meta device, which computes nothing.")
     if not kw and not is_own(model.config['name']): return
     cfg = getattr(model.net, 'default_cfg', {})
     size = kw.get('img_size') or (cfg['input_size'][1:] if cfg.get('fixed_input_size') else 256)
-    h,w = (-(-max(o, model.least)//model.stride)*model.stride for o in (size if isinstance(size, (list,tuple)) else (size, size)))
+    h,w = (-(-max(o, model.least)//model.stride)*model.stride
+           for o in (size if isinstance(size, (list,tuple)) else (size, size)))
     mask,label = [1, model.config['n_classes'], h, w], [1, model.config['n_classes']]
-    want,net,mode = dict(segmentation=[mask], classification=[label], both=[mask, label])[model.task], model.net, model.training
-    kept = [(o, dict(o._parameters), dict(o._buffers)) for o in net.modules()] # a part with two names is not put back by torch
+    want,net,mode = (dict(segmentation=[mask], classification=[label], both=[mask, label])[model.task],
+                     model.net, model.training)
+    # a part with two names is not put back by torch
+    kept = [(o, dict(o._parameters), dict(o._buffers)) for o in net.modules()]
     for device in ('meta', 'cpu'): # some nets ask for numbers, which meta has none of
         try:
-            state = {k:torch.empty_like(v, device=device) if device=='meta' else v for k,v in (*net.named_parameters(), *net.named_buffers())}
+            state = {k:torch.empty_like(v, device=device) if device=='meta' else v
+                     for k,v in (*net.named_parameters(), *net.named_buffers())}
             out = torch.func.functional_call(net.eval(), state, torch.zeros(1, 3, h, w, device=device))
         except Exception as e: # where sizes are not timm's the first batch will tell
             if device=='meta' or not cfg: continue
@@ -178,9 +196,11 @@ def _check_shape(model, kw):
         finally:
             model.train(mode)
             for o,params,buffers in kept: o._parameters.update(params); o._buffers.update(buffers)
-        got = [list(o.shape) if isinstance(o, Tensor) else type(o).__name__ for o in (out if isinstance(out, (list,tuple)) else [out])]
+        got = [list(o.shape) if isinstance(o, Tensor) else type(o).__name__
+               for o in (out if isinstance(out, (list,tuple)) else [out])]
         if got==want: return
-        raise ValueError(f'{model.config["name"]} with {kw} gives {str(got)[1:-1]} for an image {h}×{w}: wanted {str(want)[1:-1]}')
+        raise ValueError(f'{model.config["name"]} with {kw} gives {str(got)[1:-1]} for an image {h}×{w}: '
+                         f'wanted {str(want)[1:-1]}')
 
 # %% ../nbs/03_models.ipynb #890e0eea
 def create_model(
@@ -197,12 +217,14 @@ def create_model(
     norm:tuple|None=None, # (mean, std) of images in 0..1, a number or three each; None = those of the pretrained net
     **kw, # for smp or timm: plain values
 )->SteelModel:
-    "The model of that name with its input step. Raises `ValueError` for what it does not know, `FileNotFoundError` for missing weights."
+    ("The model of that name with its input step. Raises `ValueError` for what it does not know, "
+     "`FileNotFoundError` for missing weights.")
     if in_chans not in (1,3): raise ValueError(f'in_chans={in_chans}: images have 1 channel (grey) or 3 (colour)')
     if grey not in ('repeat','adapt'): raise ValueError(f"grey={grey!r}: wanted 'repeat' or 'adapt'")
     if isinstance(classes, int): raise ValueError(f'classes={classes}: classes are names here; say n_classes={classes}')
     if not 1<=n_classes<=4096 or classes and len(classes)!=n_classes:
-        raise ValueError(f'n_classes={n_classes} with the class names {classes}: wanted as many names as classes, at least 1')
+        raise ValueError(f'n_classes={n_classes} with the class names {classes}: '
+                         'wanted as many names as classes, at least 1')
     name = spell(name)
     config = dict(name=name, n_classes=n_classes, in_chans=in_chans, dropout=dropout, two_head=two_head,
                   cbam_stages=cbam_stages and list(cbam_stages), grey=grey, **_check_options(kw))
@@ -255,13 +277,15 @@ def start_bias(
 def _last_map(out):
     "The last map [B,C,h,w] in what an encoder gives."
     if isinstance(out, torch.Tensor): return out if out.ndim == 4 else None
-    return next((m for o in reversed(list(out)) if (m := _last_map(o)) is not None), None) if isinstance(out, (list, tuple)) else None
+    return (next((m for o in reversed(list(out)) if (m := _last_map(o)) is not None), None)
+            if isinstance(out, (list, tuple)) else None)
 @torch.inference_mode()
 def encoder_features(
     model:SteelModel, # in eval mode
     x:Tensor, # images uint8 [B,C,h,w]
 )->Tensor: # float32 [B,d]
-    "The encoder's last features, averaged over the image: those that a head is given. Of a net without an encoder its outputs."
+    ("The encoder's last features, averaged over the image: those that a head is given. "
+     "Of a net without an encoder its outputs.")
     net,x = model.net,model.prepare(x)
     if hasattr(net, 'forward_head'): out = net.forward_head(net.forward_features(x), pre_logits=True)
     else:
@@ -311,7 +335,8 @@ def _check_names(path, config, classes):
     first = next((n for n,o in net.named_modules() if isinstance(o, nn.Conv2d) and o.in_channels==3), '')
     for k,v in net.state_dict().items():
         if have.get(k)!=list(v.shape) and not (first and k.startswith(f'{first}.')):
-            raise ValueError(f'{config.get("name")} has {k} {list(v.shape)}, the file {have.get(k) or "none of that name"}')
+            raise ValueError(f'{config.get("name")} has {k} {list(v.shape)}, '
+                             f'the file {have.get(k) or "none of that name"}')
 
 
 # %% ../nbs/03_models.ipynb #6d555746
@@ -319,18 +344,22 @@ def load_model(
     path, # of a file `save_model` wrote
     n_classes:int|None=None, # that it must have; None = as many as it has
 )->SteelModel: # in eval mode
-    "The model of a file. Reads tensors and JSON, never code. Raises `ValueError` when the file is not ours or does not fit."
+    ("The model of a file. Reads tensors and JSON, never code. "
+     "Raises `ValueError` when the file is not ours or does not fit.")
     info = read_info(path)
     if n_classes not in (None, info['config'].get('n_classes')):
-        raise ValueError(f'{path} has {info["config"].get("n_classes")} classes ({", ".join(map(str, info["classes"]))}), wanted {n_classes}')
+        raise ValueError(f'{path} has {info["config"].get("n_classes")} classes '
+                         f'({", ".join(map(str, info["classes"]))}), wanted {n_classes}')
     known = 'name n_classes in_chans dropout two_head cbam_stages grey norm'.split()
     try:
-        config = {k:v for k,v in info['config'].items() if k in known} | _check_options({k:v for k,v in info['config'].items() if k not in known})
+        config = ({k:v for k,v in info['config'].items() if k in known} |
+                  _check_options({k:v for k,v in info['config'].items() if k not in known}))
         _check_names(path, config, info['classes'])
         model,state = create_model(**config, classes=info['classes']), load_file(path)
         model.net.load_state_dict(state)
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, AssertionError, OSError) as e:
-        raise ValueError(f'{path}: the model cannot be built from it ({type(e).__name__}: {str(e).splitlines()[0]})') from None
+        raise ValueError(f'{path}: the model cannot be built from it '
+                         f'({type(e).__name__}: {str(e).splitlines()[0]})') from None
     check_finite(path, state)
     model.meta = info['meta']
     return model.eval()
@@ -340,13 +369,17 @@ def model_cost(
     model:SteelModel,
     height:int=256, width:int=1600, # of an image
 )->dict: # params (millions), gflops (one image, forward), memory_mb (one image, float32, kept for backward)
-    "What one image costs in training, from shapes alone: no computation. Weights, gradients and optimiser state come on top."
+    ("What one image costs in training, from shapes alone: no computation. "
+     "Weights, gradients and optimiser state come on top.")
     model,kept = deepcopy(model).to('meta').train(), {}
     own = {p.untyped_storage()._cdata for p in model.parameters()}
     def pack(t):
         kept[t.untyped_storage()._cdata] = t # held: an address must not be used twice
         return t
-    x = torch.empty(2, model.in_chans, height, width, dtype=torch.uint8, device='meta') # two: batch-norm of a pooled map
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), FlopCounterMode(display=False) as flops: out = model(x)
+    # two: batch-norm of a pooled map
+    x = torch.empty(2, model.in_chans, height, width, dtype=torch.uint8, device='meta')
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), FlopCounterMode(display=False) as flops:
+        out = model(x)
     mem = sum(t.untyped_storage().nbytes() for k,t in kept.items() if k not in own)
-    return dict(params=round(count_params(model)['total']/1e6, 2), gflops=round(flops.get_total_flops()/2e9, 2), memory_mb=round(mem/2/2**20, 1))
+    return dict(params=round(count_params(model)['total']/1e6, 2), gflops=round(flops.get_total_flops()/2e9, 2),
+                memory_mb=round(mem/2/2**20, 1))

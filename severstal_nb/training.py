@@ -229,7 +229,9 @@ def fit(
     metrics=None, # a meter, its class, or a function that makes one
     train_metrics=None, # the same for the training batches; `train_` is put before its names
     device=None, # None: that of `dls`
-    resume=None, # True: go on in `folder` where there is something to go on with; or a checkpoint, of an epoch for one, or a run's folder
+    # True: go on in `folder` where there is something to go on with; or a checkpoint, of an epoch for one, or
+    # a run's folder
+    resume=None,
     progress:bool|str=True, # a bar, where there is a terminal or a notebook to show it; a text is put before it
     log=None, # a `logging.Logger`, or a function of a line of text
     writer=None, # something with `add_scalar(tag, value, step)`, such as TensorBoard's SummaryWriter

@@ -30,7 +30,8 @@ def curve_rows(
         if not len(c.cls) or k is not None and not (c.cls == k).any(): continue
         t = froc(c, k, n=1)
         t = t[:t.false.argmax() + 1]
-        curves.append(dict(name=name, k=k) | {o: t[o].round(6).tolist() for o in ('threshold', 'found', 'low', 'high', 'false', 'stopped')})
+        curves.append(dict(name=name, k=k) | {o: t[o].round(6).tolist()
+                                              for o in ('threshold', 'found', 'low', 'high', 'false', 'stopped')})
     return curves
 
 # %% ../../nbs/app/15g_decide.ipynb #13440a88
@@ -39,7 +40,8 @@ def asked_of(
 )->dict: # keywords of `propose`
     "What a request asks to be chosen, only as numbers and a name. Raises `ValueError`."
     def number(name, v):
-        if isinstance(v, bool) or not isinstance(v, (int, float)) or not abs(v) < 1e9: raise ValueError(f'{name}: expected a number')
+        if isinstance(v, bool) or not isinstance(v, (int, float)) or not abs(v) < 1e9:
+            raise ValueError(f'{name}: expected a number')
         return float(v)
     asked = {k: number(k, given[k]) for k in ('budget', 'recall', 'confidence') if given.get(k) is not None}
     if (cost := given.get('cost')) is not None:
@@ -64,10 +66,12 @@ class Deciding:
         "Curves and saved points of run `n`."
         run, (c, *_) = self.site.runs[n], self.counted(n)
         curves = self.site.keep(('curves', n), lambda: curve_rows(c, run.classes))
-        return plain(dict(task=run.task, classes=run.classes, strips=len(c), clean=int(c.clean.sum()), defects=len(c.cls), curves=curves) | self.points(n))
+        return plain(dict(task=run.task, classes=run.classes, strips=len(c), clean=int(c.clean.sum()),
+                          defects=len(c.cls), curves=curves) | self.points(n))
     def points(self, n:int)->dict:
         "The saved points of run `n`."
-        return dict(points=[dict(name=k, **{o: v.get(o) for o in ('asked', 'report', 'says', 'date')}) for k,v in self.site.runs[n].points.items() if isinstance(v, dict)])
+        return dict(points=[dict(name=k, **{o: v.get(o) for o in ('asked', 'report', 'says', 'date')})
+                            for k,v in self.site.runs[n].points.items() if isinstance(v, dict)])
     def choose(self, n:int, asked:dict)->dict:
         "What would be chosen, and what it does."
         run = self.site.runs[n]
@@ -75,9 +79,12 @@ class Deciding:
         table = class_rows(c, o, mm).reset_index(names='class')
         sizes = size_rows(c, o).to_dict('records') if c.of == 'pixel' else []
         here = [dict(k=k, found=o.found[m, 0].mean() if m.any() else None, false=o.false[:, ks].sum(1).mean())
-                for k, ks, m in [*((k, [k], c.cls == k) for k in range(len(c.classes))), (None, list(range(len(c.classes))), np.ones(len(c.cls), bool))]]
+                for k, ks, m in [*((k, [k], c.cls == k) for k in range(len(c.classes))),
+                                 (None, list(range(len(c.classes))), np.ones(len(c.cls), bool))]]
         path = [{k: p[k] for k in ('stopped', 'bound', 'found')} for p in choice.path or ()]
-        return plain(dict(name=name, exists=name in run.points, says=point['says'], promise=point['promise'], thresholds=point['thresholds'], classes=table.to_dict('records'), sizes=sizes, here=here, path=path))
+        return plain(dict(name=name, exists=name in run.points, says=point['says'],
+                          promise=point['promise'], thresholds=point['thresholds'],
+                          classes=table.to_dict('records'), sizes=sizes, here=here, path=path))
     def save(self, n:int, asked:dict, replace:bool)->dict:
         "Write the point into the run, as `severstal decide` does. Raises `HTTPException` 409 where the name is taken."
         run = self.site.runs[n]
@@ -100,5 +107,7 @@ def decide_routes(
         return await site.answer(request, lambda: d.choose(site.number(q['run'], len(site.runs), 'run'), asked_of(q)))
     async def save(request):
         q = await site.body(request, 'run', replace=False, **asks)
-        return await site.answer(request, lambda: d.save(site.number(q['run'], len(site.runs), 'run'), asked_of(q), q['replace']))
-    return [Route('/api/decide/run', run), *(Route(f'/api/decide/{k}', v, methods=['POST']) for k,v in dict(choose=choose, save=save).items())]
+        return await site.answer(request, lambda: d.save(site.number(q['run'], len(site.runs), 'run'),
+                                                         asked_of(q), q['replace']))
+    return [Route('/api/decide/run', run),
+            *(Route(f'/api/decide/{k}', v, methods=['POST']) for k,v in dict(choose=choose, save=save).items())]

@@ -54,8 +54,10 @@ def stored_predictions(
     found = {}
     if run.task != 'segmentation':
         if (table := per_image(run)) is None: return found
-        split = run_table(run.path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False).set_index('image_id')['part']
-        for o, p in zip(table.index, columns(table, run.classes, 'prob').astype(np.float32)): found[o] = split.get(o), lambda p=p: Prediction(0, None, p)
+        split = (run_table(run.path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False)
+                 .set_index('image_id')['part'])
+        for o, p in zip(table.index, columns(table, run.classes, 'prob').astype(np.float32)):
+            found[o] = split.get(o), lambda p=p: Prediction(0, None, p)
         return found
     def of(store, j):
         labels = store.labels[j]
@@ -96,7 +98,8 @@ class Look:
         labels = np.asarray(images.labels) if getattr(images, 'task', 'unlabelled') != 'unlabelled' else None
         names = self.site.names(s)
         at = find_rows(names, labels, text, show)
-        rows = [[int(i), names[i], [] if labels is None else np.flatnonzero(labels[i]).tolist()] for i in at[start:start+n]]
+        rows = [[int(i), names[i], [] if labels is None else np.flatnonzero(labels[i]).tolist()]
+                for i in at[start:start+n]]
         return dict(total=len(at), of=len(names), classes=None if labels is None else images.classes, rows=rows)
     def prediction(self, s:int, i:int, n:int)->tuple: # `Prediction`, the fold whose net gave it or None, how in words
         "What the nets of run `n` say about image `i` of set `s`; the last answers are kept."
@@ -114,7 +117,8 @@ class Look:
         try: found = next(p.stream([self.site.image(s, i, n)]))
         except (ValueError, OSError): raise
         except Exception as e: raise ValueError(f'the net cannot answer this image: {type(e).__name__}') from e
-        return found, None, f'the mean of {len(p.files)} net{"s"*(len(p.files) > 1)}' + ', which learnt from this image'*seen
+        return (found, None,
+                f'the mean of {len(p.files)} net{"s"*(len(p.files) > 1)}' + ', which learnt from this image'*seen)
     def ruled(self, n:int, point:str, rules:list):
         "The predictor of run `n` with the thresholds of a point, and those of a request."
         p = copy.copy(self.site.predictor(n))
@@ -125,14 +129,18 @@ class Look:
         "Everything about one image: its truth, and the answer of run `n` under these thresholds."
         images, name = self.site.images(s), self.site.names(s)[i]
         truth = [images.rle(i, k) for k in range(images.K)] if getattr(images, 'task', '') == 'segmentation' else None
-        labels = np.flatnonzero(images.labels[i]).tolist() if getattr(images, 'task', 'unlabelled') != 'unlabelled' else None
-        if n is None: return dict(name=name, truth=truth, labels=labels, names=getattr(images, 'classes', []), classes=[])
+        labels = (np.flatnonzero(images.labels[i]).tolist()
+                  if getattr(images, 'task', 'unlabelled') != 'unlabelled' else None)
+        if n is None:
+            return dict(name=name, truth=truth, labels=labels, names=getattr(images, 'classes', []), classes=[])
         p, (found, fold, how) = self.ruled(n, point, rules), self.prediction(s, i, n)
         shape = self.site.image(s, i, n).shape if found.masks is None else found.masks.shape[1:]
         d = dict(name=name, truth=truth, labels=labels, names=p.classes, fold=fold, how=how) | describe(p, found, shape)
         if getattr(images, 'classes', None) != p.classes: return d | dict(truth=None, labels=None)
         if truth is not None and found.masks is not None:
-            for row, dice in zip(d['classes'], dice_per_pair(p.masks(found)[None] > 0, images.mask(i)[None] > 0)[0]): row['dice'] = round(float(dice), 4)
+            for row, dice in zip(d['classes'], dice_per_pair(p.masks(found)[None] > 0,
+                                                             images.mask(i)[None] > 0)[0]):
+                row['dice'] = round(float(dice), 4)
         return d
     def probs(self, s:int, i:int, n:int, k:int)->np.ndarray:
         "uint8 [h,w]: the probabilities of class `k`."
@@ -151,7 +159,8 @@ class Look:
         points = {}
         for k in run.points:
             with contextlib.suppress(ValueError): points[k] = run.point(k).to_dict()
-        return dict(task=p.task, classes=p.classes, thresholds=p.thresholds.to_dict(), points=points, attention=has_attention(p))
+        return dict(task=p.task, classes=p.classes, thresholds=p.thresholds.to_dict(), points=points,
+                    attention=has_attention(p))
 
 # %% ../../nbs/app/15f_look.ipynb #9f57d87e
 def as_png(image:np.ndarray)->Response:
@@ -167,17 +176,20 @@ def look_routes(
     look = Look(site)
     def numbers(q): # set, image and run of a request; only in the worker's thread, as sets are opened there
         s = site.number(q['set'], len(site.sets()), 'set')
-        return s, site.number(q['i'], len(site.names(s)), 'i'), None if q.get('run', '') == '' else site.number(q['run'], len(site.runs), 'run')
+        return (s, site.number(q['i'], len(site.names(s)), 'i'),
+                None if q.get('run', '') == '' else site.number(q['run'], len(site.runs), 'run'))
     def with_run(q):
         s, i, n = numbers(q)
         if n is None: raise ValueError('run is missing')
         return s, i, n
     def rows(q):
         n = min(1000, site.number(q['n'], 10**9, 'n'))
-        return look.rows(site.number(q['set'], len(site.sets()), 'set'), q['text'][:200], q['show'], site.number(q['start'], 10**9, 'start'), n)
+        return look.rows(site.number(q['set'], len(site.sets()), 'set'), q['text'][:200], q['show'],
+                         site.number(q['start'], 10**9, 'start'), n)
     def strip(q, rules): return look.strip(*numbers(q), q.get('point', ''), rules)
     def image(q): return as_png(site.image(*numbers(q)))
-    def probs(q): return as_png(look.probs(*with_run(q), site.number(q['k'], len(site.runs[with_run(q)[2]].classes), 'k')))
+    def probs(q):
+        return as_png(look.probs(*with_run(q), site.number(q['k'], len(site.runs[with_run(q)[2]].classes), 'k')))
     def attention(q): return as_png(look.attention(*with_run(q)))
     def run(q): return look.run(site.number(q['run'], len(site.runs), 'run'))
     def drop(raw):
@@ -190,10 +202,15 @@ def look_routes(
     async def ruled(request:Request):
         keys, items = ('set', 'i', 'run', 'point'), request.query_params.multi_items()
         q = [(k, v) for k,v in items if k in keys]
-        if len(dict(q)) < len(q) or not {'set', 'i'} <= dict(q).keys(): raise HTTPException(422, 'set and i must be there, and no key twice')
+        if len(dict(q)) < len(q) or not {'set', 'i'} <= dict(q).keys():
+            raise HTTPException(422, 'set and i must be there, and no key twice')
         return await site.answer(request, strip, dict(q), [o for o in items if o[0] not in keys])
     async def dropped(request:Request):
-        with site.worker.place(): return JSONResponse(await site.worker.do(request, site.plainly, drop, await read_body(request, site.limits)))
-    routes = dict(list=answers(rows, 'set', text='', show='', start='0', n='200'), image=answers(image, 'set', 'i', run=''), strip=ruled,
-                  probs=answers(probs, 'set', 'i', 'run', 'k'), attention=answers(attention, 'set', 'i', 'run'), run=answers(run, 'run'))
+        with site.worker.place():
+            return JSONResponse(await site.worker.do(request, site.plainly, drop,
+                                                     await read_body(request, site.limits)))
+    routes = dict(list=answers(rows, 'set', text='', show='', start='0', n='200'),
+                  image=answers(image, 'set', 'i', run=''), strip=ruled,
+                  probs=answers(probs, 'set', 'i', 'run', 'k'), attention=answers(attention, 'set', 'i', 'run'),
+                  run=answers(run, 'run'))
     return [*(Route(f'/api/look/{k}', v) for k,v in routes.items()), Route('/api/look/drop', dropped, methods=['POST'])]

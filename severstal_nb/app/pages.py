@@ -41,7 +41,8 @@ _TYPES = {'.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.
 def static_files()->dict: # name → (bytes, media type)
     "The files of the pages."
     folder = resources.files('severstal_nb.app')/'static'
-    return {f.name: (f.read_bytes(), _TYPES[Path(f.name).suffix]) for f in folder.iterdir() if Path(f.name).suffix in _TYPES}
+    return {f.name: (f.read_bytes(), _TYPES[Path(f.name).suffix])
+            for f in folder.iterdir() if Path(f.name).suffix in _TYPES}
 
 # %% ../../nbs/app/15c_pages.ipynb #c56ec053
 class Dropped:
@@ -52,7 +53,9 @@ class Dropped:
     def add(self, raw:bytes)->int: # its number
         "Keep an image file, and forget the oldest where there are too many or they are too large."
         self.kept[len(self)] = raw
-        while len(self.kept) > self.most or len(self.kept) > 1 and sum(map(len, self.kept.values())) > 4*self.limits.max_bytes: del self.kept[min(self.kept)]
+        while (len(self.kept) > self.most or len(self.kept) > 1
+               and sum(map(len, self.kept.values())) > 4*self.limits.max_bytes):
+            del self.kept[min(self.kept)]
         self.names.append(f'picture {len(self) + 1}')
         return len(self) - 1
     def image(self, i:int)->np.ndarray:
@@ -69,10 +72,12 @@ class Site:
         limits:Limits=Limits(),
         **how, # of `Predictor`: device, tta, …
     ):
-        self.runs, self.folder, self.limits, self.how = [load_run(getattr(r, 'path', r)) for r in runs], folder, limits, how
+        self.runs, self.folder, self.limits, self.how = ([load_run(getattr(r, 'path', r)) for r in runs],
+                                                         folder, limits, how)
         self.data = None if folder is None else read_data(folder)
         self.worker, self.opened, self.roots, self.dropped = Worker(limits.places), {}, {}, Dropped(limits)
-        self.metrics = Metrics('severstal_app', requests_total='Requests by status.', queue='Requests that wait or are computed.')
+        self.metrics = Metrics('severstal_app', requests_total='Requests by status.',
+                               queue='Requests that wait or are computed.')
     def keep(self, key, make):
         "What `make()` gave when `key` was first asked for."
         if key not in self.opened: self.opened[key] = make()
@@ -96,13 +101,16 @@ class Site:
     def sets(self)->list: # of dicts: name, run
         "The sets of images: of each run its own, the folder, and images that were dropped on the page."
         own = [dict(name=f'images of {r.name}', run=n) for n,r in enumerate(self.runs)]
-        return own + ([dict(name=Path(self.folder).resolve().name, run=None)] if self.folder else []) + [dict(name='dropped here', run=None)]
+        return (own + ([dict(name=Path(self.folder).resolve().name, run=None)] if self.folder else []) +
+                [dict(name='dropped here', run=None)])
     def images(self, s:int):
         "The images of set `s`: `SteelData` or `Dropped`. Raises `ValueError` where they are not at hand."
         if s == len(self.sets()) - 1: return self.dropped
         if s == len(self.runs): return self.data
         data, why = self.run_data(s)
-        if data is None: raise ValueError(f'the images of {self.runs[s].name} are not at hand ({why}): --data DIR says where they are')
+        if data is None:
+            raise ValueError(f'the images of {self.runs[s].name} are not at hand ({why}): '
+                             '--data DIR says where they are')
         return data
     def names(self, s:int)->list:
         "Names of the images of set `s`."
@@ -115,18 +123,22 @@ class Site:
         return images.image(i)
     def info(self)->dict:
         "What every page needs to know."
-        runs = [dict(name=r.name, task=r.task, classes=r.classes, folds=r.folds, finished=r.finished) for r in self.runs]
+        runs = [dict(name=r.name, task=r.task, classes=r.classes, folds=r.folds, finished=r.finished)
+                for r in self.runs]
         most = max([len(r['classes']) for r in runs] + [self.data.K if self.data is not None else 0, 1])
         first = len(self.runs) if self.data is not None and (not self.runs or self.run_data(0)[0] is None) else 0
-        return dict(version=__version__, runs=runs, sets=self.sets(), set=first, colors=[f'rgb({r} {g} {b})' for r,g,b in class_colors(most).tolist()])
+        return dict(version=__version__, runs=runs, sets=self.sets(), set=first,
+                    colors=[f'rgb({r} {g} {b})' for r,g,b in class_colors(most).tolist()])
     async def do(self, request:Request, f, *args):
-        "`f(*args)` in the worker's thread, in turn. A `ValueError` or `OSError` of it is answered with 422 and its words, without paths."
+        ("`f(*args)` in the worker's thread, in turn. "
+         "A `ValueError` or `OSError` of it is answered with 422 and its words, without paths.")
         with self.worker.place(): return await self.worker.do(request, self.plainly, f, *args)
     async def answer(self, request:Request, f, *args)->Response:
         "What `do` gives, as JSON unless it is a `Response` already; packed in the worker's thread too."
         def packed():
             o = f(*args)
-            return o if isinstance(o, Response) else Response(json.dumps(o, allow_nan=False), media_type='application/json')
+            return o if isinstance(o, Response) else Response(json.dumps(o, allow_nan=False),
+                                                              media_type='application/json')
         return await self.do(request, packed)
     def plainly(self, f, *args):
         try: return f(*args)
@@ -134,26 +146,33 @@ class Site:
     def number(self, text, n:int, what:str)->int:
         "A number below `n` of a request. Raises `HTTPException` 422."
         if isinstance(text, int) and not isinstance(text, bool): text = str(text)
-        if not (isinstance(text, str) and re.fullmatch('[0-9]{1,9}', text)): raise HTTPException(422, f'{what}: expected a whole number')
+        if not (isinstance(text, str) and re.fullmatch('[0-9]{1,9}', text)):
+            raise HTTPException(422, f'{what}: expected a whole number')
         if int(text) >= n: raise HTTPException(422, f'{what} {text}: there are {n}')
         return int(text)
     def query(self, request:Request, *names, **more)->dict:
-        "The query of a request: `names` must be there, `more` may be, with these values if not. Raises `HTTPException` 422."
+        ("The query of a request: `names` must be there, `more` may be, with these values if not. "
+         "Raises `HTTPException` 422.")
         given = {}
         for k,v in request.query_params.multi_items():
-            if k not in (*names, *more): raise HTTPException(422, f'{k[:40]!r} is no key here; there are: {", ".join((*names, *more)) or "none"}')
+            if k not in (*names, *more):
+                raise HTTPException(422, f'{k[:40]!r} is no key here; there are: '
+                                         f'{", ".join((*names, *more)) or "none"}')
             if k in given: raise HTTPException(422, f'{k} stands twice')
             given[k] = v
         if lost := [k for k in names if k not in given]: raise HTTPException(422, f'{lost[0]} is missing')
         return more | given
     async def body(self, request:Request, *names, **more)->dict:
         "The JSON object of a request, its keys checked as by `query`. Raises `HTTPException` 415 or 422."
-        if request.headers.get('content-type', '').split(';')[0].strip() != 'application/json': raise HTTPException(415, 'send JSON, as application/json')
+        if request.headers.get('content-type', '').split(';')[0].strip() != 'application/json':
+            raise HTTPException(415, 'send JSON, as application/json')
         raw = await read_body(request, dataclasses.replace(self.limits, max_bytes=min(1<<18, self.limits.max_bytes)))
         try: given = json.loads(raw, parse_constant=_no_number)
         except (ValueError, RecursionError): raise HTTPException(422, 'the body is no JSON') from None
         if not isinstance(given, dict): raise HTTPException(422, 'the body is no JSON object')
-        if odd := [k for k in given if k not in (*names, *more)]: raise HTTPException(422, f'{odd[0][:40]!r} is no key here; there are: {", ".join((*names, *more)) or "none"}')
+        if odd := [k for k in given if k not in (*names, *more)]:
+            raise HTTPException(422, f'{odd[0][:40]!r} is no key here; there are: '
+                                     f'{", ".join((*names, *more)) or "none"}')
         if lost := [k for k in names if k not in given]: raise HTTPException(422, f'{lost[0]} is missing')
         return more | given
 
@@ -171,14 +190,17 @@ class Door(Guard):
         self.cookie, self.key = f'severstal_{secrets.token_hex(4)}', secrets.token_urlsafe(32).encode()
     def check(self, scope):
         try: super().check(scope)
-        except HTTPException as e: raise e if e.status_code != 401 else HTTPException(401, 'a token is needed: open /login?token=TOKEN', e.headers) from None
+        except HTTPException as e:
+            raise e if e.status_code != 401 else HTTPException(401, 'a token is needed: open /login?token=TOKEN',
+                                                               e.headers) from None
     def knows(self, scope)->bool:
         jar = cookie_parser(b'; '.join(v for k,v in scope['headers'] if k == b'cookie').decode('latin-1'))
         return super().knows(scope) or secrets.compare_digest(jar.get(self.cookie, '').encode('latin-1'), self.key)
     async def login(self, request:Request):
         "`GET /login?token=TOKEN`"
         given = request.query_params.getlist('token')
-        if not self.token or len(given) != 1 or not secrets.compare_digest(given[0].encode('utf-8', 'replace'), self.token):
+        if (not self.token or len(given) != 1
+            or not secrets.compare_digest(given[0].encode('utf-8', 'replace'), self.token)):
             raise HTTPException(401, 'not the token of this server: open /login?token=TOKEN')
         page = HTMLResponse('<!doctype html><meta http-equiv="refresh" content="0; url=/"><title>severstal</title>')
         page.set_cookie(self.cookie, self.key.decode(), httponly=True, samesite='strict')
@@ -202,8 +224,10 @@ def make_pages(
         raise HTTPException(404, 'Not Found')
     async def info(request): return await site.answer(request, site.info)
     async def health(request): return JSONResponse(dict(status='ok', queue=site.worker.taken))
-    async def prometheus(request): return PlainTextResponse(site.metrics.text(queue=site.worker.taken), media_type='text/plain; version=0.0.4')
-    routes = {'/': index, '/static/{name}': static, '/login': door.login, '/api/info': info, '/healthz': health, '/metrics': prometheus}
+    async def prometheus(request):
+        return PlainTextResponse(site.metrics.text(queue=site.worker.taken), media_type='text/plain; version=0.0.4')
+    routes = {'/': index, '/static/{name}': static, '/login': door.login, '/api/info': info,
+              '/healthz': health, '/metrics': prometheus}
     more = [*look_routes(site), *review_routes(site), *decide_routes(site), *training_routes(site)]
     door.app = make_app([*(Route(k, v) for k,v in routes.items()), *more], life)
     return door
@@ -221,7 +245,8 @@ def open_app(
     "Serve the pages until SIGTERM or Ctrl-C. Raises `ValueError` or `OSError` in one line."
     if not runs and data is None: raise ValueError('nothing to show: name run folders, or --data DIR')
     token, site = needed_token(host, token), Site(runs, data, limits, **how)
-    if site.runs: # opened now, so that the first page need not wait; what cannot be opened is said where it is asked for
+    # opened now, so that the first page need not wait; what cannot be opened is said where it is asked for
+    if site.runs:
         with suppress(ValueError, OSError): site.info(), site.predictor(0).nets
     door = make_pages(site, token=token, hosts=[*LOOPBACK, host, *allow_host], any_address=not is_loopback(host))
     def say(url): print(f'open {url}{"/login?token=TOKEN" if token else ""} in a browser; Ctrl-C stops it', flush=True)

@@ -26,13 +26,16 @@ from ..runs.folder import Run, run_table
 
 # %% ../../nbs/app/15d_review.ipynb #e2f97578
 #: lists of the page: what is in them, and what their number is
-LISTS = dict(missing=('labels that may be missing', 'score'), spurious=('labels that may be spurious', 'score'), border=('outlines that may be wrong', 'score'),
-             worst=('worst predictions', ''), best=('best predictions', ''), missed=('missed', ''), alarms=('false alarms', ''), runs=('where runs disagree', 'difference'))
+LISTS = dict(missing=('labels that may be missing', 'score'),
+             spurious=('labels that may be spurious', 'score'), border=('outlines that may be wrong', 'score'),
+             worst=('worst predictions', ''), best=('best predictions', ''),
+             missed=('missed', ''), alarms=('false alarms', ''), runs=('where runs disagree', 'difference'))
 
 # %% ../../nbs/app/15d_review.ipynb #098c5a6b
 def pair_table(
     run:Run,
-)->pd.DataFrame: # file, k, true, called (pixels, or of a classifier 0 and 1), hit, value (Dice, or 1 - |probability - truth|)
+    # file, k, true, called (pixels, or of a classifier 0 and 1), hit, value (Dice, or 1 - |probability - truth|)
+)->pd.DataFrame:
     "A row per image and class that the run predicted out of fold. Raises `ValueError` where it is not finished."
     if (t := per_image(run)) is None: raise ValueError(f'{run.name} has no per_image.csv: it is not finished')
     seg, K = run.task == 'segmentation', len(run.classes)
@@ -40,7 +43,8 @@ def pair_table(
     hit = columns(t, run.classes, 'hit').astype(int) if seg else true*called
     value = counts_dice((hit, called, true)) if seg else 1 - abs(columns(t, run.classes, 'prob') - true)
     cells = dict(true=true, called=called, hit=hit, value=value)
-    return pd.DataFrame({'file': np.repeat(t.index.to_numpy(), K), 'k': np.tile(np.arange(K), len(t))} | {k: v.ravel() for k, v in cells.items()})
+    return pd.DataFrame({'file': np.repeat(t.index.to_numpy(), K), 'k': np.tile(np.arange(K), len(t))} |
+                        {k: v.ravel() for k, v in cells.items()})
 
 # %% ../../nbs/app/15d_review.ipynb #e6b24f79
 def review_lists(
@@ -51,28 +55,37 @@ def review_lists(
     t, out = pair_table(run), {}
     t['area'] = np.where(t.true > 0, t.true, t.called)
     t['queue'], t['rle'] = '', ''
-    found = dict(worst=t[t.true > 0].sort_values(['value', 'area'], ascending=[True, False], kind='stable'), best=t[t.true > 0].sort_values('value', ascending=False, kind='stable'),
-                 missed=t[(t.true > 0) & (t.hit == 0)].sort_values('area', ascending=False, kind='stable'), alarms=t[(t.true == 0) & (t.called > 0)].sort_values('area', ascending=False, kind='stable'))
-    same = [pair_table(o) for o in others if (o.classes, o.task) == (run.classes, run.task) and per_image(o) is not None]
+    found = dict(worst=t[t.true > 0].sort_values(['value', 'area'], ascending=[True, False], kind='stable'),
+                 best=t[t.true > 0].sort_values('value', ascending=False, kind='stable'),
+                 missed=t[(t.true > 0) & (t.hit == 0)].sort_values('area', ascending=False, kind='stable'),
+                 alarms=t[(t.true == 0) & (t.called > 0)].sort_values('area', ascending=False, kind='stable'))
+    same = [pair_table(o) for o in others
+            if (o.classes, o.task) == (run.classes, run.task) and per_image(o) is not None]
     if same:
         both = pd.concat([t, *same]).groupby(['file', 'k']).value.agg(['max', 'min', 'size']).query('size > 1')
         apart = (both['max'] - both['min']).rename('value').reset_index()
-        found['runs'] = apart[apart.value > 0].merge(t.drop(columns='value'), on=['file', 'k']).sort_values('value', ascending=False, kind='stable')
+        found['runs'] = (apart[apart.value > 0].merge(t.drop(columns='value'), on=['file', 'k'])
+                         .sort_values('value', ascending=False, kind='stable'))
     file = run.path/'sections'/'labels'/'labels.csv'
     if file.is_file():
-        q, at = run_table(file, ['file', 'class', 'queue', 'score', 'area', 'rle'], dtype={'file': str, 'class': str}, keep_default_na=False), {plain_cell(printable(c)): k for k, c in enumerate(run.classes)}
+        q, at = (run_table(file, ['file', 'class', 'queue', 'score', 'area', 'rle'],
+                           dtype={'file': str, 'class': str}, keep_default_na=False),
+                 {plain_cell(printable(c)): k for k, c in enumerate(run.classes)})
         names = {plain_cell(printable(o)): o for o in t.file.unique()}
         q = q[q['class'].isin(at) & q.file.isin(names)]
         q = q.assign(file=q.file.map(names), k=q['class'].map(at).astype(int), value=q.score)
         found |= {name: o for name, o in q.groupby('queue') if name in LISTS}
-    return {k: found[k][['file', 'k', 'value', 'area', 'queue', 'rle']].reset_index(drop=True) for k in LISTS if k in found}
+    return {k: found[k][['file', 'k', 'value', 'area', 'queue', 'rle']].reset_index(drop=True)
+            for k in LISTS if k in found}
 
 # %% ../../nbs/app/15d_review.ipynb #ad41cb90
 class Reviewing:
     "What the page Review shows of a `Site`; all of it is done in the worker's thread."
     def __init__(self, site): self.site = site
     def lists(self, n:int)->dict:
-        run, stamp = self.site.runs[n], lambda r: [o.stat().st_mtime_ns if (o := r.path/p).is_file() else 0 for p in ('per_image.csv', 'sections/labels/labels.csv')]
+        run, stamp = (self.site.runs[n],
+                      lambda r: [o.stat().st_mtime_ns if (o := r.path/p).is_file() else 0
+                                 for p in ('per_image.csv', 'sections/labels/labels.csv')])
         now = [stamp(r) for r in self.site.runs]
         if self.site.opened.get(('review at', n)) != now:
             self.site.opened[('review', n)] = review_lists(run, [r for r in self.site.runs if r is not run])
@@ -81,16 +94,26 @@ class Reviewing:
     def verdicts(self, n:int)->dict: # (file, class, queue) → verdict and note
         path = self.site.runs[n].path/'verdicts.csv'
         if not path.is_file(): return {}
-        return {(r.file, r.cls, r.queue): (r.verdict, r.note) for r in read_verdicts(path).rename(columns={'class': 'cls'}).itertuples()}
+        return {(r.file, r.cls, r.queue): (r.verdict, r.note)
+                for r in read_verdicts(path).rename(columns={'class': 'cls'}).itertuples()}
     def said(self, n:int, known:dict, file:str, k:int, queue:str):
-        return known.get((plain_cell(printable(file)), plain_cell(printable(self.site.runs[n].classes[k])), queue), ('', ''))
+        return known.get((plain_cell(printable(file)), plain_cell(printable(self.site.runs[n].classes[k])),
+                          queue), ('', ''))
     def overview(self, n:int)->dict:
         found, notes, run = self.lists(n), [], self.site.runs[n]
-        if not {'missing', 'spurious', 'border'} & set(found): notes.append('Which labels look wrong is not known yet: severstal labels RUN looks for them.' if run.task == 'segmentation' else 'Labels are checked with a segmentation run.')
-        if 'runs' not in found: notes.append('Where folds disagree cannot be said: each image was predicted out of fold by one net. Name several runs of these images, and their disagreements are listed.')
-        return dict(lists=[dict(name=k, title=LISTS[k][0], number=LISTS[k][1] or ('Dice' if run.task == 'segmentation' else 'agreement'), total=len(o)) for k, o in found.items()],
+        if not {'missing', 'spurious', 'border'} & set(found):
+            notes.append('Which labels look wrong is not known yet: severstal labels RUN looks for them.'
+                         if run.task == 'segmentation' else 'Labels are checked with a segmentation run.')
+        if 'runs' not in found:
+            notes.append('Where folds disagree cannot be said: '
+                         'each image was predicted out of fold by one net. Name several runs of these images, '
+                         'and their disagreements are listed.')
+        return dict(lists=[dict(name=k, title=LISTS[k][0],
+                                number=LISTS[k][1] or ('Dice' if run.task == 'segmentation' else 'agreement'),
+                                total=len(o)) for k, o in found.items()],
                     classes=run.classes, notes=notes, verdicts=len(self.verdicts(n)))
-    def rows(self, n:int, name:str, k:int|None, least:int, most:int|None, text:str, sort:str, start:int, size:int)->dict:
+    def rows(self, n:int, name:str, k:int|None, least:int, most:int|None, text:str,
+             sort:str, start:int, size:int)->dict:
         t = self.lists(n).get(name)
         if t is None: raise ValueError(f'{name[:40]!r} is no list of this run')
         of, t = len(t), t[(t.area >= least) & (t.area <= (np.inf if most is None else most))]
@@ -98,7 +121,9 @@ class Reviewing:
         if text: t = t[t.file.str.contains(text, case=False, regex=False)]
         if sort: t = t.sort_values(sort, ascending=sort == 'file', kind='stable')
         known, part = self.verdicts(n), t.iloc[start:start + size]
-        rows = [dict(file=r.file, k=int(r.k), value=round(float(r.value), 4), area=int(r.area), queue=r.queue, verdict=self.said(n, known, r.file, r.k, r.queue)[0]) for r in part.itertuples()]
+        rows = [dict(file=r.file, k=int(r.k), value=round(float(r.value), 4), area=int(r.area),
+                     queue=r.queue, verdict=self.said(n, known, r.file, r.k, r.queue)[0])
+                for r in part.itertuples()]
         return dict(total=len(t), of=of, rows=rows)
     def item(self, n:int, file:str, k:int, queue:str)->dict:
         run, data = self.site.runs[n], self.site.images(n)
@@ -107,14 +132,17 @@ class Reviewing:
         i, t = at[file], self.lists(n).get(queue)
         h, w = data.shape(i)
         mine = None if t is None else t[(t.file == file) & (t.k == k)]
-        out = dict(i=i, height=h, width=w, truth=[data.rle(i, j) for j in range(data.K)] if data.task == 'segmentation' else None, labels=np.flatnonzero(data.labels[i]).tolist(),
+        out = dict(i=i, height=h, width=w,
+                   truth=[data.rle(i, j) for j in range(data.K)] if data.task == 'segmentation' else None,
+                   labels=np.flatnonzero(data.labels[i]).tolist(),
                    net=None, change='' if mine is None or not len(mine) else mine.rle.iat[0])
         if run.task == 'segmentation': out['net'] = [rle_encode(m) for m in oof_mask(run, data, i)]
         verdict, note = self.said(n, self.verdicts(n), file, k, queue)
         return out | dict(verdict=verdict, note=note)
     def keep(self, n:int, file:str, k:int, queue:str, verdict:str, note:str)->dict:
         run = self.site.runs[n]
-        if file not in self.site.keep(('review files', n), lambda: set(pair_table(run).file)): raise ValueError(f'the run has no image {printable(file[:80])!r}')
+        if file not in self.site.keep(('review files', n), lambda: set(pair_table(run).file)):
+            raise ValueError(f'the run has no image {printable(file[:80])!r}')
         return add_verdict(run.path/'verdicts.csv', file, run.classes[k], verdict, queue, note)
 
 # %% ../../nbs/app/15d_review.ipynb #849ea356
@@ -123,19 +151,26 @@ def review_routes(site)->list: # of Starlette routes
     page = Reviewing(site)
     def run(given): return site.number(given['run'], len(site.runs), 'run')
     def text(given, name, most):
-        if not isinstance(given[name], str) or len(given[name]) > most: raise HTTPException(422, f'{name}: expected a text of at most {most} characters')
+        if not isinstance(given[name], str) or len(given[name]) > most:
+            raise HTTPException(422, f'{name}: expected a text of at most {most} characters')
         return given[name]
     def place(given):
         n = run(given)
-        return n, text(given, 'file', 1000), site.number(given['k'], len(site.runs[n].classes), 'class'), text(given, 'queue', 20)
+        return (n, text(given, 'file', 1000), site.number(given['k'], len(site.runs[n].classes), 'class'),
+                text(given, 'queue', 20))
     async def lists(request): return await site.answer(request, page.overview, run(site.query(request, 'run')))
     async def rows(request):
         q = site.query(request, 'run', 'list', k='', least='0', most='', text='', sort='', start='0', n='200')
         def number(name, top=10**9): return site.number(q[name], top, name) if q[name] != '' else None
         if q['sort'] not in ('', 'area', 'file'): raise HTTPException(422, 'sort: expected area or file, or nothing')
-        return await site.answer(request, page.rows, run(q), q['list'], number('k', len(site.runs[run(q)].classes)), number('least') or 0, number('most'), text(q, 'text', 200), q['sort'], number('start') or 0, number('n', 1001))
-    async def item(request): return await site.answer(request, page.item, *place(site.query(request, 'run', 'file', 'k', queue='')))
+        return await site.answer(request, page.rows, run(q), q['list'],
+                                 number('k', len(site.runs[run(q)].classes)), number('least') or 0, number('most'),
+                                 text(q, 'text', 200), q['sort'], number('start') or 0, number('n', 1001))
+    async def item(request):
+        return await site.answer(request, page.item, *place(site.query(request, 'run', 'file', 'k', queue='')))
     async def verdict(request):
         given = await site.body(request, 'run', 'file', 'k', 'verdict', queue='', note='')
-        return await site.answer(request, page.keep, *place(given), text(given, 'verdict', 20), text(given, 'note', 2000))
-    return [Route(f'/api/review/{k}', f) for k, f in dict(lists=lists, rows=rows, item=item).items()] + [Route('/api/review/verdict', verdict, methods=['POST'])]
+        return await site.answer(request, page.keep, *place(given), text(given, 'verdict', 20),
+                                 text(given, 'note', 2000))
+    return ([Route(f'/api/review/{k}', f) for k, f in dict(lists=lists, rows=rows, item=item).items()] +
+            [Route('/api/review/verdict', verdict, methods=['POST'])])

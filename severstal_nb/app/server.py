@@ -168,7 +168,8 @@ class Limits:
 
 # %% ../../nbs/app/15a_server.ipynb #07aedae0
 async def read_body(request:Request, limits:Limits)->bytes:
-    "The raw body. Raises `HTTPException`: too large (413), too slow (408), packed or a form (415), broken off or empty (400)."
+    ("The raw body. Raises `HTTPException`: too large (413), too slow (408), "
+     "packed or a form (415), broken off or empty (400).")
     head, body = request.headers, bytearray()
     if head.get('content-encoding', 'identity') != 'identity':
         raise HTTPException(415, 'send the bytes of the file as they are, without Content-Encoding')
@@ -245,7 +246,8 @@ def _protocol(seconds):
         def send_400_response(self, msg):
             body = json_error(400, 'this is not HTTP as it is read here').body
             head = dict(content_type='application/json', content_length=str(len(body)), connection='close')
-            head = h11.Response(status_code=400, headers=[*((k.replace('_', '-'), v) for k,v in head.items()), *HEADERS])
+            head = h11.Response(status_code=400, headers=[*((k.replace('_', '-'), v) for k,v in head.items()),
+                                                          *HEADERS])
             with suppress(h11.LocalProtocolError): # an answer has begun
                 for o in (head, h11.Data(data=body), h11.EndOfMessage()): self.transport.write(self.conn.send(o))
             self.transport.close()
@@ -267,7 +269,8 @@ def make_server(
     except (OSError, OverflowError) as e:
         why = getattr(e, 'strerror', None) or e
         raise OSError(f'cannot listen on {host} port {port}: {why}; port 0 is a free one') from None
-    config = uvicorn.Config(app, http=_protocol(limits.seconds), ws='none', loop='asyncio', lifespan='on', log_config=None,
+    config = uvicorn.Config(app, http=_protocol(limits.seconds), ws='none',
+                            loop='asyncio', lifespan='on', log_config=None,
                             access_log=False, proxy_headers=False, server_header=False,
                             limit_concurrency=limits.connections, timeout_graceful_shutdown=limits.stop_seconds)
     return uvicorn.Server(config), sock, f'http://{f"[{host}]" if ":" in host else host}:{sock.getsockname()[1]}'

@@ -20,7 +20,8 @@ from starlette.routing import Route
 
 # %% ../../nbs/app/15b_service.ipynb #b7db340d
 from .. import __version__
-from .server import (FORMATS, LOOPBACK, Guard, Limits, Metrics, Worker, is_loopback, make_app, open_image,
+from .server import (FORMATS, LOOPBACK, Guard, Limits, Metrics, Worker, is_loopback,
+                                     make_app, open_image,
                                      read_body, run_server)
 from ..core.files import file_digest
 from ..decide.postprocess import Thresholds
@@ -162,7 +163,8 @@ def needed_token(
     if token and not re.fullmatch(r'[!-~]{16,}', token):
         raise ValueError('a token has 16 or more letters, digits and signs, without spaces')
     if not token and not is_loopback(host):
-        raise ValueError(f'--host {host} lets other machines ask: give --token TOKEN, or SEVERSTAL_TOKEN=TOKEN in the environment')
+        raise ValueError(f'--host {host} lets other machines ask: give --token TOKEN, '
+                         'or SEVERSTAL_TOKEN=TOKEN in the environment')
     return token
 
 # %% ../../nbs/app/15b_service.ipynb #29be7fe0

@@ -36,21 +36,25 @@ def _checked_text(k, v):
     if k not in KEYS: raise unknown('key', printable(k)[:80], KEYS, 'the page lists all keys')
     if not isinstance(v, str): raise ConfigError(f'{k}: a value is text, as it is typed after {k}=')
     if len(v) > _MOST_TEXT: raise ConfigError(f'{k}: a value of {len(v):,} characters; at most {_MOST_TEXT:,}')
-    if printable(v) != v: raise ConfigError(f'{k}={printable(v)[:80]}: control characters and line ends are no part of a value')
+    if printable(v) != v:
+        raise ConfigError(f'{k}={printable(v)[:80]}: control characters and line ends are no part of a value')
     if k == 'run.root': raise ConfigError('run.root: runs that are started here go where the others are')
-    if k == 'data.store' and v not in ('auto', 'off', 'null', 'None'): raise ConfigError(f'data.store={v}: here auto, off or null')
+    if k == 'data.store' and v not in ('auto', 'off', 'null', 'None'):
+        raise ConfigError(f'data.store={v}: here auto, off or null')
 
 # %% ../../nbs/app/15e_trainings.ipynb #cf515d98
 def checked_config(
     given:dict, # key → text, as it is typed after `key=`
     root='runs', # the folder of runs
 )->Config:
-    "The config that a request asks for, its paths there. Raises `ConfigError` in one line, with the nearest valid names."
+    ("The config that a request asks for, its paths there. "
+     "Raises `ConfigError` in one line, with the nearest valid names.")
     if not isinstance(given, dict): raise ConfigError('keys: expected a table of keys and texts')
     for k,v in given.items(): _checked_text(k, v)
     try: cfg = check_paths(load_config(overrides=[*(f'{k}={v}' for k,v in given.items()), f'run.root={root}']))
     except ConfigError: raise
-    except (ValueError, OSError, RecursionError) as e: raise ConfigError(f'these values cannot be read: {type(e).__name__}') from e
+    except (ValueError, OSError, RecursionError) as e:
+        raise ConfigError(f'these values cannot be read: {type(e).__name__}') from e
     flat = cfg.flat()
     for k in given:
         for o in flat[k] if isinstance(flat[k], list) else [flat[k]]:
@@ -71,8 +75,10 @@ def train_arguments(
     "`key=value` arguments that give this config. Raises `ConfigError` where none do."
     first = ([f'preset={cfg.preset}'] if cfg.preset else []) + [f'run.root={cfg.run.root}']
     base = load_config(overrides=first).flat()
-    args = first + [f'{k}=' + (f'[{",".join(map(_typed, v))}]' if isinstance(v, list) else show(v)) for k,v in cfg.flat().items() if v != base[k]]
-    if load_config(overrides=args) != cfg: raise ConfigError('these values cannot be written as arguments of severstal train')
+    args = first + [f'{k}=' + (f'[{",".join(map(_typed, v))}]' if isinstance(v, list) else show(v))
+                    for k,v in cfg.flat().items() if v != base[k]]
+    if load_config(overrides=args) != cfg:
+        raise ConfigError('these values cannot be written as arguments of severstal train')
     return args
 
 # %% ../../nbs/app/15e_trainings.ipynb #6b96f6f7
@@ -95,16 +101,20 @@ def _epochs_asked(config:dict)->int:
 
 # %% ../../nbs/app/15e_trainings.ipynb #033c53ad
 def run_card(run:Run)->dict:
-    "A run as a row of the page: what it is, its state, its scores, what it cost. One that cannot be read has `state` broken and an `error`."
+    ("A run as a row of the page: what it is, its state, its scores, what it cost. "
+     "One that cannot be read has `state` broken and an `error`.")
     try:
         first, c, row, who = HEADLINES[run.task], run.config, run_row(run), held_by(run.path)
         m, env = c.get('model') or {}, run.environment if (run.path/'environment.json').is_file() else {}
-        net = m.get('backbone') if m.get('name') == 'classifier' else '-'.join(str(m[k]) for k in ('name', 'encoder') if m.get(k))
+        net = (m.get('backbone') if m.get('name') == 'classifier'
+               else '-'.join(str(m[k]) for k in ('name', 'encoder') if m.get(k)))
         state = 'running' if who else 'done' if row['state'] == 'finished' else 'stopped'
-        return plain(row | dict(run=run.name, state=state, who=who, preset=c.get('preset'), net=net, started=env.get('started'), asked=_epochs_asked(c),
+        return plain(row | dict(run=run.name, state=state, who=who, preset=c.get('preset'), net=net,
+                                started=env.get('started'), asked=_epochs_asked(c),
                                 headlines=first, points=list(run.points)))
     except (ValueError, OSError, KeyError, TypeError, AttributeError) as e:
-        return dict(run=run.name, state='broken', error=printable(' '.join(f'{e}'.replace(f'{run.path.parent}{os.sep}', '').split()))[:300])
+        return dict(run=run.name, state='broken',
+                    error=printable(' '.join(f'{e}'.replace(f'{run.path.parent}{os.sep}', '').split()))[:300])
 
 # %% ../../nbs/app/15e_trainings.ipynb #adfc784d
 def stamp(
@@ -112,7 +122,8 @@ def stamp(
     *more, # what the answer depends on besides
 )->str:
     "A text that is another one when a file of the run has changed."
-    files = [Path(path)/o for o in ('run.json', 'config.yaml', 'results.json', 'points.json', 'training.log')] + sorted(Path(path).glob('fold_*/history.csv'))
+    files = ([Path(path)/o for o in ('run.json', 'config.yaml', 'results.json', 'points.json', 'training.log')] +
+             sorted(Path(path).glob('fold_*/history.csv')))
     seen = [(str(f), s.st_mtime_ns, s.st_size) for f in files if (s := f.stat() if f.is_file() else None)]
     return hashlib.sha256(repr((seen, more)).encode()).hexdigest()[:16]
 
@@ -125,10 +136,14 @@ def run_curves(
     tables = {k: run.history(k) for k in run.folds if (run.fold_path(k)/'history.csv').is_file()}
     monitor = (run.config.get('training') or {}).get('monitor') or HEADLINES[run.task][0]
     known = list(dict.fromkeys(c for t in tables.values() for c in t))
-    asked = [c for c in columns or dict.fromkeys(('train_loss', 'valid_loss', monitor, HEADLINES[run.task][0])) if c in known]
+    asked = [c for c in columns or dict.fromkeys(('train_loss', 'valid_loss', monitor, HEADLINES[run.task][0]))
+             if c in known]
     seconds = [s for t in tables.values() if 'seconds' in t for s in t['seconds'].tail(5)]
-    folds = [dict(fold=k, epoch=t['epoch'].tolist(), **{'values': {c: [float(f'{v:.6g}') for v in t[c]] for c in asked if c in t}}) for k,t in tables.items()]
-    return plain(dict(monitor=monitor, known=known, columns=asked, folds=folds, seconds=sum(seconds)/len(seconds) if seconds else None))
+    folds = [dict(fold=k, epoch=t['epoch'].tolist(),
+                  **{'values': {c: [float(f'{v:.6g}') for v in t[c]] for c in asked if c in t}})
+             for k,t in tables.items()]
+    return plain(dict(monitor=monitor, known=known, columns=asked, folds=folds,
+                      seconds=sum(seconds)/len(seconds) if seconds else None))
 
 # %% ../../nbs/app/15e_trainings.ipynb #9758e870
 def _log_tail(
@@ -157,7 +172,8 @@ def compared(
     own = {k for r in runs for k in run_row(r)}
     names = [o + k for o in ('', 'test_') for k in ('diff', 'diff_low', 'diff_high', 'paired')]
     keys = {k: [show(r.get(k)) for r in rows] for k in table if k not in {*own, *names}}
-    return dict(rows=[dict(run=r['run'], score=HEADLINES[o.task][0], **{k: r.get(k) for k in names}) for r,o in zip(rows, runs)], keys=keys)
+    return dict(rows=[dict(run=r['run'], score=HEADLINES[o.task][0], **{k: r.get(k) for k in names})
+                      for r,o in zip(rows, runs)], keys=keys)
 
 # %% ../../nbs/app/15e_trainings.ipynb #b0f91ad0
 def _kind(f)->str:
@@ -172,16 +188,20 @@ def key_table()->list[dict]:
     "Every key that a page may give: type, default, help, allowed values and bounds."
     default = Config().flat()
     bounds = lambda m: {k: m[k] for k in ('lo', 'hi', 'above', 'length') if m[k] is not None}
-    return [dict(key=k, type=type_name(f.type), kind=_kind(f), default=show(default[k]), help=f.metadata['help'], choices=[str(o) for o in f.metadata['choices']],
-                 null='null' in type_name(f.type).split('|'), **bounds(f.metadata)) for k,f in KEYS.items() if k != 'run.root']
+    return [dict(key=k, type=type_name(f.type), kind=_kind(f), default=show(default[k]), help=f.metadata['help'],
+                 choices=[str(o) for o in f.metadata['choices']],
+                 null='null' in type_name(f.type).split('|'), **bounds(f.metadata))
+            for k,f in KEYS.items() if k != 'run.root']
 
 # %% ../../nbs/app/15e_trainings.ipynb #f2330831
 def preset_table()->dict: # name → what it is for, and the keys it sets
     "The built-in presets."
     import severstal_nb
     folder, default = Path(severstal_nb.__file__).parent/'presets', Config().flat()
-    about = lambda p: ' '.join(o.lstrip('# ').strip() for o in (folder/f'{p}.yaml').read_text('utf-8').splitlines()[:1] if o.startswith('#'))
-    sets = lambda p: {k: show(v) for k,v in load_config(p).flat().items() if v != default[k] and k not in ('preset', 'run.root')}
+    about = lambda p: ' '.join(o.lstrip('# ').strip()
+                               for o in (folder/f'{p}.yaml').read_text('utf-8').splitlines()[:1] if o.startswith('#'))
+    sets = lambda p: {k: show(v) for k,v in load_config(p).flat().items()
+                      if v != default[k] and k not in ('preset', 'run.root')}
     return {p: dict(about=about(p), keys=sets(p)) for p in list_presets('**/*')}
 
 # %% ../../nbs/app/15e_trainings.ipynb #2ed6f205
@@ -193,7 +213,9 @@ def name_lists()->dict: # key → names
     nets = list_models()
     backbones = [o for o in nets if '-' not in o and o not in READY]
     encoders = [o.removeprefix('unet-') for o in nets if o.startswith('unet-')]
-    return {'preset': list_presets('**/*'), 'model.name': [*ARCHS, *READY, 'classifier', 'convnext_tiny_cbam', 'tiny_seg', 'tiny_cls'], 'model.encoder': encoders, 'model.backbone': backbones,
+    return {'preset': list_presets('**/*'),
+            'model.name': [*ARCHS, *READY, 'classifier', 'convnext_tiny_cbam', 'tiny_seg', 'tiny_cls'],
+            'model.encoder': encoders, 'model.backbone': backbones,
             'loss.type': list(dict.fromkeys([*SEG_LOSSES, *list_losses()])), 'augment.own': list_augments()}
 
 # %% ../../nbs/app/15e_trainings.ipynb #7bf10640
@@ -207,12 +229,14 @@ class Training:
         root, # the folder of runs
         run:str|None=None, # name of the run that goes on
     ):
-        self.root, self.run, self.began, self.asked_to_stop, self.reading = Path(root), run, time.time(), False, threading.Lock()
+        self.root, self.run, self.began, self.asked_to_stop, self.reading = (Path(root), run, time.time(), False,
+                                                                             threading.Lock())
         args = [o for p in PLUGINS.values() for o in ('--plugin', str(p))] + args
         env = {k: v for k,v in os.environ.items() if k != 'SEVERSTAL_TOKEN'}
         with tempfile.NamedTemporaryFile() as f: # opened twice, for a place to read at and one to write at
             self.out = open(f.name, 'rb')
-            self.process = subprocess.Popen([sys.executable, '-c', _START, 'train', *args], stdin=subprocess.DEVNULL, stdout=f,
+            self.process = subprocess.Popen([sys.executable, '-c', _START, 'train', *args],
+                                            stdin=subprocess.DEVNULL, stdout=f,
                                             stderr=subprocess.STDOUT, start_new_session=True, env=env)
     @property
     def running(self)->bool: return self.process.poll() is None
@@ -224,11 +248,13 @@ class Training:
         if not self.run:
             with self.reading:
                 self.out.seek(0)
-                found = re.search(f'(?m)^writing {re.escape(f"{self.root}{os.sep}")}([\\w.+-]+): ', self.out.read(1<<16).decode(errors='replace'))
+                found = re.search(f'(?m)^writing {re.escape(f"{self.root}{os.sep}")}([\\w.+-]+): ',
+                                  self.out.read(1<<16).decode(errors='replace'))
             self.run = found and found[1]
         return self.run
     def stop(self, patience:float=20.):
-        "Interrupt it, so that it writes to its log and ends; after `patience` seconds end it. What was saved goes on exactly."
+        ("Interrupt it, so that it writes to its log and ends; "
+         "after `patience` seconds end it. What was saved goes on exactly.")
         self.asked_to_stop = True
         self.process.send_signal(signal.SIGINT if os.name == 'posix' else signal.SIGTERM)
         timer = threading.Timer(patience, self.process.terminate)
@@ -237,7 +263,8 @@ class Training:
     def card(self)->dict:
         "Its state, for the page."
         on = self.running
-        return dict(run=self.find_run(), running=on, stopping=on and self.asked_to_stop, stopped=self.asked_to_stop, code=self.process.returncode,
+        return dict(run=self.find_run(), running=on, stopping=on and self.asked_to_stop,
+                    stopped=self.asked_to_stop, code=self.process.returncode,
                     seconds=round(time.time() - self.began), lines=self.lines())
 
 # %% ../../nbs/app/15e_trainings.ipynb #7e158ca8
@@ -256,14 +283,16 @@ class Trainings:
     def runs(self)->dict: # name → `Run`
         "The runs of the folder, and those that the app was started with, as they are now."
         inside = sorted(self.root.iterdir()) if self.root.is_dir() else []
-        found = [Run(o) for o in inside if o.name[:1] != '.' and ((o/'run.json').is_file() or (o/'config.yaml').is_file())]
+        found = [Run(o) for o in inside
+                 if o.name[:1] != '.' and ((o/'run.json').is_file() or (o/'config.yaml').is_file())]
         return {r.name: r for r in [*self.site.runs, *found] if printable(r.name) == r.name}
     def find(self, name)->Run:
         "The run of this name. Raises `HTTPException` 404."
         runs = self.runs()
         if isinstance(name, str) and name in runs: return runs[name]
         near = nearest(name[:200], runs) if isinstance(name, str) else ()
-        raise HTTPException(404, f'no run is called {str(name)[:80]!r}' + (f', did you mean {" or ".join(near)}?' if near else ''))
+        raise HTTPException(404, f'no run is called {str(name)[:80]!r}' +
+                            (f', did you mean {" or ".join(near)}?' if near else ''))
     def keep(self, key, mark, f):
         "`f()`, or what it gave before where the mark is the same."
         if (old := self.kept.get(key)) and old[0] == mark: return old[1]
@@ -273,7 +302,8 @@ class Trainings:
         return found
     def busy(self)->str|None:
         "Who trains in the folder now."
-        if self.training and self.training.running: return self.training.find_run() or 'a training that is being prepared'
+        if self.training and self.training.running:
+            return self.training.find_run() or 'a training that is being prepared'
         return next((f'{k} ({who})' for k,r in self.runs().items() if (who := held_by(r.path))), None)
     def launch(self, args, run=None):
         "Start a process. Raises `HTTPException` 409 while there is one."
@@ -306,7 +336,8 @@ def one(self:Trainings, request:Request):
     mark = stamp(r.path, held_by(r.path), columns, training and (training['running'], training['stopping']))
     if q.get('have') == mark: return _answer(dict(same=True, stamp=mark))
     try: curves = run_curves(r, columns)
-    except (ValueError, OSError, AttributeError, TypeError) as e: curves = dict(error=self.said(e).detail, folds=[], known=[], columns=[])
+    except (ValueError, OSError, AttributeError, TypeError) as e:
+        curves = dict(error=self.said(e).detail, folds=[], known=[], columns=[])
     return _answer(dict(stamp=mark, card=run_card(r), log=_run_log(r.path), training=training) | curves)
 
 # %% ../../nbs/app/15e_trainings.ipynb #1c30768a
@@ -314,16 +345,20 @@ def one(self:Trainings, request:Request):
 async def compare(self:Trainings, request:Request):
     "`GET /api/runs/compare`"
     names = request.query_params.getlist('run')
-    if not 2 <= len(names) <= 12 or len({*names}) < len(names): raise HTTPException(422, 'name two to twelve runs, each once')
+    if not 2 <= len(names) <= 12 or len({*names}) < len(names):
+        raise HTTPException(422, 'name two to twelve runs, each once')
     runs = [self.find(o) for o in names]
-    return _answer(await self.site.do(request, self.keep, 'compare', [stamp(r.path) for r in runs], lambda: compared(runs)))
+    return _answer(await self.site.do(request, self.keep, 'compare', [stamp(r.path) for r in runs],
+                                      lambda: compared(runs)))
 
 # %% ../../nbs/app/15e_trainings.ipynb #8d1d0cd1
 @patch
 def options(self:Trainings, request:Request):
     "`GET /api/runs/options`"
-    with self.lock: found = self.keep('options', '', lambda: dict(keys=key_table(), presets=preset_table(), names=name_lists()))
-    return _answer(found | dict(data=str(self.site.folder) if getattr(self.site.data, 'task', 'unlabelled') != 'unlabelled' else None))
+    with self.lock:
+        found = self.keep('options', '', lambda: dict(keys=key_table(), presets=preset_table(), names=name_lists()))
+    return _answer(found | dict(data=str(self.site.folder)
+                                if getattr(self.site.data, 'task', 'unlabelled') != 'unlabelled' else None))
 
 # %% ../../nbs/app/15e_trainings.ipynb #314f3744
 @patch
@@ -343,7 +378,9 @@ async def check(self:Trainings, request:Request):
     try: cfg, args = await self.asked(request)
     except ConfigError as e: return _answer(dict(problem=self.said(e).detail))
     shown = [f'run.root={self.place}' if o.startswith('run.root=') else o for o in args]
-    return _answer(dict(command=shlex.join(['severstal', 'train', *shown]), keys={k: show(v) for k,v in hyper_parameters(cfg).items() if k not in ('preset', 'run.root')},
+    return _answer(dict(command=shlex.join(['severstal', 'train', *shown]),
+                        keys={k: show(v) for k,v in hyper_parameters(cfg).items()
+                              if k not in ('preset', 'run.root')},
                                    epochs=_epochs_asked(cfg.to_dict())))
 
 # %% ../../nbs/app/15e_trainings.ipynb #7ee20ef7
@@ -363,7 +400,8 @@ async def stop(self:Trainings, request:Request):
         t.stop()
         return _answer(t.card())
     who = held_by((await run_in_threadpool(self.find, name)).path)
-    raise HTTPException(409, f'{name} is trained by {who}, which this server did not start: stop it there' if who else f'{name} is not being trained')
+    raise HTTPException(409, f'{name} is trained by {who}, which this server did not start: stop it there'
+                        if who else f'{name} is not being trained')
 
 # %% ../../nbs/app/15e_trainings.ipynb #d161e46e
 @patch
@@ -371,11 +409,13 @@ async def go_on(self:Trainings, request:Request):
     "`POST /api/runs/go_on`"
     run = self.find((await self.site.body(request, 'run'))['run'])
     def work():
-        if run_card(run)['state'] == 'done': raise HTTPException(409, f'{run.name} has ended: there is nothing to go on with')
+        if run_card(run)['state'] == 'done':
+            raise HTTPException(409, f'{run.name} has ended: there is nothing to go on with')
         try:
             path, _ = resume_target(run.path)
             cfg, moved = load_config(file=path/'config.yaml'), []
-            if cfg.data.root not in (None, 'synthetic') and not Path(cfg.data.root).exists() and self.site.folder: # the images lie elsewhere now
+            # the images lie elsewhere now
+            if cfg.data.root not in (None, 'synthetic') and not Path(cfg.data.root).exists() and self.site.folder:
                 cfg.data.root = str(self.site.folder)
                 moved = [f'data.root={cfg.data.root}']
             check_paths(cfg, weights=False)

@@ -120,7 +120,8 @@ def _size_advice(data):
     if data.task != 'segmentation':
         return f'mixed sizes do not fit into one batch: set data.image_size=[{h},{w}] or another size'
     h, w = (min(most, o//32*32 or o) for o, most in ((h, 256), (w, 512)))
-    return f'mixed sizes do not fit into one batch: set data.mode=crops data.crop_height={h} data.crop_width={w} data.crop_stride={min(h, w)}'
+    return ('mixed sizes do not fit into one batch: '
+            f'set data.mode=crops data.crop_height={h} data.crop_width={w} data.crop_stride={min(h, w)}')
 
 
 # %% ../../nbs/commands/11b_check.ipynb #dcf382a7
@@ -210,7 +211,8 @@ def _check_dice(cfg:Config):
     "A line where the loss sums Dice over less than the images of a step."
     names, parts = cfg.loss.terms or [cfg.loss.type], int(os.environ.get('WORLD_SIZE', 1))
     step = cfg.data.batch_size*cfg.training.accumulate
-    if cfg.loss.dice == 'batch' and {'dice', 'combo', 'bce_dice_pos_weight', 'joint'} & {*names} and (cfg.training.accumulate > 1 or parts > 1):
+    if (cfg.loss.dice == 'batch' and {'dice', 'combo', 'bce_dice_pos_weight', 'joint'} & {*names}
+        and (cfg.training.accumulate > 1 or parts > 1)):
         yield _Line(True, 'loss', f'Dice is summed over {-(-cfg.data.batch_size//parts)} images at a time, '
                                   f'not over the {step} of a step; '
                                   'loss.dice=pair does not depend on that')

@@ -35,8 +35,9 @@ def _demo_tables(oof:dict, counts:np.ndarray, parts:np.ndarray, classes:list)->t
                             'to': [0, gain.hi, np.nan]})
     each = pd.DataFrame([paired_bootstrap(dice[:, k], nothing[:, k]) for k in range(len(classes))], classes)
     each.columns = 'minus nothing', 'from', 'to'
-    return table.rename_axis('score'), pd.concat([pd.DataFrame(dict(dice=dice.mean(0), nothing=nothing.mean(0)), classes), each,
-                             component_recall(parts, classes)], axis=1).rename_axis('class')
+    return (table.rename_axis('score'),
+            pd.concat([pd.DataFrame(dict(dice=dice.mean(0), nothing=nothing.mean(0)), classes), each,
+                       component_recall(parts, classes)], axis=1).rename_axis('class'))
 
 # %% ../../nbs/commands/11a_demo.ipynb #782107dc
 def _score_unseen(folder)->tuple: # data, function row → mask, counts [N,K,3], components [N,K,2]

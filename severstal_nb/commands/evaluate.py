@@ -188,7 +188,8 @@ def _beside(run:Run)->tuple: # part and name of it, or None and ''
             else ('valid', 'validation'))
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #1dd9a75a
-def _summary(new:Run, old:Run|None=None)->pd.DataFrame: # a row per metric: value, low, high, nothing, and what the run scored
+# a row per metric: value, low, high, nothing, and what the run scored
+def _summary(new:Run, old:Run|None=None)->pd.DataFrame:
     "The metrics of an evaluation beside those of nothing, and of the run."
     def rows(run, part):
         t = metric_table(run, part=part)

@@ -277,7 +277,8 @@ def list_augments()->list:
 def _own_transform(text:str):
     "The transform that 'name:probability' names. Raises `ValueError`."
     name, _, p = re.split('([:=])', text, maxsplit=1) if re.search('[:=]', text) else (text, '', .5)
-    if name not in _own: raise ValueError(f'no augmentation is called {name!r}; registered: {", ".join(_own) or "none"}')
+    if name not in _own:
+        raise ValueError(f'no augmentation is called {name!r}; registered: {", ".join(_own) or "none"}')
     try: ok = 0 <= float(p) <= 1
     except ValueError: ok = False
     if not ok: raise ValueError(f'augment.own={text}: {p} is no probability')
@@ -359,5 +360,7 @@ def _quick_plan(aug, seed:int)->tuple:
         t.py_random = rng  # none of these draws from NumPy's generator
         if not t.should_apply(): continue
         if type(t) in flips: flips[type(t)] ^= True
-        else: ramp = t.apply(ramp, **t.get_params(), **t.get_params_dependent_on_data({'shape': ramp.shape}, {'image': ramp}))
+        else:
+            ramp = t.apply(ramp, **t.get_params(),
+                           **t.get_params_dependent_on_data({'shape': ramp.shape}, {'image': ramp}))
     return *flips.values(), None if ramp is _RAMP else ramp

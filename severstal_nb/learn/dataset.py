@@ -86,7 +86,8 @@ class SteelDataset(Dataset):
         crop:tuple|None=None, # read a random box of this (height, width) out of each item, another one each epoch
         crop_defect:float=0., # probability that the random box is one with a defect in it
         store=None, # a `DecodedStore` of these images, to read instead of their files
-        floats:bool=False, # batches for other people's nets: images float 0..1 in three channels, masks and labels float
+        # batches for other people's nets: images float 0..1 in three channels, masks and labels float
+        floats:bool=False,
         train_augment=None, # of a validation set: what `Learner.tta` augments with
     ):
         keep_memory()
@@ -486,7 +487,8 @@ def _check_sizes(loader):
 # %% ../../nbs/learn/06b_dataset.ipynb #87d7ac22
 def steel_dls(
     data, # `SteelData`
-    valid=0, # validation images: a fold of the column `fold` (made by `make_folds` where there is none), rows, or bool [N]
+    # validation images: a fold of the column `fold` (made by `make_folds` where there is none), rows, or bool [N]
+    valid=0,
     bs:int=8, # images in a batch
     *,
     val_bs:int|None=None, # the same for validation; None: `bs`

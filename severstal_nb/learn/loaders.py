@@ -142,14 +142,16 @@ class SteelLoaders(DataLoaders):
     )->StepLoader:
         "A loader over new images, in order and not augmented."
         like = self.loaders[-1].ds
-        one = isinstance(images, (str, Path)) or hasattr(images, 'convert') or isinstance(images, np.ndarray) and images.ndim in (2, 3)
+        one = (isinstance(images, (str, Path)) or hasattr(images, 'convert')
+               or isinstance(images, np.ndarray) and images.ndim in (2, 3))
         items = [images] if one else images if isinstance(images, SteelData) else list(images)
         if not len(items): raise ValueError('test_dl: there is no image')
         if isinstance(items, SteelData):
             ds = like.over(items, augment=None, **({} if with_labels else dict(target=None)))
         elif isinstance(items[0], tuple): ds = _Some(items[0][0], [j for _, j in items])
         else:
-            ds = like.over(_Images(items, like.classes, self.color, getattr(self.loaders[0].ds.data, 'white_level', None)), augment=None, target=None)
+            ds = like.over(_Images(items, like.classes, self.color,
+                                   getattr(self.loaders[0].ds.data, 'white_level', None)), augment=None, target=None)
         return self.loaders[-1].new(ds, shuffle=False, drop_last=False, **dict(num_workers=0) | kw)
     @property
     def color(self)->str:

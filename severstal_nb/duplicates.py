@@ -134,8 +134,8 @@ def _grain(image, tiles):
 
 # %% ../nbs/05a_duplicates.ipynb #6b051cc2
 def _cell_correlation(a, b, visible=.05):
-    ("The median, over the cells of each tile, of the correlation of two grains [M,16,P]; "
-     "cells without grain are left out, NaN where they are most.")
+    """The median, over the cells of each tile, of the correlation of two grains [M,16,P];
+    cells without grain are left out, NaN where they are most."""
     power = [(g ** 2).mean(2) for g in (a, b)]
     r = (a * b).mean(2) / np.maximum(np.sqrt(power[0] * power[1]), 1e-6)
     seen = np.maximum(*power) >= visible
@@ -145,8 +145,8 @@ def _cell_correlation(a, b, visible=.05):
 
 # %% ../nbs/05a_duplicates.ipynb #58e5fecb
 def _common_tiles(a, b, radius=.75, relative=.35, correlation=.5, blur=0):
-    ("Tiles in which two images agree, in how many there is anything to see, "
-     "rms difference of the grain where they agree.")
+    """Tiles in which two images agree, in how many there is anything to see,
+    rms difference of the grain where they agree."""
     def look(x):
         x = _grey(x)
         tiles = np.arange(len(p := _tile_means(x)))
@@ -176,8 +176,8 @@ def compare_images(
 
 # %% ../nbs/05a_duplicates.ipynb #2c7723f8
 def _without_overlays(found, most=2):
-    ("Number of common tiles of each (i, j, tiles, seen), without those that an image has in common with "
-     "more than `most` others of which it shares little else.")
+    """Number of common tiles of each (i, j, tiles, seen), without those that an image has in common with
+    more than `most` others of which it shares little else."""
     part = [len(tiles) < .5 * seen for _, _, tiles, seen in found]
     often = Counter((x, t) for (i, j, tiles, _), p in zip(found, part) if p for x in (i, j) for t in tiles.tolist())
     return [sum(max(often[i, t], often[j, t]) <= most for t in tiles.tolist()) if p else len(tiles)
@@ -197,8 +197,8 @@ def _turn_matrices():
 
 # %% ../nbs/05a_duplicates.ipynb #1445e0ec
 def _landmarks(image, most=48, cells=6):
-    ("Points (y, x) [M,2] that stand out, in an image made small, how much smaller it is, "
-     "and means of 6×6 cells around them.")
+    """Points (y, x) [M,2] that stand out, in an image made small, how much smaller it is,
+    and means of 6×6 cells around them."""
     g = _grey(image)
     f = max(1, round(np.sqrt(g.size) / 160))
     g = cv2.resize(g[:g.shape[0] // f * f, :g.shape[1] // f * f], None, fx=1 / f, fy=1 / f,
@@ -218,8 +218,8 @@ def _landmarks(image, most=48, cells=6):
 
 # %% ../nbs/05a_duplicates.ipynb #8287a150
 def _describe(means, tie=.05):
-    ("Of patterns [n,6,6], without plane and of length 1: cosines under each symmetry [n,8,6,6], "
-     "which one is upright [n], which nearly [n,8], strength [n].")
+    """Of patterns [n,6,6], without plane and of length 1: cosines under each symmetry [n,8,6,6],
+    which one is upright [n], which nearly [n,8], strength [n]."""
     y, x = np.mgrid[:6, :6] - 2.5
     A, C = np.stack([np.ones(36), y.ravel(), x.ravel()], 1), cv2.dct(np.eye(6, dtype=np.float32), flags=cv2.DCT_ROWS).T
     flat = means.reshape(-1, 36)
@@ -232,8 +232,8 @@ def _describe(means, tie=.05):
 
 # %% ../nbs/05a_duplicates.ipynb #262bc4e2
 def _match_landmarks(own, means, near=3, limit=.2, weakest=1.):
-    ("Landmarks of two images that look alike, and the symmetry that takes the second to the first: "
-     "(i, j, turn) of each match.")
+    """Landmarks of two images that look alike, and the symmetry that takes the second to the first:
+    (i, j, turn) of each match."""
     waves, upright, nearly, strength = _describe(means)
     order = np.add.outer(np.arange(6), np.arange(6)) # coarse waves one by one, of fine ones the power
     fine = [np.sqrt((waves ** 2 * o).sum((2, 3))) for o in (order == 5, order == 6, order > 6)]
@@ -258,8 +258,8 @@ def _match_landmarks(own, means, near=3, limit=.2, weakest=1.):
 
 # %% ../nbs/05a_duplicates.ipynb #aae7e0f1
 def _propose_moved(points, means, shapes, votes=2)->dict: # (i, j) → turn, (dy, dx)
-    ("Pairs of images of which at least `votes` landmarks agree in how the second is turned "
-     "and moved to lie on the first.")
+    """Pairs of images of which at least `votes` landmarks agree in how the second is turned
+    and moved to lie on the first."""
     own, at = np.repeat(np.arange(len(points)), [len(p) for p in points]), np.concatenate(points)
     i, j, turn = _match_landmarks(own, np.concatenate(means))
     A, last = _turn_matrices()[turn], np.array(shapes).reshape(-1, 2)[own[j]] - 1
@@ -281,8 +281,8 @@ def _overlap(a, b, move):
 
 # %% ../nbs/05a_duplicates.ipynb #30ab26d4
 def _lay_over(a, b, turn, move, cover=.5):
-    ("Overlap of `a` and the turned `b`, put right to the pixel, and the movement; "
-     "None where less than `cover` of the image is covered.")
+    """Overlap of `a` and the turned `b`, put right to the pixel, and the movement;
+    None where less than `cover` of the image is covered."""
     a, b = _grey(a), np.ascontiguousarray(_turned(_grey(b), turn))
     for _ in range(3):
         parts = _overlap(a, b, move)
@@ -296,8 +296,8 @@ def _lay_over(a, b, turn, move, cover=.5):
 
 # %% ../nbs/05a_duplicates.ipynb #b30b50a2
 def _moved(a, b, turn, move, share):
-    ("rms, share of the image and `how` when the second is turned and moved; "
-     "None where less than half is one photograph.")
+    """rms, share of the image and `how` when the second is turned and moved;
+    None where less than half is one photograph."""
     laid = _lay_over(a, b, turn, move)
     if laid is None: return None
     tiles, seen, rms = _common_tiles(*laid[:2], radius=4., relative=.5, correlation=.5, blur=1.5)
@@ -308,8 +308,8 @@ def _moved(a, b, turn, move, share):
 
 # %% ../nbs/05a_duplicates.ipynb #fcfe74d4
 def _identical(rows, keys, image):
-    ("Pairs (first, copy, how) of rows equal in every pixel, turned or not, "
-     "and the rows that are left without the copies.")
+    """Pairs (first, copy, how) of rows equal in every pixel, turned or not,
+    and the rows that are left without the copies."""
     first, pairs, rest = {}, [], []
     for i, key in zip(rows, keys):
         x = image(i) if key in first else None
@@ -331,8 +331,8 @@ def find_duplicates(
     moved:bool=True, # look for turned, mirrored and shifted copies too
     **kw, # radius, relative, correlation: see `compare_images`
 )->pd.DataFrame: # a, b (rows, a < b), distance (rms of the common tiles), share, how; `.attrs`: summary, unreadable
-    ("Images that show, whole or in part, the same photograph: in the same place, "
-     "turned by quarters, mirrored, or shifted.")
+    """Images that show, whole or in part, the same photograph: in the same place,
+    turned by quarters, mirrored, or shifted."""
     def look(i):
         try: image = data.image(i)
         except OSError: return None

@@ -58,8 +58,8 @@ class _FoldLog(logging.LoggerAdapter):
 
 # %% ../nbs/10_experiment.ipynb #047ee648
 def _noted(f):
-    ("Decorator: what ends `f` is put into its `log`, the error and where it was raised, "
-     "and as DEBUG the calls that led there.")
+    """Decorator: what ends `f` is put into its `log`, the error and where it was raised,
+    and as DEBUG the calls that led there."""
     @wraps(f)
     def _with_log(*args, **kw):
         try: return f(*args, **kw)
@@ -151,8 +151,8 @@ _MOVABLE = ('run.root', 'run.name', 'training.device', 'data.num_workers', 'data
 
 # %% ../nbs/10_experiment.ipynb #feeda9c7
 def _check_same_config(cfg:Config, path):
-    ("Raise `ConfigError` unless the run at `path` was started with this config, "
-     "but for the keys listed above, or more epochs.")
+    """Raise `ConfigError` unless the run at `path` was started with this config,
+    but for the keys listed above, or more epochs."""
     old, n = load_config(file=path/'config.yaml'), cfg.training.num_epochs
     longer = old.training.schedule in ('constant', 'reduce_on_plateau') and n > old.training.num_epochs
     if bad := differing(old, cfg, ignore=(*_MOVABLE, *['training.num_epochs']*longer)):

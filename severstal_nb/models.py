@@ -158,8 +158,8 @@ _OURS = dict(activation='is not taken: logits come out, and loss, metrics and pr
 
 # %% ../nbs/03_models.ipynb #797d9259
 def _check_options(kw:dict)->dict:
-    ("Raises `ValueError` for an option that has another name here, "
-     "could read a file or fetch something, or is no plain value.")
+    """Raises `ValueError` for an option that has another name here,
+    could read a file or fetch something, or is no plain value."""
     for k,v in kw.items():
         if k in _OURS: raise ValueError(f'model option {k}= {_OURS[k]}')
         if any(o in k for o in ('pretrained','checkpoint','weights','cfg','cache','filter')):
@@ -173,8 +173,8 @@ def _check_options(kw:dict)->dict:
 # %% ../nbs/03_models.ipynb #a8e2818c
 @torch.no_grad()
 def _check_shape(model, kw):
-    ("Raises `ValueError` when options (or one's own net) do not give logits [B,K,h,w] or [B,K]; "
-     "on torch's meta device, which computes nothing.")
+    """Raises `ValueError` when options (or one's own net) do not give logits [B,K,h,w] or [B,K];
+    on torch's meta device, which computes nothing."""
     if not kw and not is_own(model.config['name']): return
     cfg = getattr(model.net, 'default_cfg', {})
     size = kw.get('img_size') or (cfg['input_size'][1:] if cfg.get('fixed_input_size') else 256)
@@ -217,8 +217,8 @@ def create_model(
     norm:tuple|None=None, # (mean, std) of images in 0..1, a number or three each; None = those of the pretrained net
     **kw, # for smp or timm: plain values
 )->SteelModel:
-    ("The model of that name with its input step. Raises `ValueError` for what it does not know, "
-     "`FileNotFoundError` for missing weights.")
+    """The model of that name with its input step. Raises `ValueError` for what it does not know,
+    `FileNotFoundError` for missing weights."""
     if in_chans not in (1,3): raise ValueError(f'in_chans={in_chans}: images have 1 channel (grey) or 3 (colour)')
     if grey not in ('repeat','adapt'): raise ValueError(f"grey={grey!r}: wanted 'repeat' or 'adapt'")
     if isinstance(classes, int): raise ValueError(f'classes={classes}: classes are names here; say n_classes={classes}')
@@ -284,8 +284,8 @@ def encoder_features(
     model:SteelModel, # in eval mode
     x:Tensor, # images uint8 [B,C,h,w]
 )->Tensor: # float32 [B,d]
-    ("The encoder's last features, averaged over the image: those that a head is given. "
-     "Of a net without an encoder its outputs.")
+    """The encoder's last features, averaged over the image: those that a head is given.
+    Of a net without an encoder its outputs."""
     net,x = model.net,model.prepare(x)
     if hasattr(net, 'forward_head'): out = net.forward_head(net.forward_features(x), pre_logits=True)
     else:
@@ -344,8 +344,8 @@ def load_model(
     path, # of a file `save_model` wrote
     n_classes:int|None=None, # that it must have; None = as many as it has
 )->SteelModel: # in eval mode
-    ("The model of a file. Reads tensors and JSON, never code. "
-     "Raises `ValueError` when the file is not ours or does not fit.")
+    """The model of a file. Reads tensors and JSON, never code.
+    Raises `ValueError` when the file is not ours or does not fit."""
     info = read_info(path)
     if n_classes not in (None, info['config'].get('n_classes')):
         raise ValueError(f'{path} has {info["config"].get("n_classes")} classes '
@@ -369,8 +369,8 @@ def model_cost(
     model:SteelModel,
     height:int=256, width:int=1600, # of an image
 )->dict: # params (millions), gflops (one image, forward), memory_mb (one image, float32, kept for backward)
-    ("What one image costs in training, from shapes alone: no computation. "
-     "Weights, gradients and optimiser state come on top.")
+    """What one image costs in training, from shapes alone: no computation.
+    Weights, gradients and optimiser state come on top."""
     model,kept = deepcopy(model).to('meta').train(), {}
     own = {p.untyped_storage()._cdata for p in model.parameters()}
     def pack(t):

@@ -130,8 +130,8 @@ class Site:
         return dict(version=__version__, runs=runs, sets=self.sets(), set=first,
                     colors=[f'rgb({r} {g} {b})' for r,g,b in class_colors(most).tolist()])
     async def do(self, request:Request, f, *args):
-        ("`f(*args)` in the worker's thread, in turn. "
-         "A `ValueError` or `OSError` of it is answered with 422 and its words, without paths.")
+        """`f(*args)` in the worker's thread, in turn.
+        A `ValueError` or `OSError` of it is answered with 422 and its words, without paths."""
         with self.worker.place(): return await self.worker.do(request, self.plainly, f, *args)
     async def answer(self, request:Request, f, *args)->Response:
         "What `do` gives, as JSON unless it is a `Response` already; packed in the worker's thread too."
@@ -151,8 +151,8 @@ class Site:
         if int(text) >= n: raise HTTPException(422, f'{what} {text}: there are {n}')
         return int(text)
     def query(self, request:Request, *names, **more)->dict:
-        ("The query of a request: `names` must be there, `more` may be, with these values if not. "
-         "Raises `HTTPException` 422.")
+        """The query of a request: `names` must be there, `more` may be, with these values if not.
+        Raises `HTTPException` 422."""
         given = {}
         for k,v in request.query_params.multi_items():
             if k not in (*names, *more):

@@ -168,8 +168,8 @@ class Limits:
 
 # %% ../../nbs/app/15a_server.ipynb #07aedae0
 async def read_body(request:Request, limits:Limits)->bytes:
-    ("The raw body. Raises `HTTPException`: too large (413), too slow (408), "
-     "packed or a form (415), broken off or empty (400).")
+    """The raw body. Raises `HTTPException`: too large (413), too slow (408),
+    packed or a form (415), broken off or empty (400)."""
     head, body = request.headers, bytearray()
     if head.get('content-encoding', 'identity') != 'identity':
         raise HTTPException(415, 'send the bytes of the file as they are, without Content-Encoding')

@@ -47,8 +47,8 @@ def checked_config(
     given:dict, # key → text, as it is typed after `key=`
     root='runs', # the folder of runs
 )->Config:
-    ("The config that a request asks for, its paths there. "
-     "Raises `ConfigError` in one line, with the nearest valid names.")
+    """The config that a request asks for, its paths there.
+    Raises `ConfigError` in one line, with the nearest valid names."""
     if not isinstance(given, dict): raise ConfigError('keys: expected a table of keys and texts')
     for k,v in given.items(): _checked_text(k, v)
     try: cfg = check_paths(load_config(overrides=[*(f'{k}={v}' for k,v in given.items()), f'run.root={root}']))
@@ -101,8 +101,8 @@ def _epochs_asked(config:dict)->int:
 
 # %% ../../nbs/app/15e_trainings.ipynb #033c53ad
 def run_card(run:Run)->dict:
-    ("A run as a row of the page: what it is, its state, its scores, what it cost. "
-     "One that cannot be read has `state` broken and an `error`.")
+    """A run as a row of the page: what it is, its state, its scores, what it cost.
+    One that cannot be read has `state` broken and an `error`."""
     try:
         first, c, row, who = HEADLINES[run.task], run.config, run_row(run), held_by(run.path)
         m, env = c.get('model') or {}, run.environment if (run.path/'environment.json').is_file() else {}
@@ -253,8 +253,8 @@ class Training:
             self.run = found and found[1]
         return self.run
     def stop(self, patience:float=20.):
-        ("Interrupt it, so that it writes to its log and ends; "
-         "after `patience` seconds end it. What was saved goes on exactly.")
+        """Interrupt it, so that it writes to its log and ends;
+        after `patience` seconds end it. What was saved goes on exactly."""
         self.asked_to_stop = True
         self.process.send_signal(signal.SIGINT if os.name == 'posix' else signal.SIGTERM)
         timer = threading.Timer(patience, self.process.terminate)

@@ -103,7 +103,7 @@ def main():
     ok = page < 1 and rows['next strip, picture and answer']['median'] < .2 and grown < .05
     if args.strips == 12568:
         write_json(args.out, dict(command='python benchmarks/browse.py', strips=args.strips, seconds=rows, memory_mb=[round(o, 1) for o in ram], grown=round(grown, 4), met=ok, environment=environment()))
-        with atomic_path(Path(args.out).with_suffix('.md')) as part: part.write_text(f'`python benchmarks/browse.py`: {said}\n\n{text}')
+        with atomic_path(Path(args.out).with_suffix('.md')) as part: part.write_text(f'# The app on a data set of full size\n\n`python benchmarks/browse.py`: {said}\n\n{text}')
     return int(not ok)
 
 

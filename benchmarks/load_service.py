@@ -79,6 +79,18 @@ class Clients:
         c.close()
 
 
+def page(o):
+    "What was measured, as Markdown."
+    m = o['memory_mb']
+    rows = [(f'requests of {o["size"][0]}×{o["size"][1]} from {o["clients"]} clients', f'{o["requests"]:,}'),
+            ('requests a second', f'{o["per_second"]:.1f}'), ('processor milliseconds a request', f'{o["cpu_ms_per_request"]:.0f}'),
+            (f'milliseconds to an answer, {o["clients"]} clients: half, 99 %', f'{o["p50_ms"]:.0f}, {o["p99_ms"]:.0f}'),
+            ('milliseconds to an answer, one client: half, 99 %', f'{o["alone_p50_ms"]:.0f}, {o["alone_p99_ms"]:.0f}'),
+            ('told to come later', f'{o["come_later"]:,}'), ('wrong answers', f'{len(o["wrong"])}'),
+            ('MB of memory: at first, after half, at the end', f'{m[0]:.0f}, {m[len(m)//2]:.0f}, {m[-1]:.0f}')]
+    return f'# The service under load\n\n`{o["command"]}`\n\n{markdown_table(["", ""], rows)}'
+
+
 def main():
     "Run the load test."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -117,11 +129,11 @@ def main():
                requests=args.requests, clients=args.clients, per_second=round(args.requests/wall, 1), cpu_ms_per_request=round(work/args.requests*1000, 2),
                p50_ms=ms(load.seconds, .5), p99_ms=ms(load.seconds, .99), alone_p50_ms=ms(alone.seconds, .5), alone_p99_ms=ms(alone.seconds, .99), come_later=load.later,
                memory_mb=seen, flat=seen[-1] <= 1.05*half, counted=counted == args.requests + 2*min(200, args.requests), exit_code=code, wrong=load.wrong[:5], environment=environment())
-    text = markdown_table(['', ''], [[k, v] for k, v in out.items() if k not in ('command', 'environment')])
-    print(f'`{out["command"]}`\n\n{text}')
+    text = page(out)
+    print(text)
     if path := args.out or (args.requests == 10_000 and args.size == [256, 1600] and HERE/'results'/'load_service.json'):
         write_json(path, out)
-        with atomic_path(Path(path).with_suffix('.md')) as part: part.write_text(f'`{out["command"]}`\n\n{text}', 'utf-8')
+        with atomic_path(Path(path).with_suffix('.md')) as part: part.write_text(text, 'utf-8')
     return int(bool(load.wrong) or not out['flat'] or not out['counted'] or code != 0)
 
 

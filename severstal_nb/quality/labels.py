@@ -137,10 +137,10 @@ def _places(probs:np.ndarray, mask:np.ndarray, seen:list)->list: # of (queue, ag
     return free + [row('spurious', r) for r in regions(mask)] + [('border', *o) for o in _meeting(seen, mask)]
 
 # %% ../../nbs/quality/13a_labels.ipynb #4e918460
-def _planted(probs:np.ndarray, mask:np.ndarray, seen:list, donor, rng)->list: # as `_places`
-    "The same with its label gone, with the label of another image where it has none, and with its label displaced."
+def _planted(probs:np.ndarray, mask:np.ndarray, seen:list, wrong, rng)->list: # as `_places`
+    "The same with its label gone, with each of the labels `wrong` instead of it, and with its label displaced."
     gone = [o for o in _places(probs, np.zeros_like(mask), seen) if mask[o[3][0][0]][o[3][0][1]].any()]
-    new = [o for o in _places(probs, donor, []) if o[0] == 'spurious'] if donor is not None else []
+    new = [o for m in wrong for o in _places(probs, m, []) if o[0] == 'spurious']
     return gone + new + ([('border', *o) for o in _meeting(seen, displace(mask, rng))] if seen and mask.any() else [])
 
 # %% ../../nbs/quality/13a_labels.ipynb #a7d3dfd9
@@ -155,17 +155,20 @@ def _paint(
 
 # %% ../../nbs/quality/13a_labels.ipynb #51a996ae
 def error_scores(
-    t:pd.DataFrame, # of one queue: k, planted, agreement, area
+    t:pd.DataFrame, # of one queue: k, planted, agreement, area, other
+    even:bool=False, # planted errors and the rest weigh the same, however many were planted
     least:int=10, # planted errors, and rows as they are, that a class needs; with fewer all classes are taken together
 )->np.ndarray: # float [n], 0 to 1
     "How much each row looks like a planted error of its class."
-    x, z = np.log((t.agreement + 1)/(256 - t.agreement)).to_numpy(float), np.log(t.area).to_numpy(float)
+    x, o = (np.log((v + 1)/(256 - v)).to_numpy(float) for v in (t.agreement, t.other))
+    z = np.log(t.area).to_numpy(float)
     z = (z - z.mean())/max(z.std(), 1e-6)
-    X, y, out = np.stack([x, z, x*z], 1), t.planted.to_numpy(bool), np.zeros(len(t))
+    X, y, out = np.stack([x, z, x*z, o - o.mean()], 1), t.planted.to_numpy(bool), np.zeros(len(t))
+    fit = LogisticRegression(class_weight='balanced' if even else None, max_iter=1000).fit
     for k in t.k.unique():
         mine = (t.k == k).to_numpy()
         by = mine if min(y[mine].sum(), (~y[mine]).sum()) >= least else np.ones(len(t), bool)
-        if len(np.unique(y[by])) == 2: out[mine] = LogisticRegression().fit(X[by], y[by]).predict_proba(X[mine])[:, 1]
+        if len(np.unique(y[by])) == 2: out[mine] = fit(X[by], y[by]).predict_proba(X[mine])[:, 1]
     return out
 
 # %% ../../nbs/quality/13a_labels.ipynb #be3f5eae
@@ -183,21 +186,23 @@ def label_queues(
     `net`: probability that a quarter of the pixels reach, or Dice at the border;
     `box`: x0 y0 x1 y1; `rle`: pixels to add (missing), to remove (spurious), or the net's outline (border).
     Images are gone through one by one."""
-    rng, donors, found = np.random.default_rng(seed), {}, [np.zeros((0, 6), np.float32)]
+    rng, donors, found = np.random.default_rng(seed), {}, [np.zeros((0, 7), np.float32)]
     for i in range(len(data)) if rows is None else rows:
-        p, here = probs(i), []
-        for k, mask in enumerate(np.ascontiguousarray(data.mask(i))):
+        p, masks, here = probs(i), np.ascontiguousarray(data.mask(i)), []
+        for k, mask in enumerate(masks):
             last, full, seen = (k, *mask.shape), mask.any(), _seen_regions(p[k])
-            for planted, places in enumerate((_places(p[k], mask, seen),
-                                              _planted(p[k], mask, seen, None if full else donors.get(last), rng))):
-                here += [(i, k, QUEUES.index(queue), planted, *numbers) for queue, *numbers, _ in places]
-            if full: donors[last] = mask
-        found.append(np.array(here, np.float32).reshape(-1, 6))
-    t, tables = pd.DataFrame(np.concatenate(found), columns='i k queue planted agreement area'.split()), []
-    t = t.astype(dict.fromkeys('i k queue planted area'.split(), int))
+            rest = np.delete(p, k, 0).max(0, initial=0) # the surest of the other classes, pixel by pixel
+            wrong = [] if full else [*donors.get(last, []), *np.delete(masks, k, 0)]
+            for planted, places in enumerate((_places(p[k], mask, seen), _planted(p[k], mask, seen, wrong, rng))):
+                here += [(i, k, QUEUES.index(queue), planted, *numbers,
+                          _sureness(rest, parts[0]) if queue == 'spurious' else 0) for queue, *numbers, parts in places]
+            if full: donors[last] = [mask]
+        found.append(np.array(here, np.float32).reshape(-1, 7))
+    t, tables = pd.DataFrame(np.concatenate(found), columns='i k queue planted agreement area other'.split()), []
+    t = t.astype(dict.fromkeys('i k queue planted area other'.split(), int))
     t['place'] = t.groupby(['i', 'k', 'queue', 'planted']).cumcount()
-    for _, q in t.groupby('queue'):
-        q = q.assign(score=error_scores(q))[q.planted.to_numpy() == 0]
+    for n, q in t.groupby('queue'):
+        q = q.assign(score=error_scores(q, QUEUES[n] == 'spurious'))[q.planted.to_numpy() == 0]
         tables.append(q.sort_values(['score', 'area'], ascending=False, kind='stable')
                       .drop_duplicates(['i', 'k']).head(most))
     return _told(pd.concat(tables) if tables else t.assign(score=0.), probs, data)

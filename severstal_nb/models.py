@@ -69,8 +69,9 @@ class SteelModel(nn.Module):
         except (AssertionError, RuntimeError) as e: # the nets' words for an image of the wrong size
             if (isinstance(e, RuntimeError) and
                 not re.search(r'must match|broadcast|is invalid for input|Wrong input shape', str(e))): raise
-            raise ValueError(f'{self.config["name"]} with images {h}×{w}: {str(e).splitlines()[0]} '
-                             'It takes one size: resize them (data.image_size), predict crops of it '
+            raise ValueError(f'{self.config["name"]} with images {h}×{w}: '
+                             f'{str(e).splitlines()[0].rstrip(".")}. It takes one size: '
+                             'resize them (data.image_size), predict crops of it '
                              '(predict.window=crops), or build it for them (img_size)') from e
         if self.task=='classification': return out
         if self.task=='segmentation': return out[...,:h,:w]

@@ -71,7 +71,9 @@ def steel_learner(
     **options, # for `create_model`
 )->Learner:
     "A fastai `Learner` for the classes, images and targets of `dls`; net and loss by name. Raises `ValueError`."
-    ds, kind = dls.train.ds, dls.train.ds.target
+    if (ds := getattr(getattr(dls, 'train', None), 'ds', None)) is None:
+        raise ValueError('dls: steel_learner takes the loaders of steel_dls; with others, fastai\'s Learner(dls, net, loss)')
+    kind = ds.target
     task = 'segmentation' if kind in ('masks', 'both') else 'classification'
     if isinstance(model, str):
         chans = 3 if ds.floats or ds.data.color == 'rgb' else 1

@@ -186,7 +186,7 @@ class Decision:
         "One of the tables: classes, sizes, froc, calibration."
         return pd.read_csv(self.path/f'{name}.csv')
     def __repr__(self):
-        table = self.table('classes').round(4).to_string(index=False, na_rep='')
+        table = self.table('classes').set_index('class').T.map(lambda v: '' if v != v else f'{v:.4g}').to_string()
         return '\n\n'.join(['\n'.join(self.point['says']), table, f'{self.path}'])
 
 # %% ../../nbs/commands/11e_decide.ipynb #20544409

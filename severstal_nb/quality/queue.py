@@ -1,4 +1,4 @@
-"""The unlabelled images that a run knows least about, no two alike, ready for CVAT or Label Studio: `severstal queue RUN --images DIR`
+"""The unlabelled images that a run knows least about, no two alike, ready for CVAT or Label Studio: `severstal queue`
 
 Docs: https://severstal-nb.github.io/severstal_nb/quality/queue.html.md"""
 

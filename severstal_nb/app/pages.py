@@ -120,7 +120,9 @@ class Site:
     def image(self, s:int, i:int, n:int|None=None)->np.ndarray: # uint8 [h,w] or [h,w,3]
         "Image `i` of set `s`, decoded as the nets of run `n` get it."
         images = copy.copy(self.images(s))
-        if n is not None: images.color, images.white_level = self.runs[n].color, self.runs[n].white_level
+        if n is not None:
+            run = self.runs[n]
+            images.color, images.white_level = run.color, run.white_level or images.white_level # as `predict` reads them
         return images.image(i)
     def info(self)->dict:
         "What every page needs to know."

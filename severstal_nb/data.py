@@ -109,6 +109,9 @@ def image(self:SteelData,
 )->np.ndarray: # uint8 [h,w] (grey) or [h,w,3] (rgb)
     "Decode image `i`, or the part of it in a box. Raises `ImageError` naming the file."
     h,w = self.shape(i)
+    if not h: # from `with_unopened`
+        known = dict(zip(self.problems['file'], self.problems['reason']))
+        raise ImageError(f"{self._paths[i]}: {known.get(self.images['image_id'].iat[i], 'cannot be opened')}")
     image = read_image(self._paths[i], self.color, self.white_level)
     if image.shape[:2] != (h,w):
         now = '{}×{}'.format(*image.shape)

@@ -186,13 +186,14 @@ def finish_run(path, cfg:Config, data:SteelData, device='cpu', log=LOG, score_te
     run, done = Run(path), Run(path).finished
     found = (mask_results if cfg.task == 'segmentation' else label_results)(run, cfg, data, done, log)
     per_image = found.pop('per_image')
-    write_table(path/'per_image.csv', image_table(data, **per_image))
+    single = cfg.task == 'singlelabel'
+    write_table(path/'per_image.csv', image_table(data, **per_image, single=single))
     write_json(path/'thresholds.json', found['thresholds'])
     test = fold_rows(data, 0).test[:None if score_test else 0]
     if len(test):
         seen = test_results(Predictor(run, done, device), data.subset(test))
         found['test'], seen = seen['metrics'], seen['per_image'] | dict(rows=test[seen['per_image']['rows']])
-        write_table(path/'test_per_image.csv', image_table(data, **seen))
+        write_table(path/'test_per_image.csv', image_table(data, **seen, single=single))
     folds = {k: read_json(path/f'fold_{k}'/'results.json') for k in done}
     write_json(path/'results.json', dict(format=1, task=cfg.task, classes=data.classes, n_images=len(data), **found,
                                          folds=folds, config=cfg.to_dict(), hyper_parameters=hyper_parameters(cfg)))

@@ -54,7 +54,7 @@ def asked_of(
 
 # %% ../../nbs/app/15g_decide.ipynb #ec711f07
 class Deciding:
-    "What the page Decide shows of a `Site`; all of it is computed in the worker's thread."
+    "What the page Decide shows of a `Site`; all of it is computed in the thread for what is slow."
     def __init__(self, site): self.site = site
     def counted(self, n:int):
         "Out-of-fold predictions of run `n` beside the truth, counted once."
@@ -101,13 +101,14 @@ def decide_routes(
     d, asks = Deciding(site), dict(budget=None, recall=None, cost=None, confidence=None, name=None)
     async def run(request):
         q = site.query(request, 'run')
-        return await site.answer(request, lambda: d.run(site.number(q['run'], len(site.runs), 'run')))
+        return await site.answer(request, lambda: d.run(site.number(q['run'], len(site.runs), 'run')), slow=True)
     async def choose(request):
         q = await site.body(request, 'run', **asks)
-        return await site.answer(request, lambda: d.choose(site.number(q['run'], len(site.runs), 'run'), asked_of(q)))
+        return await site.answer(request, lambda: d.choose(site.number(q['run'], len(site.runs), 'run'), asked_of(q)),
+                                 slow=True)
     async def save(request):
         q = await site.body(request, 'run', replace=False, **asks)
         return await site.answer(request, lambda: d.save(site.number(q['run'], len(site.runs), 'run'),
-                                                         asked_of(q), q['replace']))
+                                                         asked_of(q), q['replace']), slow=True)
     return [Route('/api/decide/run', run),
             *(Route(f'/api/decide/{k}', v, methods=['POST']) for k,v in dict(choose=choose, save=save).items())]

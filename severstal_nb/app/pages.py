@@ -75,7 +75,8 @@ class Site:
         self.runs, self.folder, self.limits, self.how = ([load_run(getattr(r, 'path', r)) for r in runs],
                                                          folder, limits, how)
         self.data = None if folder is None else read_data(folder)
-        self.worker, self.opened, self.roots, self.dropped = Worker(limits.places), {}, {}, Dropped(limits)
+        self.worker, self.slow = Worker(limits.places), Worker(limits.places) # `slow` counts over whole runs
+        self.opened, self.roots, self.dropped = {}, {}, Dropped(limits)
         self.metrics = Metrics('severstal_app', requests_total='Requests by status.',
                                queue='Requests that wait or are computed.')
     def keep(self, key, make):
@@ -119,7 +120,9 @@ class Site:
     def image(self, s:int, i:int, n:int|None=None)->np.ndarray: # uint8 [h,w] or [h,w,3]
         "Image `i` of set `s`, decoded as the nets of run `n` get it."
         images = copy.copy(self.images(s))
-        if n is not None: images.color, images.white_level = self.runs[n].color, self.runs[n].white_level
+        if n is not None:
+            run = self.runs[n]
+            images.color, images.white_level = run.color, run.white_level or images.white_level # as `predict` reads them
         return images.image(i)
     def info(self)->dict:
         "What every page needs to know."
@@ -129,17 +132,18 @@ class Site:
         first = len(self.runs) if self.data is not None and (not self.runs or self.run_data(0)[0] is None) else 0
         return dict(version=__version__, runs=runs, sets=self.sets(), set=first,
                     colors=[f'rgb({r} {g} {b})' for r,g,b in class_colors(most).tolist()])
-    async def do(self, request:Request, f, *args):
-        """`f(*args)` in the worker's thread, in turn.
+    async def do(self, request:Request, f, *args, slow=False):
+        """`f(*args)` in the worker's thread, in turn; what is `slow` in another, so that no page waits for it.
         A `ValueError` or `OSError` of it is answered with 422 and its words, without paths."""
-        with self.worker.place(): return await self.worker.do(request, self.plainly, f, *args)
-    async def answer(self, request:Request, f, *args)->Response:
+        worker = self.slow if slow else self.worker
+        with worker.place(): return await worker.do(request, self.plainly, f, *args)
+    async def answer(self, request:Request, f, *args, slow=False)->Response:
         "What `do` gives, as JSON unless it is a `Response` already; packed in the worker's thread too."
         def packed():
             o = f(*args)
             return o if isinstance(o, Response) else Response(json.dumps(o, allow_nan=False),
                                                               media_type='application/json')
-        return await self.do(request, packed)
+        return await self.do(request, packed, slow=slow)
     def plainly(self, f, *args):
         try: return f(*args)
         except (ValueError, OSError) as e: raise HTTPException(422, without_paths(str(e))) from None
@@ -216,16 +220,17 @@ def make_pages(
     @asynccontextmanager
     async def life(app):
         yield
-        site.worker.close()
+        site.worker.close(); site.slow.close()
     def file(name): return Response(files[name][0], media_type=files[name][1]) if name in files else None
     async def index(request): return file('index.html')
     async def static(request):
         if found := file(request.path_params['name']): return found
         raise HTTPException(404, 'Not Found')
     async def info(request): return await site.answer(request, site.info)
-    async def health(request): return JSONResponse(dict(status='ok', queue=site.worker.taken))
+    async def health(request): return JSONResponse(dict(status='ok', queue=site.worker.taken + site.slow.taken))
     async def prometheus(request):
-        return PlainTextResponse(site.metrics.text(queue=site.worker.taken), media_type='text/plain; version=0.0.4')
+        waiting = site.worker.taken + site.slow.taken
+        return PlainTextResponse(site.metrics.text(queue=waiting), media_type='text/plain; version=0.0.4')
     routes = {'/': index, '/static/{name}': static, '/login': door.login, '/api/info': info,
               '/healthz': health, '/metrics': prometheus}
     more = [*look_routes(site), *review_routes(site), *decide_routes(site), *training_routes(site)]

@@ -265,10 +265,11 @@ def ceiling_lines(
         got, nothing, top = np.mean(rows, 0)
         return (got - nothing)/(top - nothing) if top > nothing else np.nan
     low, high = bootstrap_ci(rows, scale, groups=pairs.group.to_numpy())
+    between = '' if np.isnan(low) else f' ({low:.2f} to {high:.2f})' # of one picture there is none
     got, nothing, top = rows.mean(0)
     return [*said, f'On these pictures predicting nothing scores {nothing:.3f}, this run {got:.3f}, '
-                   f'the other annotation {top:.3f}: from 0 to 1 the run is at {scale(rows):.2f} '
-                   f'({low:.2f} to {high:.2f}).']
+                   f'the other annotation {top:.3f}: from 0 to 1 the run is at '
+                   f'{scale(rows):.2f}{between}.']
 
 # %% ../../nbs/quality/13a_labels.ipynb #205571e5
 def run_queues(
@@ -422,12 +423,15 @@ def apply_verdicts(
     out, # CSV to write, in Kaggle's form
     root=None, # where the images are now; None: they are looked for
 )->pd.DataFrame: # the verdicts with the column done: changed, nothing to do, to be drawn by hand
-    """Write the masks of a run's images as verdicts correct them.
-    Raises `ValueError` for a file, class or place that is not there."""
+    """Write all masks of a run's data as verdicts correct them, also of images that were not in the run.
+    Raises `ValueError` for a file, class or place that is not there, `FileExistsError` where `out` is the old table."""
     run = load_run(getattr(run, 'path', run))
     said, known = read_verdicts(verdicts), run_table(run.path/'sections'/'labels'/'labels.csv',
         ['file', 'class', 'queue', 'rle'], dtype=str, keep_default_na=False)
-    data = own_data(run, root)
+    data = own_data(run, root, others=True)
+    read = f"{(run.config.get('data') or {}).get('csv')} {data.info.get('layout')}" # names the table there is
+    if Path(out).exists() and Path(out).name in read:
+        raise FileExistsError(f'{out} may be the table that the run has learnt from: give another --out')
     where, classes = ({plain_cell(printable(o)): i for i, o in enumerate(names)}
                       for names in (data.images.image_id, data.classes))
     places = {o[:3]: o[3] for o in known[['file', 'class', 'queue', 'rle']].itertuples(index=False, name=None)}
@@ -461,6 +465,8 @@ def compare_labels(
     """Mean Dice of the out-of-fold masks of two runs, each on the labels of both,
     and the paired difference with its 95 % interval. Raises `ValueError`."""
     runs, rows = [load_run(getattr(o, 'path', o)) for o in (after, before)], {}
+    for run in runs:
+        if run.task != 'segmentation': raise ValueError(f'{run.path} has no masks: labels are compared by them')
     if runs[0].classes != runs[1].classes:
         raise ValueError(f'{runs[0].path} has the classes {runs[0].classes}, {runs[1].path} has {runs[1].classes}')
     datas = [own_data(run, root) for run, root in zip(runs, (root, None))]

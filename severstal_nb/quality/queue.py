@@ -139,6 +139,8 @@ def label_queue(
     if coco and run.task != 'segmentation':
         raise ValueError(f'{run.path} gives labels, and a COCO file holds masks: give --out FILE.csv')
     if out is not None and Path(out).suffix: check_target(out)
+    if coco and Path(out).is_dir() and any(Path(out).iterdir()):
+        raise FileExistsError(f'{out} holds something already: give a new folder, or NAME.json')
     predictor = Predictor(runs, log=log, **kw)
     pool = listed_images(images, predictor, log=log)
     copies = known_copies(run, pool, root, duplicates)

@@ -67,6 +67,7 @@ def _split_parts(run)->pd.Series:
 def find_data(
     run:Run,
     root=None, # where the images are now; None: they are looked for
+    others:bool=False, # also images there that were not in the run; their part is ''
 )->tuple: # data with the column `part`, or None; where it was found, None for synthetic images; why not
     "The images that a run was trained and scored on, and where they are."
     file, part, why = run.path/'config.yaml', _split_parts(run).to_dict(), 'no such folder'
@@ -78,18 +79,19 @@ def find_data(
         except (OSError, ValueError) as e:
             why = ' '.join(str(e).replace(str(place), place.name if place else '').split())
         else:
-            data = data.subset(np.array([o in part for o in data.images.image_id], bool))
-            if len(data): return data.assign(part=[part[o] for o in data.images.image_id]), place, ''
+            mine = np.array([o in part for o in data.images.image_id], bool)
+            if not others: data = data.subset(mine)
+            if mine.any(): return data.assign(part=[part.get(o, '') for o in data.images.image_id]), place, ''
             why = 'none of the images there were in this run'
     return None, None, f'{Path(root or typed or "synthetic").name}: {why}'
 
 # %% ../../nbs/reports/10j_run.ipynb #4ea2742d
 def own_data(
     run:Run,
-    root=None, # where the images are now; None: they are looked for
+    root=None, others:bool=False, # as in `find_data`
 )->SteelData: # with the column `part`
     "The images that a run was trained and scored on. Raises `ValueError` where they are not at hand."
-    data, _, why = find_data(run, root)
+    data, _, why = find_data(run, root, others)
     if data is not None: return data
     what = 'images and masks' if run.task == 'segmentation' else 'images'
     raise ValueError(f'{run.path}: its {what} are not at hand ({why}): --data DIR says where they are')

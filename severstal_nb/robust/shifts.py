@@ -13,11 +13,12 @@ __all__ = ['FAMILIES', 'brightness', 'contrast', 'gamma', 'blur', 'noise', 'jpeg
 import hashlib, json, shutil
 import cv2, numpy as np, pandas as pd
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 # %% ../../nbs/robust/14a_shifts.ipynb #7254c055
-from ..commands.evaluate import find_seen
+from ..commands.evaluate import find_seen, labelled_data
 from ..core.files import atomic_path, check_links, locked, plain, read_json, write_json, write_table
 from ..core.plots import WIDE, new_figure, plot_style, save_figure
 from ..data import SteelData
@@ -28,10 +29,8 @@ from ..metrics.labels import tune_label_thresholds
 from ..metrics.masks import bootstrap_ci, count_components, counts_dice, pair_counts, paired_bootstrap
 from ..reports.compare import columns, per_image
 from ..reports.run import own_data
-from ..runs.build import fold_rows, open_data
-from ..runs.config import as_config, check_paths
-from ..runs.evaluate import match_classes
-from ..runs.folder import HEADLINES, Run, load_run, run_table
+from ..runs.build import fold_rows
+from ..runs.folder import HEADLINES, LOG, Run, load_run, run_table
 from ..runs.predictor import Predictor
 from ..runs.settings import unknown
 from ..runs.stream import prediction_key
@@ -192,7 +191,7 @@ def kept(
 )->tuple: # value, low, high
     "The score under a family, the mean over its strengths, as a share of the clean score."
     score, rows = shift_scores(task)['score'], np.stack([clean, *shifted], 1)
-    def share(r): return float(np.mean([score(r[:, j]) for j in range(1, r.shape[1])])/max(score(r[:, 0]), 1e-9))
+    def share(r): return float(np.mean([score(r[:, j]) for j in range(1, r.shape[1])])/(score(r[:, 0]) or np.nan))
     return share(rows), *bootstrap_ci(rows, share, n, groups=groups)
 
 # %% ../../nbs/robust/14a_shifts.ipynb #2f5637e5
@@ -240,22 +239,18 @@ def own_parts(
 # %% ../../nbs/robust/14a_shifts.ipynb #703d9f97
 def other_parts(
     run:Run,
-    data, # 'key=value' strings or a mapping of keys that describe the data, as for `evaluate`; or `SteelData`
+    data, # a folder, 'key=value' strings or a mapping of keys, as for `evaluate`; or `SteelData`
     images:int|None=None, seed:int=0, # as in `own_parts`
     **kw, # of `Predictor`
 )->list: # (predictor, data, `Thresholds`)
     "Other labelled images with all nets of a run together. Raises `ValueError` where it has learnt from all of them."
-    if not isinstance(data, SteelData):
-        cfg = as_config(data)
-        cfg.data.color, cfg.data.white_level = run.color, cfg.data.white_level or run.white_level
-        data = open_data(check_paths(cfg))
-    if data.task == 'unlabelled' or run.task in ('segmentation', 'singlelabel') and data.task != run.task:
-        raise ValueError(f'{data.root} is {data.task}: {run.path} is {run.task} and cannot be compared with that')
-    data = match_classes(data, run.classes)
-    groups, seen, _ = find_seen(data, [run])
+    data, cfg, rules = labelled_data(run, data)
+    groups, seen, notes = find_seen(data, [run], cfg.data.duplicates)
+    for o in notes: LOG.warning(o)
     data = data.assign(**{} if groups is None else dict(group=groups)).subset(~seen)
     if not len(data): raise ValueError(f'{run.path} has learnt from all images of {data.root}')
-    p = Predictor(run, **kw)
+    p = Predictor(run, **dict(tta=cfg.predict.tta or None) | kw)
+    p.thresholds = replace(p.thresholds, **rules)
     return [(p, _some(data, images, seed), p.thresholds)]
 
 # %% ../../nbs/robust/14a_shifts.ipynb #85b044d9
@@ -397,11 +392,13 @@ def _finish_stress(s:Stress, run:Run, table:pd.DataFrame, shares:dict, n:int, ow
     c, worst, what = table.iloc[0], t.index[0], HEADLINES[run.task][0]
     says = [f'{n} images, {"each by the net that has not learnt from it" if own else "by all nets together"}. '
             f'As they are: {what} {c.score:.4f} ({c.score_low:.4f} to {c.score_high:.4f}).',
-            f'Kept is the mean {what} over the five strengths of a kind of shift, as a share of that. '
-            f'{worst} costs most: {t.kept.iloc[0]:.1%} is kept ({t.low.iloc[0]:.1%} to {t.high.iloc[0]:.1%}).']
-    if 'found' in t:
-        says.append(f'As they are, {c.found:.1%} of the defects are found and {c.false_alarms:.1%} of '
-                    'the clean images stopped. A net that falls silent may keep its score: look at what is found, too.')
+            f'Kept is the mean {what} over the five strengths of a kind of shift, as a share of that.',
+            f'{worst} costs most: {t.kept.iloc[0]:.1%} is kept ({t.low.iloc[0]:.1%} to {t.high.iloc[0]:.1%}).'
+            if t.kept.notna().any() else 'A score of 0 leaves nothing to keep.']
+    if 'found' in t: # a share of nothing is not said
+        shares = [f'{v:.1%} of the {what}' for v, what in ((c.found, 'defects are found'),
+                                                          (c.false_alarms, 'clean images are stopped')) if v == v]
+        says.append(f'As they are, {" and ".join(shares)}. A net that falls silent may keep its score: look at what is found, too.')
     write_json(s.path/'section.json', dict(title='Under other light', text=says, captions=_CAPTIONS))
 
 # %% ../../nbs/robust/14a_shifts.ipynb #afdcbabd
@@ -432,7 +429,7 @@ def compare_stress(
                          for o, r in zip(s, rows)], 1)
         def value(x, j): # of one of the two
             mean = np.mean([score(x[:, j, i]) for i in range(1, x.shape[2])])
-            return mean if name == 'clean' else mean/max(score(x[:, j, 0]), 1e-9)
+            return mean if name == 'clean' else mean/(score(x[:, j, 0]) or np.nan)
         def difference(x): return value(x, 0) - value(x, 1)
         out[name] = [value(both, 0), value(both, 1), difference(both),
                      *bootstrap_ci(both, difference, n, groups=groups)]

@@ -233,10 +233,13 @@ def image_table(
     counts=None, # int [n,K,3]: intersection, predicted, true pixels
     probs=None, targ=None, threshold=.5, # or float and bool [n,K]; one number, K, or [n,K]
     components=None, # with `counts`: int [n,K,2], found and all defects
+    single=False, # labels: of each image its likeliest class, without a threshold
 )->pd.DataFrame: # image_id; for each class hit_C, predicted_C, true_C (found_C, defects_C), or prob_C, called_C, true_C
     "What was found in every image: enough to compare runs image by image."
     if counts is not None: parts = dict(zip(('hit', 'predicted', 'true'), np.moveaxis(counts, -1, 0)))
-    else: parts = dict(prob=probs, called=(probs >= np.asarray(threshold)).astype(int), true=targ.astype(int))
+    else:
+        called = np.eye(probs.shape[1])[probs.argmax(1)] if single else probs >= np.asarray(threshold)
+        parts = dict(prob=probs, called=called.astype(int), true=targ.astype(int))
     if components is not None: parts |= dict(zip(('found', 'defects'), np.moveaxis(components, -1, 0)))
     cells = {f'{k}_{c}': v[:, j] for k, v in parts.items() for j, c in enumerate(data.classes)}
     return pd.DataFrame({'image_id': data.images.image_id.to_numpy()[rows], **cells})
@@ -298,7 +301,7 @@ class ScoreWriter(ResumableCSV):
         i = self.rows[image_id]
         if self.task != 'segmentation':
             table = image_table(self.data, [i], probs=np.asarray(answer, float)[None], targ=self.targ[[i]],
-                                threshold=self.threshold)
+                                threshold=self.threshold, single=self.task == 'singlelabel')
         else:
             pair = answer[None] > 0, self.data.mask(i)[None] > 0
             table = image_table(self.data, [i], pair_counts(*pair), components=count_components(*pair))

@@ -118,8 +118,7 @@ def write_all(
                 bar.update(1)
             at = p.i + 1
         for i in range(at, len(ids)): _write_one(writer, ids[i], None, predictor)
-    known = dict(zip(data.problems.file, data.problems.reason))  # why it could not be opened
-    for p in problems.table().itertuples(): log.warning(f'{p.file}: {known.get(p.file, p.reason)}; {writer.unread}')
+    for p in problems.table().itertuples(): log.warning(f'{p.file}: {p.reason}; {writer.unread}')
     return writer.path
 
 # %% ../../nbs/runs/10g_stream.ipynb #8ef50453

@@ -178,12 +178,14 @@ export async function mount(root, ctx) {
     function action(card) {
         if (at.training?.running && at.training.run === card.run) return el('button', {disabled: at.training.stopping, 'data-focus': 'act', onclick: stop}, at.training.stopping ? 'stopping…' : 'Stop');
         if (card.state === 'stopped') return el('button', {disabled: busy(), 'data-focus': 'act', title: busy() ? 'one training at a time' : null, onclick: () => goOn(card.run)}, 'Go on');
-        return card.state === 'running' ? el('span', {cls: 'hint'}, `by ${card.who}; not started by this app, so stop it there`) : null;
+        if (card.ours) return el('button', {'data-focus': 'act', title: `by ${card.who}, which an earlier app started`, onclick: () => stopOther(card.run)}, 'Stop');
+        return card.state === 'running' ? el('span', {cls: 'hint'}, `by ${card.who}; not started by an app on this machine, so stop it there`) : null;
     }
 
     // the training of this app -------------------------------------------------------------------------------------
     const busy = () => Boolean(at.training?.running) || at.runs.some(r => r.state === 'running');
     const stop = shown(async () => { if (!at.training?.running) return; at.training = await post('stop', {run: at.training.run}); drawLive(); detail(); });
+    const stopOther = shown(async run => { await post('stop', {run}); toast(`${run} is being stopped`); await refresh(); });
     const goOn = shown(async name => { at.training = await post('go_on', {run: name}); at.away = null; at.picked.clear(); toast(`${name} goes on`); await refresh(); });
     let bar;
     function drawLive() {

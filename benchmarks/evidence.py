@@ -56,7 +56,7 @@ CLS = dict(task='singlelabel', data__split_strategy='given', data__batch_size=16
            training__channels_last=True, training__num_epochs=6, predict__tta=['h', 'v'])
 NEUCLS = {f'cls-lite{k}': CLS | dict(model__backbone=f'tf_efficientnet_lite{k}', model__weights=LITE[k]) for k in range(3)}
 STRIPS = {'strips-lite0': RECIPE | dict(data__root=str(DATA/'severstal'), data__num_folds=3, data__mode='crops', data__crop_height=256,
-    data__crop_width=256, data__crop_stride=128, data__crop_to_defect=.5, data__split_seed=0, training__num_epochs=20,
+    data__crop_width=256, data__crop_stride=128, data__crop_to_defect=.5, data__split_seed=0, data__stratify='none', training__num_epochs=20,
     predict__threshold='tuned', **net('timm-tf_efficientnet_lite0', LITE[0]))}
 
 

@@ -209,6 +209,7 @@ def _sweep(cfgs, names, args)->int:
     "Train all jobs and print their table; 1 where one failed."
     from severstal_nb.commands.search import run_jobs
     _at_least('jobs', args.jobs, 1)
+    if not 1/60 <= args.hours < 1e6: raise UsageError(f'--hours {args.hours:g}: must be a minute (0.017) or more')
     table = run_jobs(cfgs, names, args.launcher, args.jobs, args.hours)
     print(table.assign(state=table.state.str[:80]).to_string(index=False, na_rep=''))
     return int(not table.state.str.startswith('finished').all())
@@ -489,9 +490,10 @@ def _decide(args):
 # %% ../nbs/11_cli.ipynb #8b87ba6d
 def _parse_cost(text:str)->dict:
     "`missed=50,false=1` as numbers. Raises `UsageError` on anything else."
-    try: return {k.strip(): float(v) for k, v in (o.split('=') for o in text.split(','))}
-    except ValueError:
-        raise UsageError(f'--cost {text}: expected prices such as missed=50,false=1,review=0.2') from None
+    try: pairs = [(k.strip(), float(v)) for k, v in (o.split('=') for o in text.split(','))]
+    except ValueError: pairs = []
+    if pairs and len(found := dict(pairs)) == len(pairs): return found
+    raise UsageError(f'--cost {text}: expected prices such as missed=50,false=1,review=0.2')
 
 # %% ../nbs/11_cli.ipynb #0debd3b9
 @command('Fetch a data set through the Kaggle client, unpack and count it.',

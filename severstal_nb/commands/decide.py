@@ -87,7 +87,8 @@ def _asked(
     if len(given) != 1: raise ValueError('give one of budget (of clean strips stopped), recall (of the defects), cost')
     (kind, value), = given.items()
     for k, v in ((kind, value), ('confidence', confidence)):
-        if k != 'cost' and not 0 < v < 1: raise ValueError(f'{k} {v}: expected a share between 0 and 1')
+        if k != 'cost' and not 1e-9 <= v <= 1 - 1e-9:
+            raise ValueError(f'{k} {v}: expected a share between 0 and 1')
     if kind == 'cost':
         if not value or (odd := sorted(set(value) - set(_COSTS))):
             raise ValueError(f'cost: {", ".join(odd) if value else "nothing"} given, '
@@ -162,7 +163,8 @@ def report_lines(r:dict, how:str)->list: # sentences
 # %% ../../nbs/commands/11e_decide.ipynb #1f939511
 _ENSEMBLE = 'These are predictions of the nets of single folds for images they had not seen. ' \
             'Prediction averages all nets, which is another net, usually a better one: ' \
-            'check the point on labelled strips that no net has seen (severstal decide RUN --point NAME --check DIR).'
+            'check'
+_CHECK = ' the point on labelled strips that no net has seen (severstal decide RUN --point NAME --check DIR).'
 
 # %% ../../nbs/commands/11e_decide.ipynb #8171e294
 _CAPTIONS = {'classes.csv': 'class',
@@ -184,7 +186,7 @@ class Decision:
     def thresholds(self)->Thresholds: return self.run.point(self.name)
     def table(self, name:str)->pd.DataFrame:
         "One of the tables: classes, sizes, froc, calibration."
-        return pd.read_csv(self.path/f'{name}.csv')
+        return run_table(self.path/f'{name}.csv', keep_default_na=False, na_values=[''], dtype={'class': str})
     def __repr__(self):
         table = self.table('classes').set_index('class').T.map(lambda v: '' if v != v else f'{v:.4g}').to_string()
         return '\n\n'.join(['\n'.join(self.point['says']), table, f'{self.path}'])
@@ -246,7 +248,8 @@ def propose(
         notes.append(f'Fold {lost} is not finished and left out.')
     table, curves = calibrate(probs, c.has, part, run.classes)
     report = _report(c, o, mm)
-    says = [*promise_lines(choice.promise), *report_lines(report, how), *notes, _ENSEMBLE]
+    says = [*promise_lines(choice.promise), *report_lines(report, how), *notes,
+            (_ENSEMBLE if len(run.finished) > 1 else 'These images have chosen the epoch of the net: check') + _CHECK]
     point = dict(thresholds=to_thresholds(c, choice.at).to_dict(), asked=asked, promise=choice.promise, report=report,
                  same_images=_report(c, same, mm), calibration=curves, says=says, folds=run.finished,
                  date=time.strftime('%Y-%m-%d'))
@@ -290,7 +293,8 @@ def check_point(
     "Score all nets with a point's thresholds against its promise; kept in points.json. Raises `ValueError`."
     run = load_run(getattr(run, 'path', run))
     e = evaluate(run, data, thresholds=run.point(name), **kw)
-    t, p, seg = e.images[~e.images.seen], run.points[name]['promise'], run.task == 'segmentation'
+    p = run.points[name].get('promise') or dict(what='none') # a point written by hand
+    t, seg = e.images[~e.images.seen], run.task == 'segmentation'
     if not len(t): raise ValueError(f'the run has learnt from all {len(e.images)} images: they cannot check anything')
     true, called = (columns(t, run.classes, o) > 0 for o in ('true', 'predicted' if seg else 'called'))
     hit, there = (columns(t, run.classes, o) for o in ('found', 'defects')) if seg else (true & called, true)

@@ -189,6 +189,8 @@ def _begin(overrides, file, name, limit, log)->_Search:
     if (base.training.monitor or '').endswith('_loss') and any(k.startswith('loss.') for k in space):
         raise ConfigError(f'training.monitor={base.training.monitor} is another measure for another loss: '
                           'give training.monitor=dice, f1_macro or accuracy')
+    if limit is not None and not 0 <= limit <= 1:
+        raise ConfigError(f'--max-false-alarms {limit:g}: expected a share from 0 to 1, such as 0.05')
     if limit is not None and base.task != 'segmentation':
         raise ConfigError('--max-false-alarms is about masks: give a segmentation net')
     if int(os.environ.get('WORLD_SIZE', 1)) > 1:
@@ -389,6 +391,7 @@ def search(
     log=print, # function of a line of text
 ): # the winner's `Run`; None while there is none
     "Draw settings, train, and score the best on unseen images. The same call goes on. Raises `ConfigError`, `OSError`."
+    if minutes is not None and not minutes > 0: raise ConfigError(f'--time {minutes:g}: expected minutes, more than 0')
     s, end, failed = (_begin(overrides, file, name, max_false_alarms, log),
                       time.monotonic() + 60*(math.inf if minutes is None else minutes), 0)
     while time.monotonic() < end:
@@ -433,11 +436,12 @@ def train_job(
 
 # %% ../../nbs/commands/11d_search.ipynb #e3cc31d5
 def _cause(e:Exception)->str:
-    "The last line of the traceback that submitit puts into its message, or the first of a message without one."
+    "The last line of the traceback that submitit puts into its message; of a job that left none, which it is."
     lines = [o for o in str(e).splitlines() if o.strip()]
     rules = [i for i, o in enumerate(lines) if o.startswith('-----')]
-    name, colon, text = (lines[rules[-1] - 1] if len(rules) > 1 else lines[0]).partition(': ')
-    return name.rpartition('.')[2] + colon + text if len(rules) > 1 else name + colon + text
+    if len(rules) < 2: return ' '.join(lines[:2]) + ': killed, or out of time or memory'*(len(lines) > 1)
+    name, colon, text = lines[rules[-1] - 1].partition(': ')
+    return name.rpartition('.')[2] + colon + text
 
 # %% ../../nbs/commands/11d_search.ipynb #7bc163a0
 def _submitted(cfgs:list, launcher:str, at_once:int, hours:float):

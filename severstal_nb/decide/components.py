@@ -158,7 +158,7 @@ def to_thresholds(c:Components, at)->Thresholds:
     s, j = np.asarray(at).T
     level = c.levels[c.cuts[j]]
     if c.of == 'label': return Thresholds(label=level.tolist())
-    size = np.where(np.isinf(level), int(c.shape.prod(1).max()) + 1, c.sizes[s])
+    size = np.where(np.isinf(level), 999_999_999, c.sizes[s]) # also larger images than these
     return Thresholds(pixel=np.minimum(level, 1).tolist(), min_size=size.tolist(), label=c.label.tolist())
 
 # %% ../../nbs/decide/08c_components.ipynb #7c463879

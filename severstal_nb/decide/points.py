@@ -86,7 +86,7 @@ def choose_budget(
     d, path, steps, k = c[c.clean], budget_path(c), [], np.arange(len(c.classes))
     _, g = np.unique(d.group, return_inverse=True)
     if not (n := int(g.max(initial=-1)) + 1):
-        raise ValueError('no clean strips: how often these are stopped cannot be said')
+        raise ValueError('no clean strips: how often these are stopped cannot be said; choose by recall or cost')
     found = np.stack([(c.reach[c.cls == o, 0, :, None] >= c.cuts).sum(0) for o in k])
     for at in path:
         s, j = at.T

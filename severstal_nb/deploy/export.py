@@ -19,7 +19,7 @@ from torch import nn
 # %% ../../nbs/deploy/12a_export.ipynb #16463551
 from .. import __version__
 from ..core.feed import ImageList
-from ..core.files import atomic_path, check_target, file_digest, plain, read_json, write_json
+from ..core.files import atomic_path, check_target, file_digest, locked, plain, read_json, write_json
 from ..core.names import need_modules
 from ..decide.postprocess import Thresholds, postprocess
 from ..engines.runtime import ENGINES, check_record, open_engine
@@ -365,8 +365,9 @@ def _record(run, out, info, log):
     path = run.path/'exports.json'
     try: where = os.path.relpath(Path(out).resolve(), run.path.resolve())
     except ValueError: where = str(Path(out).resolve()) # another drive
+    new = dict(path=where, digest=file_digest(out), folds=info['source']['folds'], parity=info['parity']['ok'])
     try:
-        old = [o for o in (read_json(path) if path.is_file() else []) if o['path'] != where]
-        new = dict(path=where, digest=file_digest(out), folds=info['source']['folds'], parity=info['parity']['ok'])
-        write_json(path, [*old, new | {k: info[k] for k in ('size', 'point', 'date')}])
+        with locked(run.path/'.exports.lock', path, wait=True):
+            old = [o for o in (read_json(path) if path.is_file() else []) if o['path'] != where]
+            write_json(path, [*old, new | {k: info[k] for k in ('size', 'point', 'date')}])
     except (OSError, ValueError, TypeError, KeyError) as e: log.warning(f'{path} is not written: {e}')

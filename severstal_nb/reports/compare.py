@@ -104,6 +104,7 @@ def run_row(run:Run)->dict:
         row |= dict(test_images=t.get('n_images')) | {f'test_{k}': t.get(k)
                                                       for k in (first, f'{first}_low', f'{first}_high')}
     for name, p in run.points.items(): # of `severstal decide`, on images that had no say
+        if 'report' not in p: continue # written by hand
         r, name = p['report'], plain_cell(name)
         row |= {f'{name}: found': r['found'], f'{name}: clean stopped': r['stopped']/r['clean'] if r['clean'] else None}
     return row | dict(state='finished' if m else 'not finished')

@@ -234,7 +234,8 @@ def _loss_takes(
         own = ('terms',) if name == 'mix' else ('terms', 'label_weight', 'label_smoothing')
         return own + tuple(k for o in terms or () for k in _loss_takes(o))
     if name is None or name in LOSSES: return _LOSS_OPTIONS.get(name or 'cross_entropy', ())
-    own = getattr(sys.modules.get('severstal_nb.losses'), 'loss_options', lambda name: [])(name)
+    losses = sys.modules.get('severstal_nb.losses')
+    own = losses.loss_options(name) if losses and name in losses.list_losses() else []
     return tuple(o for o in _OPTIONS if own is None or o in own)
 
 # %% ../../nbs/runs/10b_config.ipynb #a68ba91b
@@ -449,9 +450,10 @@ def check_paths(
     if d.pseudo and not (Path(d.pseudo)/'pseudo.json').is_file():
         raise ConfigError(f'data.pseudo={d.pseudo}: no pseudo-labels there; '
                           'severstal pseudo RUN --images DIR makes them')
-    is_file = w and (len(Path(w).parts) > 1 or Path(w).suffix in ('.safetensors', '.pt', '.pth', '.bin'))
-    if weights and is_file and not w.startswith('hf') and not Path(w).exists():
-        raise ConfigError(f'model.weights={w}: no such file or run folder')
+    p, inside = Path(w or ''), ('run.json', 'model.safetensors', 'pytorch_model.bin')
+    local = w and (len(p.parts) > 1 or p.suffix in ('.safetensors', '.pt', '.pth', '.bin') or any(p.glob('*/run.json')))
+    if weights and local and not w.startswith('hf') and not (p.is_file() or any((p/o).is_file() for o in inside)):
+        raise ConfigError(f'model.weights={w}: no file and no run folder')
     return cfg
 
 # %% ../../nbs/runs/10b_config.ipynb #f034a39b

@@ -19,7 +19,6 @@ from ..core.files import atomic_path, file_digest, plain, read_json
 from ..core.images import Problems
 from ..crops import flip_dims
 from ..data import SteelData
-from ..decide.postprocess import Thresholds
 from ..decide.submission import PredictionsWriter, SubmissionWriter, read_submission, validate_submission
 from ..engines.runtime import ENGINES, load_model, read_export
 from ..readers import read_images, with_unopened
@@ -160,8 +159,6 @@ def _export_differs(record, predictor, path)->str|None:
     "What an exported file does otherwise than `predictor`; None: it stands in for it."
     o, models = predictor.options, {f.relative_to(path).as_posix(): file_digest(f) for f in predictor.files}
     if record['source'].get('models') != models: return 'was made of other models or folds'
-    if Thresholds.from_dict(record['thresholds']) != predictor.thresholds: return 'has other thresholds'
-    if flip_dims(record['tta']) != flip_dims(o['tta']): return 'has other flips'
     want = dict(crop=o.get('crop'), crop_stride=o.get('stride'), image_size=o['size'], softmax=o['softmax'])
     return next((f'has another {k}' for k,v in plain(want).items() if record[k] != v), None)
 
@@ -171,11 +168,12 @@ def find_export(
     predictor, # a `Predictor`
     engine:str='auto', # 'auto', 'onnx', 'openvino'
 )->tuple: # the file, the engine
-    "The newest export that does what `predictor` does. Raises `ValueError` that says why there is none."
+    "The newest export that can do what `predictor` does. Raises `ValueError` that says why there is none."
     if len(predictor.runs) > 1 or predictor.gate: raise ValueError('an export stands in for one run without a gate')
     path, why = predictor.runs[0].path, 'none was made'
     noted = read_json(path/'exports.json') if (path/'exports.json').is_file() else []
-    for o in reversed(noted if isinstance(noted, list) else []):
+    noted = [o for o in reversed(noted) if isinstance(o, dict)] if isinstance(noted, list) else []
+    for o in sorted(noted, key=lambda o: bool(o.get('size'))): # those for any size first
         try:
             file = (path/o['path']).resolve()
             record = read_export(file)
@@ -183,6 +181,8 @@ def find_export(
             fit = [k for k,name in ENGINES.items() if name in record['parity']['engines'] and find_spec(name)]
             if not right: why = f'{file} is not what was compared with the run'
             elif differs := _export_differs(record, predictor, path): why = f'{file} {differs}'
+            elif engine == 'auto' and record['size'] and not (record['crop'] or record['image_size']):
+                why = f'{file} takes images of one size only; where all are of it, --engine openvino or onnx takes it'
             elif fit := fit if engine == 'auto' else [k for k in fit if k == engine]: return file, fit[0]
             else: why = f'{file} was not compared in an engine that is installed here'
         except (OSError, ValueError, TypeError, KeyError) as e: why = str(e)

@@ -122,7 +122,7 @@ class Site:
         images = copy.copy(self.images(s))
         if n is not None:
             run = self.runs[n]
-            images.color, images.white_level = run.color, run.white_level or images.white_level # as `predict` reads them
+            images.color, images.white_level = run.color, run.white_level or images.white_level # as `predict`
         return images.image(i)
     def info(self)->dict:
         "What every page needs to know."

@@ -398,7 +398,8 @@ def _finish_stress(s:Stress, run:Run, table:pd.DataFrame, shares:dict, n:int, ow
     if 'found' in t: # a share of nothing is not said
         shares = [f'{v:.1%} of the {what}' for v, what in ((c.found, 'defects are found'),
                                                           (c.false_alarms, 'clean images are stopped')) if v == v]
-        says.append(f'As they are, {" and ".join(shares)}. A net that falls silent may keep its score: look at what is found, too.')
+        says.append(f'As they are, {" and ".join(shares)}. '
+                    'A net that falls silent may keep its score: look at what is found, too.')
     write_json(s.path/'section.json', dict(title='Under other light', text=says, captions=_CAPTIONS))
 
 # %% ../../nbs/robust/14a_shifts.ipynb #afdcbabd

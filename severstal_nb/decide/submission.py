@@ -15,6 +15,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from ..core.files import atomic_path, check_target, locked, sync_file
 from ..core.names import plain_cell
+from ..formats.kaggle import class_ids
 from ..metrics.masks import pair_counts
 from ..rle import RLEError, parse_runs, rle_decode, rle_encode
 
@@ -23,11 +24,12 @@ csv.field_size_limit(1<<30)
 _HEADERS = {'today': ['ImageId', 'EncodedPixels', 'ClassId'], '2019': ['ImageId_ClassId', 'EncodedPixels']}
 
 # %% ../../nbs/decide/08b_submission.ipynb #95e42d9e
-def _submission_rows(image_id:str, masks, form:str='today', every_row:bool=False)->list:
-    "The rows of one image."
+def _submission_rows(image_id:str, masks, form:str='today', every_row:bool=False, ids=None)->list:
+    "The rows of one image; in the form of 2019 also those of ids below the highest that no class has."
     rles = [m if isinstance(m, str) else rle_encode(m) for m in masks]
-    if form == '2019': return [[f'{image_id}_{k+1}', r] for k,r in enumerate(rles)]
-    rows = [[image_id, r, k+1] for k,r in enumerate(rles) if r or every_row]
+    rles = dict(zip(ids or range(1, len(rles) + 1), rles, strict=True))
+    if form == '2019': return [[f'{image_id}_{k}', rles.get(k, '')] for k in range(1, max(rles) + 1)]
+    rows = [[image_id, r, k] for k,r in rles.items() if r or every_row]
     return rows or [[image_id, '', 0]]
 
 # %% ../../nbs/decide/08b_submission.ipynb #104e660c
@@ -182,11 +184,13 @@ class SubmissionWriter(ResumableCSV):
         sample=None, # a sample submission to take the form from
         every_row:bool=False, # today's form: a row for every class, predicted or not
         key=None, resume:bool=True, # as in `ResumableCSV`
+        ids=None, # of the classes, from `class_ids`; None: 1 to K
     ):
         if sample is not None: form = _submission_form(sample)
         if form not in _HEADERS: raise ValueError(f"form {form!r}: use 'today' or '2019'")
-        self.form, self.every_row = form, every_row
-        super().__init__(path, _HEADERS[form], [every_row, key], resume)
+        self.form, self.every_row, self.ids = form, every_row, ids
+        own = [] if ids is None or [*ids] == [*range(1, len(ids) + 1)] else [ids]
+        super().__init__(path, _HEADERS[form], [every_row, key, *own], resume)
     def image_of(self, row):
         "The image that a row belongs to."
         return row[0] if self.form == 'today' else row[0].rpartition('_')[0]
@@ -195,7 +199,7 @@ class SubmissionWriter(ResumableCSV):
         masks, # `[K,H,W]`, or K run-length strings
     ):
         "Write the rows of one image."
-        self.put(image_id, _submission_rows(image_id, masks, self.form, self.every_row))
+        self.put(image_id, _submission_rows(image_id, masks, self.form, self.every_row, self.ids))
 
 # %% ../../nbs/decide/08b_submission.ipynb #254bc3e2
 def write_submission(
@@ -263,16 +267,23 @@ def _expected(images):
     t, names = images.images, [_csv_name(o) for o in images.images.image_id]
     return names, dict(zip(names, zip(t.height.tolist(), t.width.tolist())))
 
+# %% ../../nbs/decide/08b_submission.ipynb #2b88698a
+def _all_ids(n_classes)->list:
+    "Class ids, of which the number may stand for all."
+    return [*range(1, n_classes + 1)] if isinstance(n_classes, int) else [int(k) for k in n_classes]
+
 # %% ../../nbs/decide/08b_submission.ipynb #89a61e36
-def _check_rows(t, form, shapes, shape, n_classes, known, note):
+def _check_rows(t, form, shapes, shape, ids, known, note):
     "Problems that single rows show."
-    seen, held = {}, []
+    seen, held, last = {}, [], max(ids or [0])
+    allowed = {0, *(range(1, last + 1) if form == '2019' else ids or ())}
+    said = f'a number from 1 to {last}' if len(allowed) == last + 1 else f'one of {", ".join(map(str, ids))}'
     for name,k,rle,row in t.itertuples(index=False):
         kid = int(k) if k.isascii() and k.isdigit() else -1
         if not name: note(row, name, 'name', 'no image name')
         elif known is not None and name not in known: note(row, name, 'extra', 'no such image')
-        if kid < (form == '2019') or kid > (n_classes or kid):
-            note(row, name, 'class', f'class {k!r} is not a number from 1' + (f' to {n_classes}' if n_classes else ''))
+        if kid < (form == '2019') or ids and kid not in allowed:
+            note(row, name, 'class', f'class {k!r} is not ' + (said if ids else 'a number from 1'))
         if kid == 0 and rle.strip(): held.append((row, name))
         if (name, kid) in seen: note(row, name, 'duplicate', f'class {k} is also in row {seen[name, kid]}')
         seen.setdefault((name, kid), row)
@@ -285,13 +296,13 @@ def _check_rows(t, form, shapes, shape, n_classes, known, note):
     return seen
 
 # %% ../../nbs/decide/08b_submission.ipynb #985f6a2e
-def _check_images(seen, form, n_classes, names, note):
+def _check_images(seen, form, ids, names, note):
     "Problems that only all rows of an image show, and images without rows."
     classes = {}
     for name,kid in seen: classes.setdefault(name, set()).add(kid)
     for name,ks in classes.items():
         if 0 in ks and len(ks) > 1: note(None, name, 'class', 'a row of class 0 (clean) beside rows of a class')
-        gone = set(range(1, (n_classes or max(ks))+1)) - ks
+        gone = set(range(1, max(ids or ks)+1)) - ks
         if form == '2019' and gone: note(None, name, 'missing', f'no row for class {", ".join(map(str, sorted(gone)))}')
     for name in dict.fromkeys(names or ()):
         if name not in classes: note(None, name, 'missing', 'the image has no row')
@@ -310,10 +321,10 @@ def validate_submission(
     images=None, # what it is about: a folder, a `SteelData`, a list of names, or a sample submission
     sample=None, # a sample submission, whose form, names and order it must have
     shape=None, # (height, width) of the images whose size `images` does not tell
-    n_classes:int|None=None, # highest class id; None: any
+    n_classes:int|list|None=None, # highest class id, or all ids; None: any
 )->pd.DataFrame: # columns row, image_id, kind, problem; empty when all is well
     "Everything that is wrong with a submission, a row each."
-    found, columns = [], ['row', 'image_id', 'kind', 'problem']
+    found, columns, ids = [], ['row', 'image_id', 'kind', 'problem'], n_classes and _all_ids(n_classes)
     note = lambda *problem: found.append(problem)
     try: form, t = _submission_form(path), read_submission(path)
     except (OSError, ValueError) as e: return pd.DataFrame([(1, '', 'header', str(e))], columns=columns)
@@ -324,20 +335,21 @@ def validate_submission(
         order = _expected(sample)[0]
         names = order if names is None else names
         _check_order(t, order, note)
-    seen = _check_rows(t, form, shapes, shape, n_classes, None if names is None else set(names), note)
-    _check_images(seen, form, n_classes, names, note)
+    seen = _check_rows(t, form, shapes, shape, ids, None if names is None else set(names), note)
+    _check_images(seen, form, ids, names, note)
     return pd.DataFrame(found, columns=columns).astype({'row': 'Int64'})
 
 # %% ../../nbs/decide/08b_submission.ipynb #7bdcfa7c
 def submitted_mask(
     rows:pd.DataFrame, # of one image, from `read_submission`
     shape:tuple, # (height, width)
-    n_classes:int,
+    n_classes:int|list, # how many, or their ids
 )->np.ndarray: # uint8 [K,h,w]
     "The masks that a submission holds for one image."
-    mask = np.zeros((n_classes, *shape), np.uint8)
+    at = {k: j for j,k in enumerate(_all_ids(n_classes))}
+    mask = np.zeros((len(at), *shape), np.uint8)
     for k, rle in zip(rows.class_id, rows.rle):
-        if rle and int(k): mask[int(k)-1] = rle_decode(rle, shape)
+        if rle and int(k): mask[at[int(k)]] = rle_decode(rle, shape)
     return mask
 
 # %% ../../nbs/decide/08b_submission.ipynb #65a4159d
@@ -346,9 +358,10 @@ def score_submission(
     data, # `SteelData` with the true masks of the same images
 )->np.ndarray: # int64 [N,K,3]: intersection, predicted, true pixels
     "Pixel counts of every (image, class) pair, in the order of `data`. Raises `ValueError` on an invalid submission."
-    bad = validate_submission(path, data, n_classes=data.n_classes)
+    ids = class_ids(data.classes)
+    bad = validate_submission(path, data, n_classes=ids)
     if len(bad): raise ValueError(f'{path}: {len(bad)} problems, first: {bad.iloc[0].problem}')
     rows = dict(tuple(read_submission(path).groupby('image_id')))
-    return np.stack([pair_counts(submitted_mask(rows[_csv_name(name)], data.shape(i), data.n_classes)[None] > 0,
+    return np.stack([pair_counts(submitted_mask(rows[_csv_name(name)], data.shape(i), ids)[None] > 0,
                                  data.mask(i)[None] > 0)[0]
                      for i, name in enumerate(data.images.image_id)])

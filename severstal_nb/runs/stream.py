@@ -21,6 +21,7 @@ from ..crops import flip_dims
 from ..data import SteelData
 from ..decide.submission import PredictionsWriter, SubmissionWriter, read_submission, validate_submission
 from ..engines.runtime import ENGINES, load_model, read_export
+from ..formats.kaggle import class_ids
 from ..readers import read_images, with_unopened
 from .folder import LOG
 
@@ -70,7 +71,8 @@ def open_writer(
 ):
     "The CSV writer for a predictor's task; a partial file of other models, images or rules is refused by its key."
     key = prediction_key(predictor, data)
-    if predictor.task == 'segmentation': return SubmissionWriter(out, form, sample, every_row, key=key, resume=resume)
+    if predictor.task == 'segmentation':
+        return SubmissionWriter(out, form, sample, every_row, key, resume, class_ids(predictor.classes))
     single = predictor.task == 'singlelabel'
     return PredictionsWriter(out, predictor.classes, predictor.thresholds.label, single, key=key, resume=resume)
 
@@ -84,7 +86,7 @@ def _write_one(writer, image_id:str, p, predictor):
 def _check_written(path, data:SteelData, predictor)->Path:
     "Read the whole CSV back; raises `ValueError` when anything in it is wrong."
     if predictor.task == 'segmentation':
-        bad = validate_submission(path, data, n_classes=len(predictor.classes))
+        bad = validate_submission(path, data, n_classes=class_ids(predictor.classes))
         if len(bad): raise ValueError(f'{path} is not valid: {len(bad)} problems, first: {bad.iloc[0].to_dict()}')
     else:
         with open(path, encoding='utf-8', newline='') as f: n = sum(1 for _ in csv.reader(f)) - 1

@@ -29,6 +29,16 @@ def rows_of(run, images, folds, max_drop):
     return [dict(run=Path(run).name, score=k, **{n: round(v, 4) for n, v in s.items()}, **more) for k, s in o['scores'].items()]
 
 
+def page(rows):
+    "What was measured, as Markdown."
+    lines = [dict(run=o['run'], verdict=o['refused']) if 'score' not in o else dict(
+        run=o['run'], score=o['score'], f32=f'{o["f32"]:.4f}', INT8=f'{o["int8"]:.4f}', drop=f'{o["drop"]:.4f} ({o["low"]:.4f} to {o["high"]:.4f})',
+        **{'unseen images (groups)': f'{o["unseen"]} ({o["groups"]})', 'times PyTorch: f32, bf16, INT8': ', '.join(f'{o[f"speed_{k}"]:.2f}' if o[f'speed_{k}'] else 'none' for k in ('f32', 'bf16', 'int8')),
+           'verdict': o['refused'] or 'kept'}) for o in rows]
+    t = pd.DataFrame(lines).fillna('')
+    return markdown_table(list(t), t.astype(object).to_numpy().tolist())
+
+
 if __name__ == '__main__':
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('runs', nargs='+', metavar='RUN')
@@ -38,7 +48,6 @@ if __name__ == '__main__':
     a = p.parse_args()
     rows = [r for o in a.runs for r in rows_of(o, a.images, a.folds, a.max_drop)]
     write_json(HERE/'int8.json', rows)
-    table = pd.DataFrame(rows)
     command = f'python benchmarks/int8.py {" ".join(Path(o).name for o in a.runs)} --max-drop {a.max_drop:g}'
-    (HERE/'int8.md').write_text(f'# INT8\n\n`{command}`\n\n{markdown_table(list(table), table.astype(object).to_numpy().tolist())}')
+    (HERE/'int8.md').write_text(f'# INT8\n\n`{command}`\n\n{page(rows)}')
     print(json.dumps(rows, indent=1))

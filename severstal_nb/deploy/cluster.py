@@ -72,13 +72,16 @@ class GatheredRows:
     def stream(self, data, start=0, problems=None):
         "Yields `Prediction`s in order, from row `start` on; images that could not be read are noted in `problems`."
         import pyarrow.parquet as pq
+        # of what cannot be opened, more is known here than in a worker
+        known = dict(zip(data.problems['file'], data.problems['reason']))
         for first, end in zip(self.firsts, [*self.firsts[1:], len(data)]):
             if end <= start: continue
             for r in pq.read_table(_share_file(self.folder, first)).to_pylist():
                 if r['i'] < start: continue
-                if r['error'] is None: yield Prediction(r['i'], r['rles'], r['probs'])
-                elif problems is None: raise ValueError(f"{data.images['path'].iat[r['i']]}: {r['error']}")
-                else: problems.add(data.images['path'].iat[r['i']], r['i'], r['error'])
+                why = r['error'] and known.get(data.images.image_id.iat[r['i']], r['error'])
+                if why is None: yield Prediction(r['i'], r['rles'], r['probs'])
+                elif problems is None: raise ValueError(f"{data.images['path'].iat[r['i']]}: {why}")
+                else: problems.add(data.images['path'].iat[r['i']], r['i'], why)
 
 # %% ../../nbs/deploy/12c_cluster.ipynb #5a1ddf85
 @contextmanager

@@ -7,6 +7,7 @@ one that was broken off is continued. `table` writes benchmarks/results/evidence
 SEVERSTAL_SHARED/data; the groups are those of the package's search for duplicates, and no group lies on both sides of a split.
 
 NEU-Seg: mean IoU is the mean over the three classes of pixels pooled over pictures; defect Dice pools the pixels of all classes.
+Pictures of one group show the same steel, each annotated by itself: how well two annotations agree is what a net can be measured with.
 CPU seconds are user and system time of the process that trains: everything from reading to the stored predictions.
 """
 import argparse
@@ -47,7 +48,6 @@ BEST = 'unet-lite0', 'unet-lite2'
 NEUSEG2 = {f'{n}-long-seed{s}': NEUSEG1[n] | dict(data__fold='all', training__num_epochs=20, training__seed=s) for s in (1, 2) for n in BEST}
 # the plain script: the same net; (encoder, checkpoint of the pip package, the package's run whose CPU time it gets, more)
 PLAIN = {
-    'plain-lite0-12': ('timm-tf_efficientnet_lite0', LITE[0], 12, []),
     'plain-lite0': ('timm-tf_efficientnet_lite0', LITE[0], 'unet-lite0', []),
     'plain-mobilenet_v2': ('mobilenet_v2', MOBILE, 'unet-mobilenet_v2', [])}
 CLS = dict(task='singlelabel', data__split_strategy='given', data__batch_size=16, augment__hflip=.5, augment__vflip=.5,
@@ -271,6 +271,24 @@ def neu_tables(folder):
     return [*out, '### NEU-Seg, stage 2: three folds, out of fold', '', *head, *lines, '']
 
 
+def agreement_lines(folder):
+    "How well two annotations of the same steel agree, where two pictures of NEU-Seg show it, in the scores of the tables above."
+    from severstal_nb.duplicates import find_duplicates, group_ids
+    from severstal_nb.metrics.masks import counts_dice
+    from severstal_nb.quality.labels import annotation_pairs
+    from severstal_nb.readers import read_data
+    data = read_data(DATA/'neu_seg')
+    data = data.assign(group=group_ids(data, find_duplicates(data)[['a', 'b']].to_numpy()))
+    pairs = annotation_pairs(data, most=20)
+    group, counts = pairs.group.to_numpy(), np.stack(pairs.counts)
+    rows = np.concatenate([counts, counts.sum(1, keepdims=True)], 1)
+    both = (counts[..., 1:] > 0).all(-1)
+    return ['### NEU-Seg: two annotations of the same steel', '',
+            '| pairs of pictures | groups | mean IoU | inclusion, patches, scratches | defect Dice | mean Dice where both see a defect |', '|---|---|---|---|---|---|',
+            f'| {len(pairs)} | {len(set(group))} | {with_interval(mean_iou, rows, group)} | {", ".join(f"{o:.3f}" for o in class_iou(rows))} | '
+            f'{with_interval(defect_dice, rows, group)} | {counts_dice(counts)[both].mean():.3f} |', '']
+
+
 def cls_root(folder):
     """NEU-CLS as links, 360 pictures of it in test/: one of four folds by groups of duplicates.
 
@@ -391,12 +409,21 @@ def speed_table(folder):
     return [*out, '']
 
 
+def without_gaps(lines):
+    "Rows of runs that were not made become a sentence, and tables without rows go."
+    gone = [o.split(' | ')[0][2:] for o in lines if ' | not run |' in o]
+    lines = [o for o in lines if ' | not run |' not in o]
+    ends = [i for i, o in enumerate(lines) if o.startswith('|---') and not ''.join(lines[i+1:i+2]).startswith('|')]
+    lines = [o for i, o in enumerate(lines) if i not in ends and i + 1 not in ends]
+    return lines + [f'Not run: {", ".join(gone)}.', '']*bool(gone)
+
+
 def table(folder):
     notes = HERE/'results'/'evidence_notes.md'
     parts = [['# Evidence on real data', '', 'Written by `python benchmarks/evidence.py table`; protocol and commands in its first lines.', '']]
-    for stage, f in (('`python benchmarks/evidence.py neuseg1`, `plain`, `neuseg2`', neu_tables), ('`python benchmarks/evidence.py neucls`', cls_table),
+    for stage, f in (('`python benchmarks/evidence.py neuseg1`, `plain`, `neuseg2`', neu_tables), ('`python benchmarks/evidence.py table`', agreement_lines), ('`python benchmarks/evidence.py neucls`', cls_table),
                      ('`python benchmarks/evidence.py strips`', strips_table), ('`python benchmarks/evidence.py speed`', speed_table)):
-        lines = f(folder)
+        lines = without_gaps(f(folder))
         parts.append([lines[0], '', f'Command: {stage}', *lines[1:]])
     if notes.exists(): parts.append([notes.read_text()])
     (HERE/'results'/'evidence.md').write_text('\n'.join(o for p in parts for o in p).rstrip() + '\n')

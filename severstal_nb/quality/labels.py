@@ -20,10 +20,10 @@ from ..core.files import check_target, locked, printable, write_table
 from ..core.names import nearest, plain_cell
 from ..core.plots import image_figure, save_figure, show_image
 from ..data import SteelData
-from ..duplicates import compare_images
+from ..duplicates import find_duplicates, shared_part
 from ..ensembling import OOFStore
 from ..metrics.masks import bootstrap_ci, counts_dice, pair_counts, paired_bootstrap
-from ..reports.compare import columns, per_image
+from ..reports.compare import per_image
 from ..reports.run import new_section, own_data
 from ..rle import format_runs, mask_runs, rle_decode
 from ..runs.evaluate import oof_mask
@@ -231,18 +231,37 @@ def _box_text(mask:np.ndarray)->str:
     return f'{x} {y} {x+w} {y+h}'
 
 # %% ../../nbs/quality/13a_labels.ipynb #5fe02e21
+def _alike(a:np.ndarray, b:np.ndarray, window:int=25)->np.ndarray: # bool `[h,w]`
+    "Where two grey images laid over each other show one thing: their values correlate in every window with the pixel."
+    a, b = (cv2.GaussianBlur(np.ascontiguousarray(o, np.float32), (0, 0), 1) for o in (a, b))
+    def mean(o): return cv2.blur(o, (window, window))
+    spread = [np.maximum(mean(o*o) - mean(o)**2, .5) for o in (a, b)]
+    alike = mean(a*b) - mean(a)*mean(b) >= .5*np.sqrt(spread[0]*spread[1])
+    return cv2.erode(alike.astype(np.uint8), np.ones((window, window), np.uint8)) > 0
+
+# %% ../../nbs/quality/13a_labels.ipynb #0f98f520
 def annotation_pairs(
     data:SteelData, # with the column `group`
     most:int=10, # images of a group that are compared
-)->pd.DataFrame: # a, b (rows of data), group, dice and both: lists with a value per class
-    "Pictures that were annotated twice: Dice of the two masks of each class, and whether both have it."
-    rows, groups = [], data.images.group if 'group' in data.images else pd.Series(dtype=int)
-    for g, mine in groups.groupby(groups).groups.items():
-        for a, b in itertools.combinations(mine[:most].tolist(), 2):
-            if data.shape(a) != data.shape(b) or compare_images(data.image(a), data.image(b))[1] < .5: continue
-            counts = pair_counts(data.mask(a)[None] > 0, data.mask(b)[None] > 0)[0]
-            rows.append((a, b, g, counts_dice(counts), (counts[:, 1:] > 0).all(1)))
-    return pd.DataFrame(rows, columns='a b group dice both'.split())
+    net=None, # function: row of `data` → masks `[K,h,w]` of a net
+)->pd.DataFrame: # a, b (rows of data), group, how, share, counts, net
+    """Steel that was annotated twice. `counts` `[K,3]`: pixels that both masks have, that `a` has, that `b` has,
+    of what both pictures show and where they look alike. `net` `[2,K,3]`: the same of a net's masks beside
+    those of `a`, and of `b`. For `how` and `share` see `find_duplicates`."""
+    group, rows = data.images.get('group', pd.Series(dtype=int)), []
+    twice = group[group.duplicated(keep=False) & group.notna()]
+    twice = twice.groupby(twice).head(most)
+    pairs = find_duplicates(data.subset(twice.index.to_numpy())) if len(twice) else pd.DataFrame(columns=['a', 'b'])
+    for p in pairs.itertuples():
+        a, b = ab = twice.index[[p.a, p.b]]
+        if group[a] != group[b]: continue
+        grey = [cv2.cvtColor(o, cv2.COLOR_RGB2GRAY) if o.ndim > 2 else o for o in map(data.image, ab)]
+        alike = _alike(*shared_part(*grey, p.how))
+        def cut(f): return [o[None] & alike for o in shared_part(*(f(i) > 0 for i in ab), p.how)]
+        said, own = cut(data.mask), cut(net) if net else []
+        rows.append((a, b, group[a], p.how, p.share, pair_counts(*said)[0],
+                     [pair_counts(o, s)[0] for o, s in zip(own, said)]))
+    return pd.DataFrame(rows, columns='a b group how share counts net'.split())
 
 # %% ../../nbs/quality/13a_labels.ipynb #53e15df6
 def ceiling_lines(
@@ -252,24 +271,25 @@ def ceiling_lines(
     "The annotation ceiling, and the run's score between predicting nothing and it."
     names, known = data.images.image_id.to_numpy(), per_image(run)
     if known is None or 'group' not in known: return []
-    pairs = annotation_pairs(data.assign(group=known.group.reindex(names).to_numpy()))
+    pairs = annotation_pairs(data.assign(group=known.group.reindex(names).to_numpy()),
+                             net=lambda i: oof_mask(run, data, i))
     if not len(pairs): return []
-    dice, both = np.stack(pairs.dice), np.stack(pairs.both)
+    counts, own, moved = np.stack(pairs.counts), np.array(pairs.net.tolist()), (pairs.how != 'same').sum()
+    dice, both = counts_dice(counts), (counts[..., 1:] > 0).all(-1)
     twice = (f'{both.sum()} defects seen by both: mean Dice {dice[both].mean():.3f}' if both.any()
              else 'no defect seen by both')
-    said = [f'Annotation ceiling: {len(pairs)} pairs of annotations of one picture, {twice}; '
-            f'over all classes of all pairs {dice.mean():.3f}.']
-    counts = np.stack([columns(known.loc[names[pairs[o]]], run.classes, 'hit', 'predicted', 'true') for o in 'ab'], 1)
-    rows = np.stack([counts_dice(counts).mean((1, 2)), (counts[..., 2] == 0).mean((1, 2)), dice.mean(1)], 1)
+    rows = np.stack([counts_dice(own).mean((1, 2)), (own[..., 2] == 0).mean((1, 2)), dice.mean(1)], 1)
     def scale(rows):
         got, nothing, top = np.mean(rows, 0)
         return (got - nothing)/(top - nothing) if top > nothing else np.nan
     low, high = bootstrap_ci(rows, scale, groups=pairs.group.to_numpy())
     between = '' if np.isnan(low) else f' ({low:.2f} to {high:.2f})' # of one picture there is none
     got, nothing, top = rows.mean(0)
-    return [*said, f'On these pictures predicting nothing scores {nothing:.3f}, this run {got:.3f}, '
-                   f'the other annotation {top:.3f}: from 0 to 1 the run is at '
-                   f'{scale(rows):.2f}{between}.']
+    return [f'Annotation ceiling: {len(pairs)} pairs of annotations of one picture'
+            f'{f" ({moved} turned or shifted)" if moved else ""}, {twice}; '
+            f'over all classes of all pairs {dice.mean():.3f}.',
+            f'On what these pictures share predicting nothing scores {nothing:.3f}, this run {got:.3f}, '
+            f'the other annotation {top:.3f}: from 0 to 1 the run is at {scale(rows):.2f}{between}.']
 
 # %% ../../nbs/quality/13a_labels.ipynb #205571e5
 def run_queues(

@@ -512,13 +512,14 @@ def _download(args):
          arg('run', metavar='RUN', help='run folder'),
          arg('--data', default=None, metavar='DIR', help='where the images are now (they are looked for)'),
          arg('--apply', default=None, metavar='FILE', help='verdicts.csv: write the masks as it corrects them'),
-         arg('--out', default='corrected.csv', metavar='FILE', help='of --apply (corrected.csv)'),
+         arg('--out', default=None, metavar='FILE', help='of --apply (corrected.csv)'),
          arg('--before', default=None, metavar='RUN',
              help='run on the labels as they were: how much better is RUN on the labels of both?'),
          needs='severstal_nb.quality.labels')
 def _labels(args):
     "`severstal labels`"
     if args.apply and args.before: raise UsageError('give --apply or --before')
+    if args.out and not args.apply: raise UsageError('--out is of --apply: give --apply FILE too')
     from severstal_nb.quality.labels import apply_verdicts, check_labels, compare_labels
     from severstal_nb.reports.run import section
     from severstal_nb.runs.folder import load_run
@@ -526,8 +527,9 @@ def _labels(args):
     if not args.apply:
         check_labels(args.run, args.data)
         return section(load_run(args.run), 'labels')
-    said = apply_verdicts(args.run, args.apply, args.out, args.data)
-    print(*(f'{n} {what}' for what, n in said.done.value_counts().items()), args.out, sep='\n')
+    out = args.out or 'corrected.csv'
+    said = apply_verdicts(args.run, args.apply, out, args.data)
+    print(*(f'{n} {what}' for what, n in said.done.value_counts().items()), out, sep='\n')
 
 # %% ../nbs/11_cli.ipynb #207edfa8
 @command('Label images that nobody labelled, where the nets of a run are sure, for data.pseudo= of the next training.',
@@ -553,7 +555,7 @@ def _pseudo(args):
     from severstal_nb.quality.pseudo import pseudo
     t = pseudo(args.runs, args.images, args.out, gate=args.gate, sure=args.sure, root=args.data,
                duplicates=args.duplicates, fresh=args.fresh, **given)
-    print(t.to_string(index=False), t.attrs['folder'], sep='\n')
+    print(*[t.to_string(index=False)][:len(t)], t.attrs['folder'], sep='\n')
 
 # %% ../nbs/11_cli.ipynb #0c63bbc8
 @command('Which unlabelled images to label next: those the nets know least of, no two alike, as COCO for a label tool.',
@@ -576,8 +578,8 @@ def _queue(args):
     given = dict(folds=_parse_folds(args.folds), tta=_parse_tta(args.tta), batch_size=args.batch_size,
                  num_workers=args.workers, device=args.device)
     from severstal_nb.quality.queue import label_queue
-    print(label_queue(args.runs, args.images, args.n, args.out, root=args.data,
-                      duplicates=args.duplicates, **given).round(4).to_string(index=False))
+    t = label_queue(args.runs, args.images, args.n, args.out, root=args.data, duplicates=args.duplicates, **given)
+    if len(t): print(t.round(4).to_string(index=False))
 
 # %% ../nbs/11_cli.ipynb #eef5332c
 @command('Score a run under other light, lens, dirt and place of the strip: what it keeps of its score. '

@@ -74,10 +74,9 @@ def _oof_labels(run:Run, data:SteelData, folds)->np.ndarray: # [N,K], nan where 
 # %% ../../nbs/runs/10f_evaluate.ipynb #d2d9a802
 def search_space(data:SteelData)->dict:
     "Candidates for label threshold and smallest area, in proportion to the image size; the last area silences a class."
-    pixels = data.images.height*data.images.width
-    unit = float(pixels.median())/(256*1600)
+    unit = float((data.images.height*data.images.width).median())/(256*1600)
     areas = {0, *(round(a*unit) for a in (100, 200, 400, 600, 800, 1000, 1500, 2000, 3000, 4000, 6000, 8000))}
-    return dict(min_areas=[*sorted(areas), int(pixels.max()) + 1], labels=[0., .3, .4, .5, .6, .7, .8, .9, .95])
+    return dict(min_areas=[*sorted(areas), 999_999_999], labels=[0., .3, .4, .5, .6, .7, .8, .9, .95])
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #1fecee09
 def _count_masks(items, data:SteelData, thresholds)->tuple[np.ndarray, np.ndarray]:

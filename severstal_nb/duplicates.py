@@ -288,8 +288,9 @@ def _lay_over(a, b, turn, move, cover=.5):
     for _ in range(3):
         parts = _overlap(a, b, move)
         if parts[0].size < cover * a.size or min(parts[0].shape) < 16: return None
-        sharp = [np.clip(p - cv2.blur(p, (15, 15)), -20, 20) for p in parts]
-        (x, y), _ = cv2.phaseCorrelate(*sharp, cv2.createHanningWindow(sharp[0].shape[::-1], cv2.CV_32F))
+        h, w = (next(m for m in range(n, 0, -1) if cv2.getOptimalDFTSize(m) % 2 == 0) for n in parts[0].shape)
+        sharp = [np.clip(p - cv2.blur(p, (15, 15)), -20, 20)[:h, :w] for p in parts] # odd sizes are half a pixel off
+        (x, y), _ = cv2.phaseCorrelate(*sharp, cv2.createHanningWindow((w, h), cv2.CV_32F))
         if not (round(x) or round(y)): break
         move = move[0] - round(y), move[1] - round(x)
     parts = _overlap(a, b, move)

@@ -89,7 +89,7 @@ def _kaggle_runs(table, names, classes, rows, header, cols, file, problems):
     "{(image row, class): runs} of all rows, (matched, named) images, rows that say clean; faults become problems."
     where,find = {n:i for i,n in enumerate(table['image_id'])}, ImageNames(names)
     sizes = (table['height'].to_numpy(np.int64)*table['width'].to_numpy(np.int64)).tolist()
-    seen,found,used,lost,clean,good,bad = {},{},set(),{},0,0,None
+    seen,found,used,lost,clean,good,bad,bare = {},{},set(),{},0,0,None,set()
     for line,fields in rows:
         shown,at_fault = '',True
         try:
@@ -98,13 +98,18 @@ def _kaggle_runs(table, names, classes, rows, header, cols, file, problems):
             name = find(shown)
             if name is None: lost[shown],at_fault = line,False; raise ValueError('no such image')
             used.add(name)
-            if not klass and not rle: clean += 1; continue
+            if not klass and not rle: clean += 1; bare.add((where.get(name),None)); continue
             i,k,runs = _row_runs(name, klass, rle, where, classes, sizes, seen, line)
             good += len(runs[0]) > 0; clean += not rle
+            if not rle: bare.add((i,k))
             if i is not None and len(runs[0]): found[i,k] = runs              # an unreadable image is a problem already
         except ValueError as e:
             problems.add(file, line, f"{shown}{': '*bool(shown)}{e}")
             if at_fault: bad = [*(bad or (line,e)), 1]
+    both = sorted({i for i,k in found if {(i,k),(i,None)} & bare})
+    if both:
+        problems.add(file, None, f"{len(both)} images have rows that say clean beside rows of defects, which are "
+                                 f"taken, such as {table['image_id'].iat[both[0]]}")
     if find.loose:
         one = '{} = {}'.format(*next(iter(find.loose.items())))
         problems.add(file, None, f'{len(find.loose)} matched by name without ending, such as {one}')
@@ -495,14 +500,15 @@ def read_yolo(
 )->SteelData:
     "YOLO's polygons or boxes. Raises `FileNotFoundError` or `ValueError` when nothing can be read."
     place,problems = Place(root), Problems(strict)
-    objects,files = _Objects(place, problems), set(place.below())
-    names,paths,base = _yolo_names(place, files, problems)
+    objects,every = _Objects(place, problems), set(place.below())
+    names,paths,base = _yolo_names(place, every, problems)
+    files = {normalize('NFC', f):f for f in every}
     names = names if classes is None else [str(c) for c in classes]
     bare,used = [],set()
-    for image,split in sorted(_yolo_splits(objects, files, paths, base).items()):
-        stem = os.path.splitext(image)[0]
+    for image,split in sorted(_yolo_splits(objects, every, paths, base).items()):
+        stem = normalize('NFC', os.path.splitext(image)[0])
         label = re.sub(r'(^|.*/)(?:images|JPEGImages)/(?=.)', r'\1labels/', stem)+'.txt'
-        file = next((f for f in (label, f'{stem}.txt') if f in files), None)
+        file = files.get(label) or files.get(f'{stem}.txt')
         used.add(file); bare += [image]*(file is None)
         try: raw = b'' if file is None else _read(place, file)
         except ValueError as e: problems.add(file, None, str(e)); continue
@@ -512,7 +518,7 @@ def read_yolo(
                                 'for any of its images')
     more = f', as {len(bare)-1} more images'*(len(bare) > 1)
     if bare: problems.add(bare[0], None, f'no label file: taken as clean{more}')
-    for f in sorted(files-used):
+    for f in sorted(every-used):
         if re.search(r'(^|/)labels/.*\.txt$', f): problems.add(f, None, 'labels without an image')
     return objects.data('yolo', root, names or None, boxes, leave_out, color)
 

@@ -26,12 +26,12 @@ def read_table(
         path = Place(path).join(inside[0])
     try: raw = read_bytes(path)
     except ImageError as e: raise FileNotFoundError(str(e)) from None
-    encoding = 'utf-16' if raw[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-8-sig'
+    encoding = 'utf-16' if raw[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-16-le' if raw[1:2] == b'\0' else 'utf-8-sig'
     text = io.TextIOWrapper(io.BytesIO(raw), encoding, errors='replace')
     lines = ((i,line.rstrip('\n')) for i,line in enumerate(text, 1) if line.strip(' ,;\t\n\0'))
     _,head = next(lines, (0,''))
     if not head: raise ValueError(f'{path}: empty CSV file ({len(raw)} bytes)')
-    sep = max(',;\t', key=head.count)
+    sep = max(',;\t|', key=head.count)
     def fields(line):
         if '"' not in line: return [f.strip() for f in line.split(sep)]
         if len(line) > csv.field_size_limit(): csv.field_size_limit(len(line)) # a long mask; pandas quotes every field

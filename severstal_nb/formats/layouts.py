@@ -12,6 +12,7 @@ import io, json, os, re
 import numpy as np
 from collections import Counter
 from pathlib import PurePosixPath
+from unicodedata import normalize
 from fastcore.basics import patch
 from ..core.images import EXTENSIONS, ImageError, Place, open_pillow, open_zip, pass_over, read_bytes
 from .kaggle import find_columns, read_table
@@ -103,14 +104,14 @@ def _look_into(tree, names, n=5):
 # %% ../../nbs/formats/01k_layouts.ipynb #6fdebd4a
 def _evidence(tree, images):
     "{reader: (why, options)} that files speak for."
-    found,stems = {}, {str(PurePosixPath(n).with_suffix('').name) for n in images}
+    found,stems = {}, {normalize('NFC', PurePosixPath(n).stem) for n in images}
     def of(*ends): return [n for n in tree if n.lower().endswith(ends)]
     metas = 'meta.json','obj_class_to'
     for n,raw in _look_into(tree, [n for n in of('.json') if not PurePosixPath(n).name.startswith(metas)]):
         if kind := _json_kind(raw): found.setdefault(kind, (f'{n} has its keys', {}))
     for n,raw in _look_into(tree, of('.xml')):
         if b'<annotation' in raw[:4096]: found.setdefault('voc', (f'{n} is a VOC annotation', {}))
-    for n,raw in _look_into(tree, [n for n in of('.txt') if PurePosixPath(n).stem in stems], 20):
+    for n,raw in _look_into(tree, [n for n in of('.txt') if normalize('NFC', PurePosixPath(n).stem) in stems], 20):
         if re.match(rb'\s*\d+([ \t]+-?[\d.eE+-]+){4,}\s*(\n|$)', raw[:1<<16]):
             found.setdefault('yolo', (f'{n} has rows of class and coordinates', {}))
     for n in [n for n in of('.csv') if not re.search('submission|test', n.lower())][:8]:

@@ -30,12 +30,13 @@ def read_mask(
             if im.size != (w,h): raise ImageError(f'mask is {im.height}×{im.width}, its image {h}×{w}')
             if (n := getattr(im, 'n_frames', 1)) > 1: raise ImageError(f'has {n} pages, a mask has one')
             exact = im.format not in ('AVIF','JPEG','JPEG2000') and (im.format != 'WEBP' or b'VP8L' in raw[:64])
-            mode,a = im.mode, np.asarray(im.convert('RGB') if rgb or im.mode in ('CMYK','YCbCr','LAB') else im)
+            plain = not rgb and im.mode not in ('CMYK','YCbCr','LAB') and im.format != 'GIF' # GIF renumbers its palette
+            mode,a = im.mode, np.asarray(im if plain else im.convert('RGB'))
     except ImageError: raise
     except Exception: raise ImageError('unreadable: not an image of a known format, or truncated') from None
     if rgb: return a.astype(np.int32) @ np.array([65536,256,1], np.int32), exact
     if a.ndim == 3:
-        shape = mode[-1] in 'Aa' and (a[...,:-1] == a[:1,:1,:-1]).all() and (a[...,-1] != a[0,0,-1]).any()
+        shape = mode[-1] in 'Aa' and (a[...,:-1] == a[:1,:1,:-1]).all() and not (a[...,-1] == (a[0,0,-1] or 1)).all()
         a = a[...,-1:] if shape else a[...,:-1] if mode[-1] in 'Aa' else a
         if (a != a[...,:1]).any():
             raise ImageError('a mask in colours: data.map says which colour is which class (or give class numbers, or '
@@ -154,8 +155,9 @@ class _Settled:
         exact,tops = [m for m in o.masks if m[3]], [m[5][-1] for m in o.masks if m[5]]
         V,n,top = {v for m in exact for v in m[5]}, len(o.classes or ()), max(tops, default=0)
         if not tops and o.classes is None:
+            why = '; {0}: {2}'.format(*o.problems.rows[-1]) if o.problems.rows else ''
             raise ValueError(f'{o.where}: no mask has a pixel, so there is no class; '
-                             'data.classes=[…] names them all the same')
+                             f'data.classes=[…] names them all the same{why}')
         if n < 2 or top > n:                                                  # else they are just class numbers
             low = {v for v in V if v <= 64}
             both = any(255 in m[5] and m[5][0] <= 64 and all(v <= 64 or v == 255 for v in m[5]) for m in exact)

@@ -91,9 +91,10 @@ def match_names(
     suffix:str|None=None, # how the names of the others end, where that is known
 )->dict: # {other: (image, what its name adds, the folder it adds or None)}; without those that fit none, or several
     "Find for each mask or annotation file the image that its name leads to."
-    index = {}
+    index,fold = {}, str.casefold
+    if len({fold(_stem(n)) for n in images}) < len({_stem(n) for n in images}): fold = str # letters tell images apart
     for n in images:
-        s,split,named = _stem(n), name_split(n), _named(n)
+        s,split,named = fold(_stem(n)), name_split(n), _named(n)
         for key in ((s,split,named), (s,named), s): index.setdefault(key, []).append(n)
     def one(key, split):
         fit = [n for n in index.get(key, []) if None in (split, name_split(n)) or split == name_split(n)]
@@ -102,7 +103,7 @@ def match_names(
     for m in others:
         split,named = name_split(m), _named(m)
         for s,tail in _tails(_stem(m), suffix):
-            if s not in index: continue
+            if (s := fold(s)) not in index: continue
             folders = [(named, None)] + [(named[:j]+named[j+1:], named[j]) for j in reversed(range(len(named)))]
             hit = next(((n,add) for f,add in folders for key in ((s,split,f), (s,f)) if (n := one(key, split))), None)
             if not hit and (n := one(s, split)): hit = n, next((f for f in reversed(named) if f not in _named(n)), None)

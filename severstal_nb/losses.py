@@ -15,6 +15,7 @@ import numpy as np, torch, torch.nn.functional as F
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from functools import partial
+from numbers import Real
 from torch import nn, Tensor
 
 # %% ../nbs/04_losses.ipynb #acd479e9
@@ -140,6 +141,14 @@ def _as_index(logits:Tensor, targ:Tensor)->Tensor:
 
 # %% ../nbs/04_losses.ipynb #9ed1c7c5
 def _wide(x): return x if x.dtype==torch.float64 else x.float()
+_BOUNDS = dict(label_smoothing=(0,1), gamma=(0,float('inf')), alpha=(0,1), pos_weight=(0,float('inf')),
+               label_weight=(0,float('inf')))
+def _check_values(kw:dict):
+    "Raises `ValueError` for a number with which a loss would be negative, or reward mistakes."
+    for k,v in kw.items():
+        if k in _BOUNDS and v is not None and not isinstance(v, str):
+            low,high = _BOUNDS[k]
+            if not all(low<=o<=high for o in torch.as_tensor(v).flatten().tolist()): raise ValueError(f'{k}={v}: wanted {low} to {high}')
 
 # %% ../nbs/04_losses.ipynb #a742381c
 class SteelLoss(nn.Module):
@@ -154,6 +163,7 @@ class SteelLoss(nn.Module):
         **params, # for both
     ):
         super().__init__()
+        _check_values(params)
         self.func,self.prepare,self.reduction,self.valid,self.params = func,prepare,reduction,valid or func,params
     def forward(self, logits, targ, reduction=None):
         how = reduction or self.reduction
@@ -221,7 +231,7 @@ def create_loss(
 )->nn.Module: # of (logits, targ)
     "The loss of that name. Raises `ValueError` for a name or an option it does not know."
     kw = {k:v for k,v in kw.items() if v is not None}
-    terms = kw.get('terms', ())
+    if not isinstance(terms := kw.get('terms', {}), dict): terms = {} # the mix itself says what it wants
     if bad := {'mix','joint'} & {*terms}: raise ValueError(f'{min(bad)} cannot be a term of a mix: give its own terms')
     for n in (name, *terms):
         tasks = _find(n)[1]
@@ -322,7 +332,7 @@ class MixLoss(SteelLoss):
     ):
         if not isinstance(terms, dict) or not terms:
             raise ValueError(f"terms is {terms!r}: a mix wants weights by name, such as {{'bce': .5, 'lovasz': .5}}")
-        if bad := [k for k,w in terms.items() if isinstance(w, (bool,str)) or not 0<w<float('inf')]:
+        if bad := [k for k,w in terms.items() if isinstance(w, bool) or not isinstance(w, Real) or not 0<w<float('inf')]:
             raise ValueError(f'the weight of {bad[0]} is {terms[bad[0]]!r}: wanted a number above 0')
         super().__init__(None, reduction=reduction, **terms)
         takes = {n:loss_options(n) for n in terms}
@@ -347,6 +357,7 @@ class JointLoss(nn.Module):
         **kw, # options of the masks' loss
     ):
         super().__init__()
+        _check_values(dict(label_weight=label_weight))
         self.seg = create_loss(seg, **kw) if isinstance(seg, str) else seg
         self.label,self.label_weight,self.reduction = BCEWithLogitsLoss(label_smoothing),label_weight,reduction
     def forward(self, logits, targ, reduction=None):

@@ -68,9 +68,10 @@ class SteelModel(nn.Module):
         try: out = self.net(self.prepare(x))
         except (AssertionError, RuntimeError) as e: # the nets' words for an image of the wrong size
             if (isinstance(e, RuntimeError) and
-                not re.search(r'must match|broadcast|is invalid for input|Wrong input shape', str(e))): raise
-            raise ValueError(f'{self.config["name"]} with images {h}×{w}: '
-                             f'{str(e).splitlines()[0].rstrip(".")}. It takes one size: '
+                not re.search(r"must match|broadcast|is invalid for input|Wrong input shape|Kernel size can't", str(e))):
+                raise
+            why = f': {str(e).splitlines()[0].rstrip(".")}' if str(e) else ''
+            raise ValueError(f'{self.config["name"]} with images {h}×{w}{why}. It takes one size, or no smaller one: '
                              'resize them (data.image_size), predict crops of it '
                              '(predict.window=crops), or build it for them (img_size)') from e
         if self.task=='classification': return out
@@ -223,10 +224,13 @@ def create_model(
     if in_chans not in (1,3): raise ValueError(f'in_chans={in_chans}: images have 1 channel (grey) or 3 (colour)')
     if grey not in ('repeat','adapt'): raise ValueError(f"grey={grey!r}: wanted 'repeat' or 'adapt'")
     if isinstance(classes, int): raise ValueError(f'classes={classes}: classes are names here; say n_classes={classes}')
-    if not 1<=n_classes<=4096 or classes and len(classes)!=n_classes:
+    if isinstance(n_classes, str) or not 1<=n_classes<=4096 or classes and len(set(classes))!=n_classes:
         raise ValueError(f'n_classes={n_classes} with the class names {classes}: '
-                         'wanted as many names as classes, at least 1')
-    name = spell(name)
+                         'wanted as many names as classes, all different, at least 1')
+    if norm is not None and (len(norm := list(norm))!=2 or not (0<=np.ravel(norm[0])).all() or not
+                             (0<np.ravel(norm[1])).all() or np.ravel(norm).max()>1):
+        raise ValueError(f'norm={norm}: wanted (mean, std) of images in 0..1')
+    name = spell(str(name))
     config = dict(name=name, n_classes=n_classes, in_chans=in_chans, dropout=dropout, two_head=two_head,
                   cbam_stages=cbam_stages and list(cbam_stages), grey=grey, **_check_options(kw))
     net_name,file = READY.get(name, name),weights_file(weights)

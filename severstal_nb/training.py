@@ -45,6 +45,7 @@ def make_learner(
     **kw, # for fastai's `Learner`: metrics, cbs, path, …
 )->Learner:
     "A fastai `Learner` with a torch optimiser of two groups. Raises `TrainingError` when nothing is trainable."
+    if not weight_decay >= 0: raise TrainingError(f'weight_decay={weight_decay}: at least 0')
     device = torch.device(device or getattr(dls, 'device', None) or 'cpu')
     if isinstance(dls, (tuple, list)): dls = DataLoaders(*dls)
     dls._device = device
@@ -74,7 +75,10 @@ def steel_learner(
     if (ds := getattr(getattr(dls, 'train', None), 'ds', None)) is None:
         raise ValueError('dls: steel_learner takes the loaders of steel_dls; with others, fastai\'s Learner(dls, net, loss)')
     kind = ds.target
+    need = {'masks': 'segmentation', 'both': 'both'}.get(kind, 'classification')
     task = 'segmentation' if kind in ('masks', 'both') else 'classification'
+    if own := options.keys() & {'n_classes', 'in_chans', 'classes', 'two_head'}:
+        raise ValueError(f'{", ".join(sorted(own))}: steel_learner takes these from dls')
     if isinstance(model, str):
         chans = 3 if ds.floats or ds.data.color == 'rgb' else 1
         model = create_model(model, dls.c, chans, weights=weights, classes=list(ds.classes), two_head=kind == 'both',
@@ -82,6 +86,10 @@ def steel_learner(
         if task == 'segmentation': start_bias(model, ds.data)
     elif weights or options:
         raise ValueError(f'{", ".join(["weights"]*bool(weights) + list(options))}: only for a model given by name')
+    elif not isinstance(model, nn.Module): raise ValueError(f'model={model!r}: wanted a name or a net (nn.Module)')
+    if (does := getattr(model, 'task', None)) in {'segmentation', 'classification', 'both'} - {need}:
+        raise ValueError(f'dls gives {kind}, which needs a net for {need}, and this one is for {does}: another net, or '
+                         "target='masks', 'labels' or 'both' in steel_dls")
     loss = loss or {'class': 'cross_entropy', 'both': 'joint'}.get(kind, 'bce_with_logits')
     if isinstance(loss, str): loss = create_loss(loss, task=task, labels=ds.data.labels)
     meter = {'masks': SegmentationMeter, 'both': TwoHeadMeter, 'class': SingleLabelMeter}.get(kind, PresenceMeter)

@@ -410,7 +410,8 @@ def to_uint8(
     low,high = (float(o) for o in (image.min(), image.max())) if image.size else (0., 0.)
     if not np.isfinite([low, high]).all(): raise ValueError('pixels that are not finite (NaN or infinite)')
     white = white_level or (1. if image.dtype.kind == 'f' else 65535.)
-    if white_level is None and (low < 0 or high > white):
+    wide = image.dtype.kind != 'f' and image.dtype != np.uint16 and 0 < high < 256 # bytes kept in larger numbers?
+    if white_level is None and (low < 0 or high > white or wide):
         raise ValueError(f'pixel values from {low:g} to {high:g}: which is white? '
                          'Give data.white_level=VALUE (in Python white_level=)')
     return np.rint(image*(255/white)).clip(0, 255).astype(np.uint8)

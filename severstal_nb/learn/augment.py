@@ -314,7 +314,11 @@ def make_augment(
     own=(), # names from `register_augment`, last of all: 'name:probability', or 'name' for .5
 )->A.Compose: # for `apply_augment`
     "An albumentations pipeline of the transforms whose probability is not 0. Raises `ValueError` for one outside 0..1."
+    limits = dict(shear=shear, translate=translate, **{k: v for k, v in locals().items() if k.endswith('_limit')})
+    for k, v in limits.items():
+        if not 0 <= v < float('inf'): raise ValueError(f'augment.{k}={v}: wanted a number, at least 0')
     h, w = crop or (height, width)
+    if min(h, w) < 1: raise ValueError(f'a crop of {h}×{w} has no pixel')
     if h > height or w > width: raise ValueError(f'a crop of {h}×{w} does not fit into images of {height}×{width}')
     edge = dict(border_mode=cv2.BORDER_REFLECT_101)
     hole = dict(hole_height_range=(max(h // 16, 1), max(h // 4, 1)), hole_width_range=(max(w // 32, 1), max(w // 8, 1)))
@@ -336,8 +340,8 @@ def make_augment(
         exposure=(exposure, Spoil, dict(f=over_expose, limit=exposure_limit)),
         specks=(specks, Spoil, dict(f=dust_specks, limit=specks_limit)),
         drops=(drops, Spoil, dict(f=water_drops, limit=drops_limit)),
-        blur=(blur, A.GaussianBlur, dict(blur_limit=0, sigma_limit=(min(.4, blur_limit), blur_limit))),
-        motion=(motion, Spoil, dict(f=motion_blur, low=3, limit=motion_limit)),
+        blur=(blur*(blur_limit > 0), A.GaussianBlur, dict(blur_limit=0, sigma_limit=(min(.4, blur_limit), blur_limit))),
+        motion=(motion, Spoil, dict(f=motion_blur, low=min(3, motion_limit), limit=motion_limit)),
         noise=(noise, A.GaussNoise, dict(std_range=(min(.01, noise_limit), noise_limit))),
         jpeg=(jpeg, A.ImageCompression, dict(quality_range=(min(95, round(jpeg_limit)), 95))),
         cutout=(cutout, A.CoarseDropout, dict(num_holes_range=(1, 4), fill=0, fill_mask=0, **hole)),

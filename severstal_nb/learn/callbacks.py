@@ -14,6 +14,7 @@ import contextlib, math, random, sys, time
 import numpy as np, torch
 from functools import partial
 from fastai.callback.core import Callback, CancelBatchException, CancelStepException
+from fastai.callback.mixup import CutMix, MixHandler
 from fastai.callback.schedule import ParamScheduler, SchedCos, SchedLin, SchedNo
 from fastai.optimizer import OptimWrapper, set_item_pg
 from fastai.torch_core import find_bs, to_float
@@ -221,7 +222,15 @@ class Ranks(Step):
 
 # %% ../../nbs/learn/06d_callbacks.ipynb #8df22c90
 class LossMode(Step):
-    "A loss that is a module is in training mode in training, and in eval mode in validation."
+    "A loss that is a module is in training mode in training, and in eval mode in validation. MixUp gets what it can mix."
+    def before_fit(self):
+        ds, mixes = getattr(self.dls.train, 'ds', None), [c for c in self.learn.cbs if isinstance(c, MixHandler)]
+        if not mixes or not hasattr(ds, 'floats'): return
+        if not ds.floats or ds.target == 'both':
+            raise TrainingError(f'{mixes[0].name} mixes batches of floats with one target: steel_dls(…, floats=True), '
+                                "and no target='both'")
+        if ds.target == 'masks' and isinstance(mixes[0], CutMix):
+            raise TrainingError("CutMix moves pieces of images but not of masks: take MixUp, or target='labels'")
     def _mode(self, training):
         if isinstance(self.learn.loss_func, nn.Module): self.learn.loss_func.train(training)
     def before_train(self): self._mode(True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 from ..core.feed import resize_image
+from ..data import SteelData
 from ..rle import box_runs, check_box, fill_between
 
 # %% ../../nbs/learn/06b_dataset.ipynb #0b3ea578
@@ -102,6 +103,11 @@ class SteelDataset(Dataset):
             raise ValueError(f"target {target!r} is none of 'masks', 'labels', 'both', 'class', None")
         if need != data.task or (target and self.labels is None):
             raise ValueError(f'target {target!r} cannot be had from {data.task} data')
+        for k, v in dict(size=size, crop=crop).items():
+            if v is not None and not (np.ndim(v) == 1 and len(v) == 2 and all(o >= 1 and o == int(o) for o in v)):
+                raise ValueError(f'{k}={v!r}: wanted (height, width) in pixels')
+        if augment is not None and not hasattr(augment, 'set_random_state'):
+            raise ValueError(f'augment={augment!r}: wanted an albumentations Compose, such as make_augment gives')
     def __len__(self): return len(self.data) if self.boxes is None else len(self.boxes)
     def over(self, data, **kw)->'SteelDataset':
         "The same settings over whole images of other data."
@@ -330,7 +336,8 @@ class _KeySampler:
         rank:int=0, world:int=1,
         sizes=None, # of the items [n,2], where they differ: an unshuffled batch ends where the size changes
     ):
-        if batch_size < 1: raise ValueError(f'batch size {batch_size}: at least 1')
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+            raise ValueError(f'batch size {batch_size!r}: wanted a whole number, at least 1')
         self.n, self.batch_size, self.shuffle, self.seed, self.weights = n, batch_size, shuffle, seed, weights
         self.rank, self.world, self.drop_last, self.epoch, self.train = (rank, world,
                                                                          drop_last and n >= batch_size, 0, False)
@@ -359,6 +366,7 @@ class _Batches:
     "What PyTorch's loader asks for batches of `ds`: its `__getitems__` gives a finished batch, as `ds` must not."
     def __init__(self, ds, keys): self.ds, self.keys = ds, keys
     def __len__(self): return len(self.ds)
+    def __getitem__(self, key): return self.ds[key]
     def __getitems__(self, keys):
         if not isinstance(keys[0], tuple): return [self.ds[k] for k in keys] # of a loader that is not ours: it collates
         if len(keys[0]) == 3: # as in training: (epoch, item, True)
@@ -420,8 +428,9 @@ class StepLoader(DataLoader):
         dataset = self.ds if dataset is None else dataset.ds if isinstance(dataset, _Batches) else dataset
         return StepLoader(dataset, **self.options | dict(device=self.device) | given)
     def one_batch(self):
-        "The first batch of the epoch."
-        return next(iter(self))
+        "The first batch of the epoch. Raises `ValueError` where there is none."
+        for b in self: return b
+        raise ValueError('the loader has no images')
     def __iter__(self):
         epoch = self.keys.epoch
         try:
@@ -501,18 +510,26 @@ def steel_dls(
     path='.', # where a `Learner` puts its files
 ): # fastai `DataLoaders`
     "Training and validation loaders for a fastai `Learner`."
-    held = np.zeros(len(data), bool)
-    if isinstance(valid, (int, np.integer)) and not isinstance(valid, bool):
+    if not isinstance(data, SteelData):
+        raise ValueError(f'data is a {type(data).__name__}: wanted SteelData, such as read_kaggle(folder) gives')
+    held, rows = np.zeros(len(data), bool), np.asarray(valid)
+    if rows.ndim == 0 and rows.dtype.kind in 'iu':
         from severstal_nb.splits import make_folds
-        held = (data.images['fold'].to_numpy() if 'fold' in data.images else make_folds(data, seed=seed)) == valid
-    else:
-        rows = np.asarray(valid)
-        if rows.dtype == bool and rows.shape != held.shape:
-            raise ValueError(f'valid has {len(rows)} entries for {len(data)} images')
-        held[rows if rows.dtype == bool else rows.astype(int)] = True
-    if not held.any() or held.all(): raise ValueError(f'valid={valid!r} holds {held.sum()} of {len(data)} images back')
+        folds = data.images['fold'].to_numpy() if 'fold' in data.images else make_folds(data, seed=seed)
+        held = folds == valid
+        if not held.any(): raise ValueError(f'valid={valid}: no image is of that fold; there are {np.unique(folds)}')
+    elif rows.dtype == bool:
+        if rows.shape != held.shape: raise ValueError(f'valid has {rows.size} entries for {len(data)} images')
+        held = rows.copy()
+    elif rows.size:
+        if rows.ndim != 1 or rows.dtype.kind not in 'iu' or rows.min() < 0 or rows.max() >= len(data):
+            raise ValueError(f'valid={valid!r}: wanted a fold number, rows from 0 to {len(data) - 1}, or bool [N]')
+        held[rows] = True
+    if not held.any() or held.all(): raise ValueError(f'valid holds {held.sum()} of {len(data)} images back')
     if isinstance(augment, (list, tuple)):
         import albumentations as A
+        if odd := [o for o in augment if not hasattr(o, 'available_keys')]:
+            raise ValueError(f'augment: {odd[0]!r} is no transform of albumentations')
         augment = A.Compose(augment)
     kw = dict(target=target or dict(multilabel='labels', singlelabel='class').get(data.task, 'masks'), seed=seed,
               size=size, floats=floats)

@@ -8,14 +8,14 @@ Docs: https://severstal-nb.github.io/severstal_nb/learn/loaders.html.md"""
 __all__ = ['SteelLoaders']
 
 # %% ../../nbs/learn/06g_loaders.ipynb #30261fef
-import numpy as np, pandas as pd, torch
+import cv2, numpy as np, pandas as pd, torch
 from pathlib import Path
 from fastai.data.core import DataLoaders
 from fastai.data.transforms import CategoryMap
 from fastcore.basics import patch
 from fastcore.foundation import L
 from plum import dispatch
-from ..core.images import pixels, read_image
+from ..core.feed import ImageList, is_one_image
 from ..core.plots import WIDE
 from ..data import SteelData, show_mask
 from .dataset import StepLoader
@@ -102,24 +102,22 @@ def show_results(self:StepLoader,
     _pairs(x, y, out, self.ds.classes)
 
 # %% ../../nbs/learn/06g_loaders.ipynb #3f11626b
-class _Images:
-    "Paths or arrays as data without labels."
+class _Images(ImageList):
+    "Paths or arrays as data without labels; colour becomes grey, and grey colour, as where files are read."
     task, labels = 'unlabelled', None
     def __init__(self, images, classes, color, white_level=None):
-        self.all, self.classes, self.color, self.white_level = list(images), list(classes), color, white_level
-    def __len__(self): return len(self.all)
+        super().__init__(images, color, white_level)
+        self.classes = list(classes)
     def image(self, i, box=None):
         "uint8 [h,w] or [h,w,3] of image `i`, or the part of it inside `box`."
-        o = self.all[i]
-        o = read_image(o, self.color, self.white_level) if isinstance(o, (str, Path)) else pixels(o, self.white_level)
-        if o.ndim == 3 and self.color == 'grey': o = np.asarray(o).mean(2).round().astype(np.uint8)
+        o, grey = super().image(i), self.color == 'grey'
+        if o.ndim == (3 if grey else 2): o = cv2.cvtColor(o, cv2.COLOR_RGB2GRAY if grey else cv2.COLOR_GRAY2RGB)
         return o if box is None else o[box[1]:box[3], box[0]:box[2]]
     def shape(self, i): return self.image(i).shape[:2]
     @property
     def images(self)->pd.DataFrame:
         "Names of the images."
-        return pd.DataFrame(dict(image_id=[Path(o).name if isinstance(o, (str, Path)) else str(i)
-                                           for i, o in enumerate(self.all)]))
+        return pd.DataFrame(dict(image_id=[Path(self.names.get(i, str(i))).name for i in range(len(self))]))
 
 # %% ../../nbs/learn/06g_loaders.ipynb #8112606e
 class _Some:
@@ -142,9 +140,7 @@ class SteelLoaders(DataLoaders):
     )->StepLoader:
         "A loader over new images, in order and not augmented."
         like = self.loaders[-1].ds
-        one = (isinstance(images, (str, Path)) or hasattr(images, 'convert')
-               or isinstance(images, np.ndarray) and images.ndim in (2, 3))
-        items = [images] if one else images if isinstance(images, SteelData) else list(images)
+        items = [images] if is_one_image(images) else images if isinstance(images, SteelData) else list(images)
         if not len(items): raise ValueError('test_dl: there is no image')
         if isinstance(items, SteelData):
             ds = like.over(items, augment=None, **({} if with_labels else dict(target=None)))

@@ -118,6 +118,8 @@ def weights_file(
 )->Path|None: # None: no file is meant
     "The file that `weights` means. Raises `FileNotFoundError` when it looks like a file and is not there."
     if weights is None: return None
+    if not isinstance(weights, (str, Path)):
+        raise ValueError(f"weights is a {type(weights).__name__}: wanted a file, or a name such as 'imagenet'")
     path = Path(weights)
     inside = [path/o for o in ('model.safetensors', 'pytorch_model.bin') if (path/o).is_file()]
     if path.is_file() or inside: return inside[0] if inside else path

@@ -4,7 +4,7 @@
 
 source: a classifier learns inclusion, patches and scratches from NEU-CLS, and is asked about the pictures of NEU-Seg that show one class: all of them
 (zero-shot), and without those that NEU-CLS has too, whole or in part, turned or mirrored. Half of the groups of the latter are the test side, for everything that follows.
-few: the net learns on from 5, 20 and 100 pictures of the other half, five draws each, and from all there are (those that both sets show too); beside it a net
+few: the net learns on from 5, 20 and 100 pictures of the other half (or all of it, where it is smaller), five draws each, and from all there are (those that both sets show too); beside it a net
 that has not seen NEU-CLS. strips: a U-Net learns from 2,000 synthetic crops 256×512 and then from 18 of the 27 real strips, in three folds; beside it one without
 the synthetic crops. Every run is kept in --folder and not made again; one that was broken off is continued. `table` writes benchmarks/results/other_steel.json and .md.
 """
@@ -87,7 +87,7 @@ def few(o):
     "From few pictures and from all, with and without NEU-CLS before."
     pool = sorted((o.folder/'sides'/'pool').glob('*/*'))
     every = sorted((o.folder/'sides'/'every').glob('*/*'))
-    jobs = [(f'few{n}-{d}', draw(pool, n, d)) for n in SHOTS for d in range(1 if o.tiny else DRAWS)] + [('all', every)]
+    jobs = [(f'few{n}-{d}', draw(pool, n, d)) for n in SHOTS for d in range(1 if o.tiny or n >= len(pool) else DRAWS)] + [('all', every)]
     start = str(next((finished(o.folder, 'source').path/'fold_0').glob('best_model.safetensors')))
     for name, files in jobs:
         data = link(o.folder/'drawn'/name, [(NAMES[p.parent.name], p) for p in files])
@@ -124,7 +124,7 @@ def table(o):
     for kind, word in dict(neucls='after NEU-CLS', imagenet='from ImageNet').items():
         for n in SHOTS:
             found = [Evaluation(p).metrics['accuracy'] for p in sorted(o.folder.glob(f'few{n}-*-{kind}-test'))]
-            if found: rows.append(dict(what=f'{n} pictures, {word}: mean, lowest and highest of {len(found)} draws', pictures=sizes['test'], accuracy=np.mean(found), low=min(found), high=max(found)))
+            if found: rows.append(dict(what=f'{min(n, sizes["pool"])} pictures, {word}: ' + (f'mean, lowest and highest of {len(found)} draws' if len(found) > 1 else 'all there are'), pictures=sizes['test'], accuracy=np.mean(found), low=min(found), high=max(found)))
         if (o.folder/f'all-{kind}-test').is_dir(): add(f'all {sizes["every"]} other pictures, {word}', sizes['test'], o.folder/f'all-{kind}-test')
     both = [finished(o.folder, f'strips-{k}') for k in ('imagenet', 'synthetic')]
     if (o.folder/'synthetic_real').is_dir():

@@ -250,11 +250,11 @@ def annotation_pairs(
     those of `a`, and of `b`. For `how` and `share` see `find_duplicates`."""
     group, rows = data.images.get('group', pd.Series(dtype=int)), []
     twice = group[group.duplicated(keep=False) & group.notna()]
-    twice = twice.groupby(twice).head(most)
-    pairs = find_duplicates(data.subset(twice.index.to_numpy())) if len(twice) else pd.DataFrame(columns=['a', 'b'])
-    for p in pairs.itertuples():
-        a, b = ab = twice.index[[p.a, p.b]]
-        if group[a] != group[b]: continue
+    together = [o.index[:most] for _, o in twice.groupby(twice)]
+    for a, b in (ab for o in together for ab in itertools.combinations(o, 2)):
+        pair = find_duplicates(data.subset(np.array([a, b])), n_workers=1)
+        if not len(pair): continue
+        p, ab = next(pair.itertuples()), (a, b)
         grey = [cv2.cvtColor(o, cv2.COLOR_RGB2GRAY) if o.ndim > 2 else o for o in map(data.image, ab)]
         alike = _alike(*shared_part(*grey, p.how))
         def cut(f): return [o[None] & alike for o in shared_part(*(f(i) > 0 for i in ab), p.how)]
@@ -285,11 +285,13 @@ def ceiling_lines(
     low, high = bootstrap_ci(rows, scale, groups=pairs.group.to_numpy())
     between = '' if np.isnan(low) else f' ({low:.2f} to {high:.2f})' # of one picture there is none
     got, nothing, top = rows.mean(0)
+    place = (f'from 0 to 1 the run is at {scale(rows):.2f}{between}' if top > nothing
+             else 'no more than nothing scores, so there is no scale')
     return [f'Annotation ceiling: {len(pairs)} pairs of annotations of one picture'
             f'{f" ({moved} turned or shifted)" if moved else ""}, {twice}; '
             f'over all classes of all pairs {dice.mean():.3f}.',
             f'On what these pictures share predicting nothing scores {nothing:.3f}, this run {got:.3f}, '
-            f'the other annotation {top:.3f}: from 0 to 1 the run is at {scale(rows):.2f}{between}.']
+            f'the other annotation {top:.3f}: {place}.']
 
 # %% ../../nbs/quality/13a_labels.ipynb #205571e5
 def run_queues(

@@ -132,6 +132,10 @@ class Predictor(Answers):
         self.files = [f for r in self.runs for f in _model_files(r, folds, log)]
         given = dict(tta=tta, batch_size=batch_size, num_workers=num_workers, sequential=sequential)
         self.options = _options(self.config, device, log) | {k: v for k,v in given.items() if v is not None}
+        def ask(c): return f'tta={sorted(c.predict.tta)}, '*(tta is None) + f'window={c.predict.window}'
+        for r in self.runs[1:]:
+            if (own := ask(load_config(file=r.path/'config.yaml'))) != ask(self.config):
+                log.warning(f'{r.path} has {own}; all nets are asked as {first.path} says: {ask(self.config)}')
         self.gate = Predictor(gate, device=self.device, sequential=sequential, log=log) if gate else None
         if self.gate: self._check_gate()
     def _check_gate(self):
@@ -140,6 +144,9 @@ class Predictor(Answers):
         if g.task != 'multilabel' or g.classes != self.classes:
             raise ValueError(f'the gate {g.runs[0].path} is a {g.task} run of the classes {g.classes}: '
                              f'wanted a multilabel run of {self.classes}')
+        if g.white_level != self.white_level:
+            raise ValueError(f'the gate {g.runs[0].path} has white_level {g.white_level}, {path} has '
+                             f'{self.white_level}: it would see other greys')
     def __repr__(self):
         names = ' + '.join(r.name for r in self.runs)
         return f'Predictor({names}: {self.task}, {len(self.files)} nets on {self.device})'

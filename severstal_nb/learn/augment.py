@@ -282,7 +282,10 @@ def _own_transform(text:str):
     try: ok = 0 <= float(p) <= 1
     except ValueError: ok = False
     if not ok: raise ValueError(f'augment.own={text}: {p} is no probability')
-    return _own[name](float(p))
+    made = _own[name](float(p))
+    if not hasattr(made, 'available_keys'):
+        raise ValueError(f'augment.own={text}: {name} gives {made!r}, which is no transform of albumentations')
+    return made
 
 # %% ../../nbs/learn/06a_augment.ipynb #237e8162
 _QUICK = (A.HorizontalFlip, A.VerticalFlip, A.RandomBrightnessContrast, A.RandomGamma)  # see `_quick_plan`

@@ -148,7 +148,7 @@ class SteelLoaders(DataLoaders):
         else:
             ds = like.over(_Images(items, like.classes, self.color,
                                    getattr(self.loaders[0].ds.data, 'white_level', None)), augment=None, target=None)
-        return self.loaders[-1].new(ds, shuffle=False, drop_last=False, **dict(num_workers=0) | kw)
+        return self.loaders[-1].new(ds, **dict(num_workers=0) | kw | dict(shuffle=False, drop_last=False))
     @property
     def color(self)->str:
         "How images are read: 'grey' or 'rgb'."

@@ -142,6 +142,7 @@ def table(o):
     parts = [f'# Other steel\n\n`{found["command"]}`\n']
     for k in ('neu', 'strips'):
         if found[k]: t = pd.DataFrame(found[k]); parts.append(markdown_table(t.columns, t.itertuples(index=False)))
+        else: parts.append(f'{k}: not run.\n')
     o.out.with_suffix('.md').write_text('\n'.join(parts))
     print(o.out.with_suffix('.md').read_text())
 

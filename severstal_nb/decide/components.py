@@ -16,7 +16,7 @@ from scipy.special import expit, ndtri
 # %% ../../nbs/decide/08c_components.ipynb #eb2f7ec3
 from ..core.names import apart
 from ..core.plots import WIDE, class_colors, new_figure, plain_label, plot_style
-from .postprocess import Thresholds, _components, binarise
+from .postprocess import NEVER, Thresholds, _components, binarise
 from ..metrics.labels import check_probs
 from ..metrics.masks import interval, wilson
 
@@ -158,7 +158,7 @@ def to_thresholds(c:Components, at)->Thresholds:
     s, j = np.asarray(at).T
     level = c.levels[c.cuts[j]]
     if c.of == 'label': return Thresholds(label=level.tolist())
-    size = np.where(np.isinf(level), 999_999_999, c.sizes[s]) # also larger images than these
+    size = np.where(np.isinf(level), NEVER, c.sizes[s])
     return Thresholds(pixel=np.minimum(level, 1).tolist(), min_size=size.tolist(), label=c.label.tolist())
 
 # %% ../../nbs/decide/08c_components.ipynb #7c463879

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..core.files import replace_folder, write_table
 from ..core.names import plain_cell
 from ..data import SteelData
-from ..decide.postprocess import Thresholds, postprocess
+from ..decide.postprocess import NEVER, Thresholds, postprocess
 from ..decide.submission import ResumableCSV
 from ..decide.thresholds import count_pairs, cross_fit
 from ..ensembling import OOFStore
@@ -76,7 +76,7 @@ def search_space(data:SteelData)->dict:
     "Candidates for label threshold and smallest area, in proportion to the image size; the last area silences a class."
     unit = float((data.images.height*data.images.width).median())/(256*1600)
     areas = {0, *(round(a*unit) for a in (100, 200, 400, 600, 800, 1000, 1500, 2000, 3000, 4000, 6000, 8000))}
-    return dict(min_areas=[*sorted(areas), 999_999_999], labels=[0., .3, .4, .5, .6, .7, .8, .9, .95])
+    return dict(min_areas=[*sorted(areas), NEVER], labels=[0., .3, .4, .5, .6, .7, .8, .9, .95])
 
 # %% ../../nbs/runs/10f_evaluate.ipynb #1fecee09
 def _count_masks(items, data:SteelData, thresholds)->tuple[np.ndarray, np.ndarray]:

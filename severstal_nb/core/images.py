@@ -6,8 +6,8 @@ Docs: https://severstal-nb.github.io/severstal_nb/core/images.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_BYTES', 'EXTENSIONS', 'MAX_PIXELS', 'ImageError', 'split_member', 'open_zip', 'read_bytes', 'pass_over', 'Place',
-           'open_pillow', 'image_size', 'to_uint8', 'pixels', 'decode_image', 'read_image', 'decoder_words', 'damaged',
-           'guess_color', 'Problems', 'plain_names', 'as_reader', 'open_images']
+           'open_pillow', 'image_size', 'to_uint8', 'pixels', 'in_color', 'decode_image', 'read_image', 'decoder_words',
+           'damaged', 'guess_color', 'Problems', 'plain_names', 'as_reader', 'open_images']
 
 # %% ../../nbs/core/00b_images.ipynb #96a5df23
 import inspect, io, logging, os, re, stat, struct, sys, tempfile, threading, zipfile
@@ -428,6 +428,15 @@ def pixels(
     return np.asarray(image.convert('L' if image.mode in ('1','L','LA') else 'RGB'))
 
 
+# %% ../../nbs/core/00b_images.ipynb #5ac1d0e2
+def in_color(
+    image:np.ndarray, # [h,w] or [h,w,3]
+    color:str, # 'grey' | 'rgb'
+)->np.ndarray: # [h,w] or [h,w,3]
+    "Grey three times where colour is asked for; colour as OpenCV weighs it (.299, .587, .114) where grey is."
+    if image.ndim == (2 if color == 'grey' else 3): return image
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY if color == 'grey' else cv2.COLOR_GRAY2RGB)
+
 # %% ../../nbs/core/00b_images.ipynb #682f96b9
 def decode_image(
     raw:bytes, # of a whole file
@@ -440,11 +449,8 @@ def decode_image(
     image = _decode(raw, cv2.IMREAD_GRAYSCALE if color == 'grey' else cv2.IMREAD_COLOR)
     if image is None: raise ImageError(f'cannot be decoded as an image ({len(raw)} bytes)')
     image = to_uint8(image, white_level)
-    if image.ndim == 2: return image if color == 'grey' else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
-    image = np.ascontiguousarray(image[...,:3])
-    if color == 'grey': return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-
+    if image.ndim == 3: image = cv2.cvtColor(np.ascontiguousarray(image[...,:3]), cv2.COLOR_BGR2RGB)
+    return in_color(image, color)
 
 # %% ../../nbs/core/00b_images.ipynb #0caeb374
 def read_image(

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from fastcore.basics import patch
 from ..core.feed import decode_ahead, resize_image, take_images
+from ..core.images import in_color
 from ..crops import flip_dims, tile_batches
 from ..decide.postprocess import Answers, Prediction, Thresholds
 
@@ -251,13 +252,6 @@ def _probs(self:ExportedModel, x:np.ndarray)->tuple:
     return (total[0], *total[1:], None)[:2] if self.task == 'segmentation' else (None, total[0])
 
 
-# %% ../../nbs/engines/08d_runtime.ipynb #53e34887
-def _in_color(image, color):
-    "A grey image three times for a net that wants colour; colour as grey, as OpenCV reads it, for one that wants grey."
-    if image.ndim == (2 if color == 'grey' else 3): return image
-    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY if color == 'grey' else cv2.COLOR_GRAY2RGB)
-
-
 # %% ../../nbs/engines/08d_runtime.ipynb #af55eae5
 @patch
 def _group(self:ExportedModel,
@@ -265,7 +259,7 @@ def _group(self:ExportedModel,
 ): # yields `Prediction`
     "Predictions of a group of images: tiles in batches, stitched, at the image's own size, as bytes."
     o = self.options
-    ready = [_in_color(resize_image(im, o['size']), self.color) for _,im in images]
+    ready = [in_color(resize_image(im, o['size']), self.color) for _,im in images]
     stitchers, batches = tile_batches(ready, o['crop'], o['stride'], o['batch_size'])
     best = [None]*len(images)
     for batch in batches:

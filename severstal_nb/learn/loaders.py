@@ -8,7 +8,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/learn/loaders.html.md"""
 __all__ = ['SteelLoaders']
 
 # %% ../../nbs/learn/06g_loaders.ipynb #30261fef
-import cv2, numpy as np, pandas as pd, torch
+import numpy as np, pandas as pd, torch
 from pathlib import Path
 from fastai.data.core import DataLoaders
 from fastai.data.transforms import CategoryMap
@@ -16,6 +16,7 @@ from fastcore.basics import patch
 from fastcore.foundation import L
 from plum import dispatch
 from ..core.feed import ImageList, is_one_image
+from ..core.images import in_color
 from ..core.plots import WIDE
 from ..data import SteelData, show_mask
 from .dataset import StepLoader
@@ -110,8 +111,7 @@ class _Images(ImageList):
         self.classes = list(classes)
     def image(self, i, box=None):
         "uint8 [h,w] or [h,w,3] of image `i`, or the part of it inside `box`."
-        o, grey = super().image(i), self.color == 'grey'
-        if o.ndim == (3 if grey else 2): o = cv2.cvtColor(o, cv2.COLOR_RGB2GRAY if grey else cv2.COLOR_GRAY2RGB)
+        o = in_color(super().image(i), self.color)
         return o if box is None else o[box[1]:box[3], box[0]:box[2]]
     def shape(self, i): return self.image(i).shape[:2]
     @property

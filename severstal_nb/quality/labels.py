@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 # %% ../../nbs/quality/13a_labels.ipynb #2313f91b
 from ..core.files import check_target, locked, printable, write_table
+from ..core.images import in_color
 from ..core.names import nearest, plain_cell
 from ..core.plots import image_figure, save_figure, show_image
 from ..data import SteelData
@@ -255,7 +256,7 @@ def annotation_pairs(
         pair = find_duplicates(data.subset(np.array([a, b])), n_workers=1)
         if not len(pair): continue
         p, ab = next(pair.itertuples()), (a, b)
-        grey = [cv2.cvtColor(o, cv2.COLOR_RGB2GRAY) if o.ndim > 2 else o for o in map(data.image, ab)]
+        grey = [in_color(data.image(i), 'grey') for i in ab]
         alike = _alike(*shared_part(*grey, p.how))
         def cut(f): return [o[None] & alike for o in shared_part(*(f(i) > 0 for i in ab), p.how)]
         said, own = cut(data.mask), cut(net) if net else []

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 # %% ../../nbs/robust/14b_drift.ipynb #6fc07a57
 from ..core.feed import decode_ahead, resize_image
 from ..core.files import atomic_path, check_links, file_digest, write_table
-from ..core.images import Problems
+from ..core.images import Problems, in_color
 from ..core.plots import image_figure, new_figure, plot_style, save_figure, show_image
 from ..crops import tile_batches
 from ..decide.components import wilson_groups
@@ -38,7 +38,7 @@ def pixel_stats(
 )->np.ndarray: # float64 [5], in the order of STATISTICS
     """Mean grey value, share of pixels below 16, standard deviation;
     detail finer than a pixel over detail of 1 to 4 pixels, and the latter (rms)."""
-    x = (image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)).astype(np.float32)
+    x = in_color(image, 'grey').astype(np.float32)
     near, far = cv2.GaussianBlur(x, (0, 0), 1.), cv2.GaussianBlur(x, (0, 0), 4.)
     fine, coarse = float(np.sqrt(np.square(x - near).mean())), float(np.sqrt(np.square(near - far).mean()))
     return np.array([x.mean(), (x < 16).mean(), x.std(), fine/max(coarse, 1e-3), coarse], float)

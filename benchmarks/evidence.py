@@ -255,14 +255,13 @@ def neu_tables(folder):
         z = np.load(f'{folder}/{n}.npz')
         lines.append(line(n, int(z['epochs']), float(z['cpu']), None, rows, groups))
     out += ['### NEU-Seg, stage 1: fold 0 of 3, seed 0', '', *head, *lines, '']
-    pairs = [(a, p) for p, (_, _, beside, _) in PLAIN.items() for a in ([beside] if isinstance(beside, str) else ['unet-lite0']) if a in kept and p in kept]
-    if pairs:
-        out += ['| difference | mean IoU | defect Dice |', '|---|---|---|']
-        for a, b in pairs:
-            cells = []
-            for fn in (mean_iou, defect_dice): d = paired_bootstrap(kept[a], kept[b], fn, groups=groups); cells.append(f'{d.diff:+.3f} ({d.lo:+.3f} to {d.hi:+.3f})')
-            out.append(f'| {a} minus {b} | {" | ".join(cells)} |')
-        out.append('')
+    out += ['| difference | mean IoU | defect Dice |', '|---|---|---|']
+    for b, (_, _, a, _) in PLAIN.items():
+        if a not in kept or b not in kept: out.append(f'| {a} minus {b} | not run | |'); continue
+        cells = []
+        for fn in (mean_iou, defect_dice): d = paired_bootstrap(kept[a], kept[b], fn, groups=groups); cells.append(f'{d.diff:+.3f} ({d.lo:+.3f} to {d.hi:+.3f})')
+        out.append(f'| {a} minus {b} | {" | ".join(cells)} |')
+    out.append('')
     lines = []
     for n in NEUSEG2:
         if not (run := finished(folder, n)): lines.append(f'| {n} | not run | | | | | |'); continue
@@ -409,9 +408,15 @@ def speed_table(folder):
     return [*out, '']
 
 
-def without_gaps(lines):
-    "Rows of runs that were not made become a sentence, and tables without rows go."
-    gone = [o.split(' | ')[0][2:] for o in lines if ' | not run |' in o]
+def filled(lines, stored):
+    """A section of the tables: rows of runs that are not in the folder are those of the `stored` tables, if they have them. The rest
+    becomes a sentence, and a table without rows goes."""
+    if 'not run' in lines and lines[0] in stored:
+        own = stored[stored.index(lines[0]):]
+        return [lines[0], *own[3:next((i for i, o in enumerate(own) if i and o.startswith('###')), len(own))]]
+    old = {o.split(' | ')[0]: o for o in stored}
+    lines = [old.get(o.split(' | ')[0], o) if ' | not run |' in o else o for o in lines]
+    gone = [o.split(' | ')[0][2:] for o in lines if ' | not run |' in o and ' minus ' not in o]
     lines = [o for o in lines if ' | not run |' not in o]
     ends = [i for i, o in enumerate(lines) if o.startswith('|---') and not ''.join(lines[i+1:i+2]).startswith('|')]
     lines = [o for i, o in enumerate(lines) if i not in ends and i + 1 not in ends]
@@ -419,15 +424,17 @@ def without_gaps(lines):
 
 
 def table(folder):
-    notes = HERE/'results'/'evidence_notes.md'
-    parts = [['# Evidence on real data', '', 'Written by `python benchmarks/evidence.py table`; protocol and commands in its first lines.', '']]
+    "Write results/evidence.md from the runs in the folder, and from the stored one where they are not."
+    file = HERE/'results'/'evidence.md'
+    old = [*file.read_text().splitlines(), ''] if file.exists() else []
+    parts = [['# Evidence on real data', '', 'Written by `python benchmarks/evidence.py table`; protocol and commands in its first lines. '
+              'CPU seconds are of the machine that a row was made on; a run and the plain script it is compared with were made on one.', '']]
     for stage, f in (('`python benchmarks/evidence.py neuseg1`, `plain`, `neuseg2`', neu_tables), ('`python benchmarks/evidence.py table`', agreement_lines), ('`python benchmarks/evidence.py neucls`', cls_table),
                      ('`python benchmarks/evidence.py strips`', strips_table), ('`python benchmarks/evidence.py speed`', speed_table)):
-        lines = without_gaps(f(folder))
+        lines = filled(f(folder), old)
         parts.append([lines[0], '', f'Command: {stage}', *lines[1:]])
-    if notes.exists(): parts.append([notes.read_text()])
-    (HERE/'results'/'evidence.md').write_text('\n'.join(o for p in parts for o in p).rstrip() + '\n')
-    print((HERE/'results'/'evidence.md').read_text())
+    file.write_text('\n'.join(o for p in parts for o in p).rstrip() + '\n')
+    print(file.read_text())
 
 
 GROUPS = dict(neuseg1=NEUSEG1, neuseg2=NEUSEG2, neucls=NEUCLS, strips=STRIPS)

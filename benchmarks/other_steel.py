@@ -107,12 +107,10 @@ def strips(o):
         train_one(o.folder, f'strips-{kind}', short(o, REAL | weights | (dict(data__crop_height=64, data__crop_width=64, data__crop_stride=64, data__limit=12, data__duplicates='none', data__stratify='none') if o.tiny else {})))
 
 
-def table(o):
-    "Everything there is, as JSON and Markdown."
+def neu_rows(o):
+    "The rows of stages source and few."
     from severstal_nb.commands.evaluate import Evaluation
-    from severstal_nb.core.files import markdown_table
-    from severstal_nb.reports.compare import compare
-    rows, strip_rows, sizes = [], [], json.loads((o.folder/'sides.json').read_text())
+    rows, sizes = [], json.loads((o.folder/'sides.json').read_text())
     def add(what, n, path):
         m = Evaluation(path).metrics
         rows.append(dict(what=what, pictures=n, accuracy=m['accuracy'], low=m.get('accuracy_low'), high=m.get('accuracy_high')))
@@ -126,15 +124,32 @@ def table(o):
             found = [Evaluation(p).metrics['accuracy'] for p in sorted(o.folder.glob(f'few{n}-*-{kind}-test'))]
             if found: rows.append(dict(what=f'{min(n, sizes["pool"])} pictures, {word}: ' + (f'mean, lowest and highest of {len(found)} draws' if len(found) > 1 else 'all there are'), pictures=sizes['test'], accuracy=np.mean(found), low=min(found), high=max(found)))
         if (o.folder/f'all-{kind}-test').is_dir(): add(f'all {sizes["every"]} other pictures, {word}', sizes['test'], o.folder/f'all-{kind}-test')
+    return dict(neu=rows, sides=sizes)
+
+
+def strip_rows(o):
+    "The rows of stage strips."
+    from severstal_nb.commands.evaluate import Evaluation
+    from severstal_nb.reports.compare import compare
+    rows = []
     both = [finished(o.folder, f'strips-{k}') for k in ('imagenet', 'synthetic')]
     if (o.folder/'synthetic_real').is_dir():
         m = Evaluation(o.folder/'synthetic_real').metrics
-        strip_rows.append(dict(what='synthetic crops only, on the 27 real strips', **{k: m.get(k) for k in ('dice', 'dice_low', 'dice_high', 'dice_defect', 'dice_nothing')}))
+        rows.append(dict(what='synthetic crops only, on the 27 real strips', **{k: m.get(k) for k in ('dice', 'dice_low', 'dice_high', 'dice_defect', 'dice_nothing')}))
     if all(both):
         t = compare(both)
         for what, r in zip(('18 real strips, from ImageNet', '18 real strips, after synthetic crops'), t.to_dict('records')):
-            strip_rows.append(dict(what=what, **{k: r.get(k) for k in ('dice', 'dice_low', 'dice_high', 'dice_defect', 'dice_nothing', 'diff', 'diff_low', 'diff_high')}))
-    found = dict(neu=rows, strips=strip_rows, sides=sizes, command='python benchmarks/other_steel.py')
+            rows.append(dict(what=what, **{k: r.get(k) for k in ('dice', 'dice_low', 'dice_high', 'dice_defect', 'dice_nothing', 'diff', 'diff_low', 'diff_high')}))
+    return dict(strips=rows)
+
+
+def table(o):
+    "Everything there is, as JSON and Markdown; stages that are not in the folder are as they are stored."
+    from severstal_nb.core.files import markdown_table
+    found = json.loads(o.out.read_text()) if o.out.exists() else dict(neu=[], sides={})
+    if (o.folder/'sides.json').exists(): found |= neu_rows(o)
+    if (new := strip_rows(o))['strips'] or 'strips' not in found: found |= new
+    found['command'] = 'python benchmarks/other_steel.py'
     def plain(v): return None if v is None or v != v else v.item() if hasattr(v, 'item') else v
     found = {k: [{a: plain(b) for a, b in r.items()} for r in v] if isinstance(v, list) else v for k, v in found.items()}
     o.out.parent.mkdir(parents=True, exist_ok=True)

@@ -74,7 +74,8 @@ def parse_command(
     return args
 
 # %% ../nbs/11_cli.ipynb #becfa03f
-_HINTS = {'--fold': 'data.fold=K', '--all_folds': 'data.fold=all', '--checkpoint': 'resume=RUN or resume=CHECKPOINT',
+_HINTS = {'--preset': 'preset=NAME', '--data': 'data.root=DIR', '--epochs': 'training.num_epochs=N', '--resume': 'resume=RUN',
+          '--fold': 'data.fold=K', '--all_folds': 'data.fold=all', '--checkpoint': 'resume=RUN or resume=CHECKPOINT',
           '--checkpoints': 'severstal predict RUN [RUN…]', '--output_dir': 'run.root=DIR; with predict, --out FILE'}
 def _unread(p, word):
     "The error for an argument that no one reads; a flag of an older project is answered with ours."

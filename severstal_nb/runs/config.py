@@ -120,7 +120,8 @@ def _read_overrides(overrides)->dict:
     out = {}
     for o in overrides:
         k,eq,v = o.partition('=')
-        if not eq: raise ConfigError(f'{o!r}: expected ' + (f'preset={o}' if o in list_presets('**/*') else 'key=value'))
+        if not eq:
+            raise ConfigError(f'{o!r}: expected ' + (f'preset={o}' if o in list_presets('**/*') else 'key=value'))
         k = k.strip()
         out[k] = _parse_value(k, v) if k in KEYS else v
     return out

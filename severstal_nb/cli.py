@@ -74,7 +74,9 @@ def parse_command(
     return args
 
 # %% ../nbs/11_cli.ipynb #becfa03f
-_HINTS = {'--fold': 'data.fold=K', '--all_folds': 'data.fold=all', '--checkpoint': 'resume=RUN or resume=CHECKPOINT',
+_HINTS = {'--preset': 'preset=NAME', '--data': 'data.root=DIR', '--epochs': 'training.num_epochs=N',
+          '--resume': 'resume=RUN',
+          '--fold': 'data.fold=K', '--all_folds': 'data.fold=all', '--checkpoint': 'resume=RUN or resume=CHECKPOINT',
           '--checkpoints': 'severstal predict RUN [RUN…]', '--output_dir': 'run.root=DIR; with predict, --out FILE'}
 def _unread(p, word):
     "The error for an argument that no one reads; a flag of an older project is answered with ours."
@@ -526,7 +528,8 @@ def _labels(args):
     if args.before: return print(compare_labels(args.run, args.before, args.data).round(4).to_string())
     if not args.apply:
         check_labels(args.run, args.data)
-        return section(load_run(args.run), 'labels')
+        section(run := load_run(args.run), 'labels')
+        return print(run.path/'sections'/'labels')
     out = args.out or 'corrected.csv'
     said = apply_verdicts(args.run, args.apply, out, args.data)
     print(*(f'{n} {what}' for what, n in said.done.value_counts().items()), out, sep='\n')

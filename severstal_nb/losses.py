@@ -131,6 +131,9 @@ def _as_target(logits:Tensor, targ:Tensor)->Tensor:
                      'or int64 class indices [batch] for logits [batch, class]')
 
 # %% ../nbs/04_losses.ipynb #51f0437e
+def _as_given(logits:Tensor, targ:Tensor)->Tensor:
+    "0 and 1 as numbers to compute with, for a loss that knows nothing of bytes; class indices as they are."
+    return targ.to(logits) if logits.shape==targ.shape else targ
 def _as_index(logits:Tensor, targ:Tensor)->Tensor:
     "`targ` as class indices or probabilities. Raises `ValueError` when it is neither."
     if targ.ndim==1 and logits.ndim==2 and len(targ)==len(logits): return targ.to(logits.device, torch.long)
@@ -178,7 +181,8 @@ class SteelLoss(nn.Module):
     def activation(self, logits): return _wide(logits).sigmoid() # probabilities
     def decodes(self, probs): return probs>=self.thresh # masks or labels, bool
     def extra_repr(self):
-        return ', '.join([self.func.__name__.strip('_')] + [f'{k}={v}' for k,v in self.params.items()])
+        name = getattr(self.func, '__name__', type(self.func).__name__).strip('_')
+        return ', '.join([name] + [f'{k}={v}' for k,v in self.params.items()])
 
 # %% ../nbs/04_losses.ipynb #e4f59160
 _losses = {}
@@ -244,7 +248,8 @@ def create_loss(
             if k!='label_smoothing' or kw[k]:
                 raise ValueError(f'loss {name} has no option {k}; it has: {", ".join(takes) or "none"}')
         kw = {k:v for k,v in kw.items() if k in takes}
-    return _find(name)[0](**kw, **({} if reduction=='mean' else dict(reduction=reduction)))
+    loss = _find(name)[0](**kw, **({} if reduction=='mean' else dict(reduction=reduction)))
+    return loss if hasattr(loss, 'activation') else SteelLoss(loss, _as_given)
 
 # %% ../nbs/04_losses.ipynb #1a7a8393
 @register_loss('bce')

@@ -26,7 +26,7 @@ from .learn.callbacks import (Accumulate, Autocast, Bar, FreezeEncoder, LossMode
                                           own_random_numbers, pick, schedules)
 from .learn.checkpoints import (Keep, as_logger, bring_files, find_checkpoint, match_files, new_state,
                                             restore, save_weights)
-from .losses import create_loss
+from .losses import SteelLoss, create_loss
 from .metrics.masks import silent_classes
 from .metrics.meters import (PresenceMeter, SegmentationMeter, SingleLabelMeter, TwoHeadMeter,
                                          fastai_metrics, higher_is_better)
@@ -63,7 +63,7 @@ def make_learner(
 def steel_learner(
     dls, # from `steel_dls`
     model, # name, see `list_models`, or a net that gives logits
-    loss=None, # name, see `list_losses`, or a loss; None: BCE, or cross-entropy for one label an image
+    loss=None, # name, see `list_losses`, or any loss of (logits, targets); None: BCE, or cross-entropy for one class
     lr:float=1e-3,
     weights=None, # of a net given by name: hub name, file, see `create_model`
     *,
@@ -92,6 +92,7 @@ def steel_learner(
                          "target='masks', 'labels' or 'both' in steel_dls")
     loss = loss or {'class': 'cross_entropy', 'both': 'joint'}.get(kind, 'bce_with_logits')
     if isinstance(loss, str): loss = create_loss(loss, task=task, labels=ds.data.labels)
+    elif kind in ('masks', 'labels') and not hasattr(loss, 'activation'): loss = SteelLoss(loss)
     meter = {'masks': SegmentationMeter, 'both': TwoHeadMeter, 'class': SingleLabelMeter}.get(kind, PresenceMeter)
     if metrics is None: metrics = fastai_metrics(meter(list(ds.classes)))
     return make_learner(model, dls, loss, lr=lr, optimizer=optimizer, weight_decay=weight_decay, metrics=metrics,

@@ -180,6 +180,6 @@ def serve(
     token = needed_token(host, token)
     hosts, what = [*LOOPBACK, host, *allow_host], f'{name} ({predictor.task}, {len(predictor.classes)} classes)'
     app = make_service(predictor, name, limits, token=token, hosts=hosts, any_address=not is_loopback(host))
-    def say(url): print(f'{what} answers at {url}; Ctrl-C stops it', flush=True)
+    def say(url): print(f'{what} answers at {url}/api/images; Ctrl-C stops it', flush=True)
     run_server(app, say, host=host, port=port, limits=limits)
     print('stopped', flush=True)

@@ -506,12 +506,14 @@ def steel_dls(
     augment=None, # an albumentations `Compose` or list of transforms, for training
     target:str|None=None, # 'masks', 'labels', 'both' or 'class'; None: what the data have
     floats:bool=False, # for MixUp, CutMix and other people's nets: images float 0..1 in three channels, targets float
-    num_workers:int=0, seed:int=0, device='cpu',
+    num_workers:int=0, seed:int=0,
+    device='auto', # 'auto': a GPU where there is one
     path='.', # where a `Learner` puts its files
 ): # fastai `DataLoaders`
     "Training and validation loaders for a fastai `Learner`."
     if not isinstance(data, SteelData):
         raise ValueError(f'data is a {type(data).__name__}: wanted SteelData, such as read_kaggle(folder) gives')
+    if device == 'auto': device = 'cuda' if torch.cuda.is_available() else 'cpu'
     held, rows = np.zeros(len(data), bool), np.asarray(valid)
     if rows.ndim == 0 and rows.dtype.kind in 'iu':
         from severstal_nb.splits import make_folds

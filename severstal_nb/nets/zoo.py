@@ -99,6 +99,8 @@ def _unknown_model(name:str)->ValueError:
     if name=='dpt' or name.startswith('dpt-') and 'tu-' not in name:
         near = ['dpt-tu-vit_small_patch16_224', 'dpt-tu-convnext_tiny']
     elif name in ARCHS: near = [f'{name}-resnet34', f'{name}-efficientnet-b3']
+    arch,_,encoder = name.partition('-')
+    if arch in ARCHS and arch!='dpt' and _is_timm(encoder): near = [f'{arch}-tu-{encoder}']
     return ValueError(f'no model is called {name!r}; ' +
         (f'nearest: {", ".join(near)}' if near else
          "names: list_models(), list_models('unet-*'), list_models('*convnext*')"))

@@ -120,7 +120,8 @@ def _read_overrides(overrides)->dict:
     out = {}
     for o in overrides:
         k,eq,v = o.partition('=')
-        if not eq: raise ConfigError(f'{o!r}: expected key=value')
+        if not eq:
+            raise ConfigError(f'{o!r}: expected ' + (f'preset={o}' if o in list_presets('**/*') else 'key=value'))
         k = k.strip()
         out[k] = _parse_value(k, v) if k in KEYS else v
     return out
@@ -369,7 +370,9 @@ def _check_model(cfg):
         if 'faster_vit' in name:
             raise unknown(f'value of {key}', name, [],
                           'pip install fastervit brings it (its licence is for non-commercial use)')
-        raise unknown(f'value of {key}', name, known, 'severstal_nb.models.list_models() lists them')
+        if key == 'model.encoder' and f'tu-{name}' in {o.removeprefix('unet-') for o in list_models('unet-tu-*')}:
+            known = [f'tu-{name}']
+        raise unknown(f'value of {key}', name, known, 'severstal_nb.nets.zoo.list_models() lists them')
 
 # %% ../../nbs/runs/10b_config.ipynb #8cb81f0b
 def check_config(cfg:Config)->Config:

@@ -69,7 +69,7 @@ def resize(
     "An image and its masks at another size."
     h, w = size
     if mask is not None and image.shape[:2] != (h, w):
-        planes = [cv2.resize(np.ascontiguousarray(m), (w, h), interpolation=cv2.INTER_NEAREST) for m in mask]
+        planes = [cv2.resize(np.ascontiguousarray(m), (w, h), interpolation=cv2.INTER_NEAREST_EXACT) for m in mask]
         mask = np.stack(planes) if planes else np.zeros((0, h, w), np.uint8)
     return resize_image(image, size), mask
 

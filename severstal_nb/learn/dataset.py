@@ -515,7 +515,12 @@ def steel_dls(
     held, rows = np.zeros(len(data), bool), np.asarray(valid)
     if rows.ndim == 0 and rows.dtype.kind in 'iu':
         from severstal_nb.splits import make_folds
-        folds = data.images['fold'].to_numpy() if 'fold' in data.images else make_folds(data, seed=seed)
+        table = data.images
+        if 'fold' in table and (n := table['fold'].isna().sum()): raise ValueError(f'{n} images have no fold')
+        if 'fold' not in table and 'split' in table and (n := table['split'].eq('test').sum()):
+            raise ValueError(f"{n} images are the test part that came with the data: "
+                             "data.subset(data.images['split'] != 'test') leaves them out")
+        folds = table['fold'].to_numpy() if 'fold' in table else make_folds(data, seed=seed)
         held = folds == valid
         if not held.any(): raise ValueError(f'valid={valid}: no image is of that fold; there are {np.unique(folds)}')
     elif rows.dtype == bool:

@@ -103,6 +103,9 @@ class SteelDataset(Dataset):
             raise ValueError(f"target {target!r} is none of 'masks', 'labels', 'both', 'class', None")
         if need != data.task or (target and self.labels is None):
             raise ValueError(f'target {target!r} cannot be had from {data.task} data')
+        if target == 'class' and len(odd := np.flatnonzero(self.labels.sum(1) != 1)):
+            raise ValueError(f"{data.images['image_id'].iat[odd[0]]} has {self.labels[odd[0]].sum()} classes: "
+                             "target 'class' wants one for each image")
         for k, v in dict(size=size, crop=crop).items():
             if v is not None and not (np.ndim(v) == 1 and len(v) == 2 and all(o >= 1 and o == int(o) for o in v)):
                 raise ValueError(f'{k}={v!r}: wanted (height, width) in pixels')

@@ -65,9 +65,11 @@ class Stitcher:
         if tuple(tile.shape[-2:]) != (y1-y0, x1-x0):
             raise ValueError(f'tile {j} is {tuple(tile.shape[-2:])}, its box {(x0,y0,x1,y1)} is {(y1-y0, x1-x0)}')
         if weight != 1: tile = tile*weight
-        if self.total is None and self.left == 1: self.total = tile  # one whole image: nothing to add up
-        elif self.total is None: self.total = self._zeros(tile)
-        if self.total is not tile: self.total[:, y0:y1, x0:x1] += tile
+        if self.total is None and self.left == 1:  # one whole image: nothing to add up
+            self.total = tile.astype(np.float32, copy=False) if isinstance(tile, np.ndarray) else tile.float()
+        else:
+            if self.total is None: self.total = self._zeros(tile)
+            self.total[:, y0:y1, x0:x1] += tile
         self.left -= 1
         return self.left == 0
     def _zeros(self, tile):

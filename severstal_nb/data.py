@@ -8,7 +8,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/data.html.md"""
 __all__ = ['SteelData', 'concat', 'overlay', 'show_mask']
 
 # %% ../nbs/01_data.ipynb #775cbae6
-import copy, os
+import copy, os, re
 import cv2, numpy as np, pandas as pd
 from typing import Iterable
 from fastcore.basics import patch
@@ -43,6 +43,9 @@ class SteelData:
         self.offsets = np.zeros(n+1, np.int64) if offsets is None else offsets
         if len(self.offsets) != n+1:
             raise ValueError(f'{len(self)} images of {self.K} classes need {n+1} offsets, found {len(self.offsets)}')
+        if labels is not None and (shape := np.shape(labels)) != (len(self), self.K) and (n or 0 not in shape):
+            raise ValueError(f'{len(self)} images of {self.K} classes need labels [{len(self)},{self.K}], '
+                             f'found {list(shape)}')
         self._labels = None if labels is None else np.asarray(labels, bool).reshape(len(self), self.K)
         given = 'segmentation' if offsets is not None else 'unlabelled' if labels is None else 'multilabel'
         self.task = task or given
@@ -207,12 +210,19 @@ def from_masks(cls:SteelData,
     return cls(images, classes, cat(0), cat(1), offsets, **kw)
 
 # %% ../nbs/01_data.ipynb #7143ef78
+def _short_ids(paths):
+    "File names; the paths where different ones have the same name."
+    short = [re.split(r'[/\\]', p)[-1] for p in paths]
+    return plain_names(short if len(set(short)) == len(set(paths)) else list(paths))
 def _with_sizes(images):
     "a table of paths with image_id, height and width, which are read where they are not there; problems"
     table = images.copy() if isinstance(images, pd.DataFrame) else pd.DataFrame(dict(path=list(images)))
     if 'path' not in table: raise ValueError(f"a column path is wanted (the table has {', '.join(map(str, table))})")
     table['path'] = table['path'].astype(str)
-    if 'image_id' not in table: table.insert(0, 'image_id', [os.path.basename(p) for p in table['path']])
+    if 'image_id' not in table:
+        parts = [re.split(r'[/\\]', p) for p in table['path']]
+        home = len(os.path.commonprefix([p[:-1] for p in parts]))
+        table.insert(0, 'image_id', _short_ids(['/'.join(p[home:]) for p in parts]))
     table['image_id'] = plain_names(table['image_id'].astype(str).tolist())
     problems = Problems()
     if {'height','width'} - set(table):
@@ -226,12 +236,31 @@ def _with_sizes(images):
         table.attrs.update(found.attrs)
     return table, problems.table()
 
+# %% ../nbs/01_data.ipynb #b7c2d19e
+def _hot(labels):
+    "Labels that are 0/1 [N,K] as an array, None of those that are names. Raises `ValueError` for any other."
+    def named(o):
+        return o is None or isinstance(o, str) or isinstance(o, Iterable) and all(isinstance(c, str) for c in o)
+    if all(map(named, labels)): return None
+    try: hot = np.asarray(labels, float)
+    except (TypeError, ValueError): hot = np.zeros(0)
+    if hot.ndim == 2 and np.isin(hot, (0,1)).all(): return hot
+    raise ValueError('labels are names, or 0 and 1 for each class [N,K]; '
+                     'for numbers of classes give [classes[k] for k in labels]')
+def _by_number(mask, K, name):
+    "Masks [K,h,w] of class numbers [h,w]. Raises `ValueError` for a number that no class has."
+    whole = mask == np.arange(1, K+1)[:,None,None]
+    if np.count_nonzero(whole) == np.count_nonzero(mask): return whole
+    odd = mask[(mask != 0) & ~whole.any(0)][0]
+    raise ValueError(f'{name}: the mask holds {odd:g}, no class number of 1 to {K} '
+                     '(a black and white mask of one class is mask[None] > 0)')
+
 # %% ../nbs/01_data.ipynb #3b29ace3
 @patch(cls_method=True)
 def from_frame(cls:SteelData,
     images, # a table with `path` (and image_id, height, width, further columns), or a list of paths
     masks=None, # [K,h,w] per image; or [h,w] with class numbers, 0 is none
-    labels=None, # bool [N,K], or per image a class name or a list of them
+    labels=None, # 0/1 [N,K], or per image a class name or a list of them
     rles:list|None=None, # columns of the table with Kaggle's strings, a class each
     classes:list|None=None, # names; None: those in labels or rles, or numbers from 1
     **kw, # further arguments of SteelData
@@ -244,9 +273,10 @@ def from_frame(cls:SteelData,
                 for *row,h,w in table[[*rles,'height','width']].itertuples(index=False)]
         return cls.from_masks(table.drop(columns=rles), classes or rles, runs, **kw)
     if labels is not None:
-        names = (None if isinstance(labels, np.ndarray) and labels.ndim == 2
-                 else [[o] if isinstance(o, str) else [] if o is None else list(o) for o in labels])
-        if names is None: return cls(table, classes or [str(k+1) for k in range(labels.shape[1])], labels=labels, **kw)
+        if isinstance(labels, pd.DataFrame): classes,labels = classes or list(labels), labels.to_numpy()
+        if (found := _hot(labels)) is not None:
+            return cls(table, classes or [str(k+1) for k in range(found.shape[1])], labels=found, **kw)
+        names = [[o] if isinstance(o, str) else [] if o is None else list(o) for o in labels]
         classes = list(classes or sorted({o for row in names for o in row}))
         if odd := {o for row in names for o in row} - set(classes):
             raise ValueError(f'labels name {sorted(odd)[0]!r}, which is none of the classes {classes}')
@@ -254,9 +284,9 @@ def from_frame(cls:SteelData,
                and all(isinstance(o, str) for o in labels) else {})
         return cls(table, classes, labels=[[c in row for c in classes] for row in names], **one | kw)
     if masks is None: return cls(table, classes or [], **kw)
-    masks = list(masks)
-    K = len(classes) if classes else max((len(m) if m.ndim == 3 else int(m.max()) for m in masks), default=0)
-    whole = [m if m.ndim == 3 else m == np.arange(1, K+1)[:,None,None] for m in masks]
+    masks = [np.asarray(m) for m in masks]
+    K = len(classes) if classes else max((len(m) if m.ndim == 3 else min(int(m.max()), 64) for m in masks), default=0)
+    whole = (m if m.ndim == 3 else _by_number(m, K, n) for m,n in zip(masks, table['image_id'], strict=True))
     return cls.from_masks(table, classes or [str(k+1) for k in range(K)], whole, **kw)
 
 # %% ../nbs/01_data.ipynb #8430aa63

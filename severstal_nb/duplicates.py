@@ -24,7 +24,9 @@ def read_duplicates(
 )->list[tuple]: # (a, b): image names or row numbers
     "The first two columns of `pairs`, whatever it is. Raises `ValueError` where there are not two."
     if pairs is None: return []
-    if isinstance(pairs, (str, Path)): pairs = pd.read_csv(pairs, dtype=str)
+    if isinstance(pairs, (str, Path)):
+        pairs = pd.read_csv(pairs, dtype=str)
+        if {'a', 'b'} <= set(pairs): pairs = pairs[['a', 'b']] # of `find_duplicates`, perhaps behind an index
     if isinstance(pairs, pd.DataFrame): pairs = pairs.iloc[:, :2].to_numpy().tolist()
     pairs = [tuple(p) for p in pairs]
     bad = next((p for p in pairs if len(p) < 2), None)
@@ -40,7 +42,11 @@ def _pair_rows(data, pairs):
     for a, b in read_duplicates(pairs):
         if isinstance(a, str):
             if not at: raise ValueError(f'pair ({a}, {b}) is given by name: pass the SteelData, not {n}')
-            if a not in at or b not in at: continue
+            if a not in at or b not in at:
+                if a.isdigit() and b.isdigit() and not any(map(str.isdigit, at)):
+                    raise ValueError(f'pair ({a}, {b}) is of row numbers, which a file cannot tell from names: '
+                                     'write names to it, pairs.assign(a=ids[pairs.a], b=ids[pairs.b])')
+                continue
             a, b = at[a], at[b]
         if not (0 <= a < n and 0 <= b < n): raise ValueError(f'pair ({a}, {b}) is outside the {n} images')
         out.append((int(a), int(b)))

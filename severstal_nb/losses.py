@@ -94,10 +94,9 @@ def _single_label(logits:Tensor, targ:Tensor, label_smoothing:float=0.)->Tensor:
 def auto_pos_weight(
     labels, # bool [N,K], of the training images
 )->list: # K numbers
-    "`n_neg/n_pos` of each class; a class that does not occur counts as occurring once."
+    "`n_neg/n_pos` of each class; a class in no image counts as in one, one in all as in all but one."
     labels = np.asarray(labels, dtype=bool)
-    pos = labels.sum(0)
-    return ((len(labels)-pos)/pos.clip(1)).tolist()
+    return ((~labels).sum(0).clip(1)/labels.sum(0).clip(1)).tolist()
 
 # %% ../nbs/04_losses.ipynb #ed954d91
 def dynamic_alpha(
@@ -151,7 +150,8 @@ def _check_values(kw:dict):
     for k,v in kw.items():
         if k in _BOUNDS and v is not None and not isinstance(v, str):
             low,high = _BOUNDS[k]
-            if not all(low<=o<=high for o in torch.as_tensor(v).flatten().tolist()): raise ValueError(f'{k}={v}: wanted {low} to {high}')
+            if not all(low<=o<=high for o in torch.as_tensor(v).flatten().tolist()):
+                raise ValueError(f'{k}={v}: wanted {low} to {high}')
 
 # %% ../nbs/04_losses.ipynb #a742381c
 class SteelLoss(nn.Module):

@@ -17,8 +17,8 @@ from unicodedata import normalize
 from fastcore.basics import patch
 from functools import partial
 from .core.images import (EXTENSIONS, ImageError, Place, Problems, as_reader, damaged, decoder_words,
-                                      guess_color, open_images, plain_names, read_bytes)
-from .data import SteelData
+                                      guess_color, open_images, read_bytes)
+from .data import SteelData, _short_ids
 from .formats.coco import parse_coco, polygon_runs
 from .formats.kaggle import (ImageNames, class_number, find_columns, kaggle_classes, name_key, parse_row,
                                          read_table)
@@ -43,10 +43,6 @@ def _open_all(where, names, paths, problems, color):
         raise ValueError(f'{where}: none of its {len(names)} image files can be opened, {names[0]}: {why}')
     if color == 'auto': color = guess_color(table['path'].tolist(), white_level=table.attrs['white_level'])
     return table, color
-def _short_ids(names):
-    "File names, or relative paths when names repeat."
-    short = [re.split(r'[/\\]', n)[-1] for n in names]
-    return plain_names(short if len(set(short)) == len(short) else list(names))
 
 # %% ../nbs/01a_readers.ipynb #1dc1684c
 @as_reader

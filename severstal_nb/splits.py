@@ -75,8 +75,9 @@ def _labels_of(data):
     y = np.asarray(data)
     if y.ndim == 1 and y.dtype.kind in 'iu' and y.min(initial=0) < 0:
         raise SplitError(f'class indices start at 0, found {y.min()}')
+    if y.ndim in (1, 2) and (none := pd.isna(y).reshape(len(y), y[:1].size).any(1)).any():
+        raise SplitError(f'{none.sum()} images have no label, such as {none.argmax()}')
     if y.ndim == 1 and y.dtype.kind in 'OUSb':
-        if (none := pd.isna(y)).any(): raise SplitError(f'{none.sum()} images have no label, such as {none.argmax()}')
         names = np.unique(y.astype(str))
         return y.astype(str)[:, None] == names, names.tolist(), range(len(y))
     if y.ndim == 1 and y.dtype.kind in 'iu': y = np.eye(y.max(initial=-1) + 1, dtype=bool)[y]

@@ -208,8 +208,10 @@ def _coco_annotation(starts, lengths, h, w):
     return dict(segmentation=dict(size=[h,w], counts=counts[:-1].tolist() if counts[-1] == 0 else counts.tolist()),
                 bbox=[x0,y0,x1-x0,y1-y0], area=int(lengths.sum()), iscrowd=0)
 def _coco(data, rows)->dict:
-    "Some images of `data`, with their masks, as the content of a COCO file."
+    "Some images of `data`, with their masks, as the content of a COCO file. Raises `ValueError` for a name twice."
     images,anns = [],[]
+    if (twice := (names := data.images['image_id'].iloc[list(rows)]).duplicated()).any():
+        raise ValueError(f'two images are called {names[twice].iat[0]}: their masks would be joined, so rename one')
     for i in rows:
         h,w = data.shape(i)
         images.append(dict(id=i+1, file_name=str(data.images['image_id'].iat[i]), height=h, width=w, license=0))

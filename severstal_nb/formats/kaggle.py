@@ -154,11 +154,13 @@ def write_kaggle(
     data:SteelData, # with masks: labels or predictions
     path, # of the CSV to write
 )->pd.DataFrame: # file, row, reason: what the form cannot hold; always empty
-    "Write `ImageId,ClassId,EncodedPixels`. Raises `ValueError` for data without masks, or a name with a line break."
+    "Write `ImageId,ClassId,EncodedPixels`. Raises `ValueError` for data without masks, or a name twice or on two lines."
     if data.task != 'segmentation': raise ValueError(f'this data is {data.task}: there are no masks to write')
     names = data.images['image_id'].tolist()
     if bad := [n for n in names if n != n.strip() or set(n) & set('\r\n')]:
         raise ValueError(f'{bad[0]!r}: a name with a line break or a blank at its end')
+    if (twice := data.images['image_id'].duplicated()).any():
+        raise ValueError(f'two images are called {names[twice.argmax()]}: their masks would be joined, so rename one')
     with atomic_path(path) as part, open(part, 'w', newline='', encoding='utf-8', errors='surrogateescape') as f:
         out = csv.writer(f, lineterminator='\n')
         out.writerow(['ImageId','ClassId','EncodedPixels'])

@@ -226,7 +226,7 @@ def write_masks(
     data:SteelData, # with masks: labels or predictions
     folder, # to make: NAME.png of class numbers, or CLASS/NAME.png where classes overlap
 )->pd.DataFrame: # file, row, reason: what the form cannot hold; always empty
-    "Write mask images. Raises `ValueError` for data without masks, or for names that no file can have."
+    "Write mask images. Raises `ValueError` for data without masks, names that no file can have, or an image's place."
     from PIL import Image
     if data.task != 'segmentation': raise ValueError(f'this data is {data.task}: there are no masks to write')
     names = [PurePosixPath(n).with_suffix('.png') for n in data.images['image_id']]
@@ -236,14 +236,17 @@ def write_masks(
     alone = all(join_runs(r)[1].sum() == sum(n.sum() for _,n in r) for r in every)
     if bad := [] if alone else [c for c in data.classes if c in ('','.','..') or set('/\\') & set(c)]:
         raise ValueError(f'no folder can be called {bad[0]!r}: rename the class')
+    home,own = Path(folder).resolve(), {Path(p).resolve() for p in data.images['path']}
     for i,name in enumerate(names):
-        numbered = enumerate(data.mask(i), 1)
-        index = np.zeros(data.shape(i), np.uint8 if data.K < 256 else np.uint16)
-        for k,m in numbered: index[m > 0] = k
+        masks,index = data.mask(i), np.zeros(data.shape(i), np.uint8 if data.K < 256 else np.uint16)
+        for k,m in enumerate(masks, 1): index[m > 0] = k
         if alone: files = {name:index}
-        else: files = {PurePosixPath(c, name):m*np.uint8(255) for c,m in zip(data.classes, data.mask(i)) if m.any()}
+        else: files = {PurePosixPath(c, name):m*np.uint8(255) for c,m in zip(data.classes, masks) if m.any()}
         for file,a in files.items():
-            with atomic_path(Path(folder)/file) as part: Image.fromarray(np.ascontiguousarray(a)).save(part, 'PNG')
+            to = (home/file).resolve()
+            if to in own: raise ValueError(f'{to} is an image of this data: write the masks into another folder')
+            if home not in to.parents: raise ValueError(f'{to} is outside {folder}')
+            with atomic_path(to) as part: Image.fromarray(np.ascontiguousarray(a)).save(part, 'PNG')
     return Problems().table()
 @patch
 def to_masks(self:SteelData, folder)->pd.DataFrame:

@@ -69,7 +69,7 @@ def resize(
     "An image and its masks at another size."
     h, w = size
     if mask is not None and image.shape[:2] != (h, w):
-        planes = [cv2.resize(np.ascontiguousarray(m), (w, h), interpolation=cv2.INTER_NEAREST) for m in mask]
+        planes = [cv2.resize(np.ascontiguousarray(m), (w, h), interpolation=cv2.INTER_NEAREST_EXACT) for m in mask]
         mask = np.stack(planes) if planes else np.zeros((0, h, w), np.uint8)
     return resize_image(image, size), mask
 
@@ -103,6 +103,9 @@ class SteelDataset(Dataset):
             raise ValueError(f"target {target!r} is none of 'masks', 'labels', 'both', 'class', None")
         if need != data.task or (target and self.labels is None):
             raise ValueError(f'target {target!r} cannot be had from {data.task} data')
+        if target == 'class' and len(odd := np.flatnonzero(self.labels.sum(1) != 1)):
+            raise ValueError(f"{data.images['image_id'].iat[odd[0]]} has {self.labels[odd[0]].sum()} classes: "
+                             "target 'class' wants one for each image")
         for k, v in dict(size=size, crop=crop).items():
             if v is not None and not (np.ndim(v) == 1 and len(v) == 2 and all(o >= 1 and o == int(o) for o in v)):
                 raise ValueError(f'{k}={v!r}: wanted (height, width) in pixels')
@@ -517,7 +520,12 @@ def steel_dls(
     held, rows = np.zeros(len(data), bool), np.asarray(valid)
     if rows.ndim == 0 and rows.dtype.kind in 'iu':
         from severstal_nb.splits import make_folds
-        folds = data.images['fold'].to_numpy() if 'fold' in data.images else make_folds(data, seed=seed)
+        table = data.images
+        if 'fold' in table and (n := table['fold'].isna().sum()): raise ValueError(f'{n} images have no fold')
+        if 'fold' not in table and 'split' in table and (n := table['split'].eq('test').sum()):
+            raise ValueError(f"{n} images are the test part that came with the data: "
+                             "data.subset(data.images['split'] != 'test') leaves them out")
+        folds = table['fold'].to_numpy() if 'fold' in table else make_folds(data, seed=seed)
         held = folds == valid
         if not held.any(): raise ValueError(f'valid={valid}: no image is of that fold; there are {np.unique(folds)}')
     elif rows.dtype == bool:

@@ -144,7 +144,9 @@ class SteelLoaders(DataLoaders):
         if not len(items): raise ValueError('test_dl: there is no image')
         if isinstance(items, SteelData):
             ds = like.over(items, augment=None, **({} if with_labels else dict(target=None)))
-        elif isinstance(items[0], tuple): ds = _Some(items[0][0], [j for _, j in items])
+        elif isinstance(items[0], tuple):
+            if any(o is not items[0][0] for o, _ in items): raise ValueError('test_dl: items of several loaders')
+            ds = _Some(items[0][0], [j for _, j in items])
         else:
             ds = like.over(_Images(items, like.classes, self.color,
                                    getattr(self.loaders[0].ds.data, 'white_level', None)), augment=None, target=None)

@@ -18,6 +18,7 @@ from ..core.feed import decode_ahead
 from ..core.files import lock_file, sync_file, write_json
 from ..core.images import ImageError, open_zip, split_member
 from ..data import SteelData
+from ..rle import check_box
 
 # %% ../../nbs/learn/06c_store.ipynb #3c1ae448
 def _stamp(path):
@@ -84,10 +85,10 @@ class DecodedStore:
         i:int, # row of the store
         box=None, # (x0, y0, x1, y1); None: whole
     )->np.ndarray: # uint8 `[h,w]` or `[h,w,3]`, the caller's own
-        "An image, or a box of it."
+        "An image, or a box of it. Raises `ValueError` for a box outside."
         if self._map is None: self._map = np.asarray(np.memmap(self.folder/'images.u8', np.uint8, 'r'))  # slices faster
         _,h,w,_ = self.images[i]
-        x0,y0,x1,y1 = (0,0,w,h) if box is None else map(int, box)
+        x0,y0,x1,y1 = check_box(box, h, w)
         shape = (h,w) if self.color == 'grey' else (h,w,3)
         return np.array(self._map[self.offsets[i]:self.offsets[i+1]].reshape(shape)[y0:y1, x0:x1])
     def verify(self,

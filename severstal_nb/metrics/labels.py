@@ -33,11 +33,13 @@ def ranked_hits(
     scores, # [N], higher is surer
     targ, # bool [N]
 )->tuple[np.ndarray,np.ndarray,np.ndarray]: # scores, hits, calls: one entry per distinct score, from the top
-    "How many images score at least so much (`calls`), and how many of those are positive (`hits`)."
+    "How many images score at least so much (`calls`), and how many of those are positive (`hits`). No score is nan."
     scores, targ = np.asarray(scores, float), np.asarray(targ, bool)
+    if np.isnan(scores).any(): raise ValueError(f'{np.isnan(scores).sum()} scores are nan: they have no rank')
     order = np.argsort(-scores, kind='stable')
-    last = np.flatnonzero(np.diff(scores[order], append=-np.inf))
-    return scores[order][last], np.cumsum(targ[order])[last], last + 1
+    s = scores[order]
+    last = np.flatnonzero(np.append(s[1:] != s[:-1], True)[:len(s)])
+    return s[last], np.cumsum(targ[order])[last], last + 1
 
 # %% ../../nbs/metrics/04b_labels.ipynb #98ace55e
 def auroc(
@@ -174,8 +176,8 @@ def reliability(
     targ, # 0/1 of the same shape
     n_bins:int=10,
 )->tuple[np.ndarray,np.ndarray,np.ndarray]: # mean probability, observed frequency, count of each bin [n_bins]
-    "Predicted probability and observed frequency in bins of equal width; nan in empty bins."
-    p, t = np.asarray(probs, float).ravel(), np.asarray(targ, float).ravel()
+    "Predicted probability and observed frequency in equal bins; nan in empty ones. `ValueError` as from `check_probs`."
+    p, t = (o[:, 0] for o in check_probs(*(np.reshape(o, (-1, 1)) for o in (probs, targ)), ['all']))
     b = np.minimum((p * n_bins).astype(int), n_bins - 1)
     count = np.bincount(b, minlength=n_bins)
     return *(_div(np.bincount(b, x, n_bins), count, np.nan) for x in (p, t)), count

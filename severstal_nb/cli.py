@@ -615,7 +615,7 @@ def _stress(args):
          arg('--budget', type=float, default=.01, metavar='SHARE',
              help='of false alarms: how often there is one though nothing has changed (0.01)'),
          arg('--by-folder', action='store_true',
-             help='each folder is a coil: its images are not independent and count as one'),
+             help='each folder is a coil: its images are not independent, so one of each is tested'),
          arg('--fold', type=_whole(0), default=None, metavar='K', help='whose net watches (the first that is finished)'),
          arg('--data', default=None, metavar='DIR',
              help='where the run’s own images are now (they are looked for, and only the first time)'),

@@ -22,7 +22,7 @@ from ..duplicates import copies_of
 from ..learn.dataset import keep_memory
 from ..reports.run import find_data, new_section
 from ..rle import RLEError, parse_runs, rle_encode
-from ..runs.folder import LOG, Run, _relative, load_run, run_table
+from ..runs.folder import LOG, Run, load_run, run_table
 from ..runs.predictor import Predictor
 from ..runs.stream import listed_images, prediction_key, write_all
 
@@ -234,7 +234,7 @@ def pseudo(
         write_all(writer, judges, left, progress, log)
         split = run_table(run.path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False)
         write_table(out/'split.csv', split[['image_id', 'part']])
-        info = dict(format=1, task=run.task, classes=run.classes, images=_relative(images, out),
+        info = dict(format=1, task=run.task, classes=run.classes, images=os.path.relpath(Path(images).resolve(), out.resolve()),
                     sets=list(judges.sets))
         info |= dict(sure=sure, runs=[o.name for o in runs], gates=[o.name for o in gates], key=key,
                      copies=pool.images.image_id[copies].tolist(), digest=file_digest(out/'labels.csv'))

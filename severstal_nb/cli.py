@@ -53,6 +53,14 @@ class _Parser(argparse.ArgumentParser):
     "An `ArgumentParser` that raises `UsageError` instead of exiting."
     def error(self, message): raise UsageError(f'{message} (see {self.prog} --help)')
 
+# %% ../nbs/11_cli.ipynb #5b0d71c2
+def _whole(low:int):
+    "The type of an argument: a whole number of `low` or more."
+    def number(text):
+        if int(text) < low: raise argparse.ArgumentTypeError(f'{text}: must be {low} or more')
+        return int(text)
+    return number
+
 # %% ../nbs/11_cli.ipynb #4ff6db2f
 def parse_command(
     name:str, # a key of `COMMANDS`
@@ -115,27 +123,21 @@ def _demo(args):
 # %% ../nbs/11_cli.ipynb #269fb573
 @command('Write synthetic strips in the layout of the Kaggle competition.',
          arg('folder', metavar='DIR', help='folder to write'),
-         arg('--train', type=int, default=200, metavar='N', help='training strips (200)'),
-         arg('--test', type=int, default=60, metavar='N', help='test strips (60)'),
-         arg('--height', type=int, default=256, help='pixels (256)'),
-         arg('--width', type=int, default=1600, help='pixels (1600)'),
+         arg('--train', type=_whole(1), default=200, metavar='N', help='training strips (200)'),
+         arg('--test', type=_whole(0), default=60, metavar='N', help='test strips (60)'),
+         arg('--height', type=_whole(1), default=256, help='pixels (256)'),
+         arg('--width', type=_whole(1), default=1600, help='pixels (1600)'),
          arg('--seed', type=int, default=0, help='the same seed gives the same files (0)'),
          arg('--balanced', action='store_true', help='every class equally often, instead of the competition’s shares'),
-         arg('--duplicates', type=int, default=0, metavar='N', help='training strips that copy another (0)'),
+         arg('--duplicates', type=_whole(0), default=0, metavar='N', help='training strips that copy another (0)'),
          arg('--form', choices=('today', '2019'), default='today', help='of the CSV files (today)'),
-         arg('--workers', type=int, default=None, metavar='N', help='processes (one per core)'))
+         arg('--workers', type=_whole(1), default=None, metavar='N', help='processes (one per core)'))
 def _synth(args):
     "`severstal synth`"
     from severstal_nb.synthetic import make_kaggle
-    for k in ('train', 'height', 'width'): _at_least(k, getattr(args, k), 1)
-    for k in ('test', 'duplicates'): _at_least(k, getattr(args, k), 0)
     print(make_kaggle(args.folder, args.train, args.test, height=args.height, width=args.width, seed=args.seed,
                       balanced=args.balanced, duplicates=args.duplicates, form=args.form, n_workers=args.workers,
                       progress=sys.stderr.isatty()))
-
-# %% ../nbs/11_cli.ipynb #7a4f29ca
-def _at_least(name, value, low):
-    if value < low: raise UsageError(f'--{name} {value}: must be {low} or more')
 
 # %% ../nbs/11_cli.ipynb #3700be36
 @command('Health of environment, data and models: each line ok, or a problem and what to do.',
@@ -157,7 +159,7 @@ def _check(args):
                   'also of the jobs that --config FILE lists, and ends with a table'),
          arg('--launcher', choices=('local', 'slurm'),
              help='with -m: jobs as processes of their own, or on a cluster, by submitit'),
-         arg('--jobs', type=int, default=2, metavar='N', help='with --launcher: jobs at a time (2)'),
+         arg('--jobs', type=_whole(1), default=2, metavar='N', help='with --launcher: jobs at a time (2)'),
          arg('--hours', type=float, default=24., metavar='H', help='with --launcher: the longest a job may take (24)'),
          arg('--print', action='store_true', help='print the config and stop'),
          epilog=lambda: f'presets: {", ".join(list_presets("**/*"))}\n\nkeys, their defaults, types and meaning:\n\n'
@@ -165,6 +167,7 @@ def _check(args):
 def _train(args):
     "`severstal train`"
     resume, over = _split_resume(args.overrides)
+    if args.launcher and not args.multirun: raise UsageError('--launcher goes with -m')
     if resume and args.multirun: raise UsageError('resume= continues one run; -m continues what is missing by itself')
     began = None
     if resume:
@@ -190,6 +193,7 @@ def _done(run): print(run.path) if run else None # only rank 0 has a run to name
 def _split_resume(overrides)->tuple:
     "Take `resume=` out of the overrides: it is a place, not a key of the config."
     found = [o.partition('=')[2] for o in overrides if o.startswith('resume=')]
+    if '' in found: raise UsageError('resume= names no run folder and no checkpoint')
     return found[-1] if found else None, [o for o in overrides if not o.startswith('resume=')]
 
 # %% ../nbs/11_cli.ipynb #67e8f3d5
@@ -210,7 +214,6 @@ def _job_names(jobs:list)->list[str]:
 def _sweep(cfgs, names, args)->int:
     "Train all jobs and print their table; 1 where one failed."
     from severstal_nb.commands.search import run_jobs
-    _at_least('jobs', args.jobs, 1)
     if not 1/60 <= args.hours < 1e6: raise UsageError(f'--hours {args.hours:g}: must be a minute (0.017) or more')
     table = run_jobs(cfgs, names, args.launcher, args.jobs, args.hours)
     print(table.assign(state=table.state.str[:80]).to_string(index=False, na_rep=''))
@@ -221,7 +224,7 @@ def _sweep(cfgs, names, args)->int:
          arg('overrides', nargs='*', default=[], metavar='key=value',
              help='keys of train; some as interval(1e-4,1e-2), choice(a,b), range(1,9,2), tag(log, interval(…))'),
          arg('--config', '--from', metavar='FILE', help='your own YAML, over the preset and under the keys'),
-         arg('--trials', type=int, default=20, metavar='N',
+         arg('--trials', type=_whole(1), default=20, metavar='N',
              help='how many in all (20); the same command with more goes on'),
          arg('--time', type=float, default=None, metavar='MINUTES', help='begin no trial after so long'),
          arg('--name', default=None, help='of the folder in run.root (search-PRESET)'),
@@ -231,7 +234,6 @@ def _sweep(cfgs, names, args)->int:
 def _search(args):
     "`severstal search`"
     from severstal_nb.commands.search import search
-    _at_least('trials', args.trials, 1)
     run = search(args.overrides, args.config, trials=args.trials, minutes=args.time,
                  name=args.name, max_false_alarms=args.max_false_alarms)
     return _done(run) if run else 1
@@ -264,17 +266,17 @@ def _point(args):
          arg('--tta', default=None, metavar='h,v', help='average over flips: h, v, hv, none (as the run says)'),
          arg('--form', choices=('today', '2019'), default=None, help='form of a submission (as the run says)'),
          arg('--all-rows', action='store_true', help='a row for every image and class, also where nothing was found'),
-         arg('--batch-size', type=int, default=None, metavar='N', help='images in a batch'),
-         arg('--workers', type=int, default=None, metavar='N', help='loader processes'),
+         arg('--batch-size', type=_whole(1), default=None, metavar='N', help='images in a batch'),
+         arg('--workers', type=_whole(0), default=None, metavar='N', help='loader processes'),
          arg('--device', default=None, help='cpu, cuda, cuda:1, mps'),
          arg('--engine', choices=('torch', 'auto', 'onnx', 'openvino'), default=None,
              help='torch (the default for runs), or an export of the run that gives its answers: '
                   'auto takes one where there is one'),
-         arg('--threads', type=int, default=None, metavar='N',
+         arg('--threads', type=_whole(1), default=None, metavar='N',
              help='threads that compute (all processors; with --cluster 1 in each worker)'),
          arg('--cluster', default=None, metavar='ray[=ADDRESS]',
              help='predict with worker processes of Ray, on this machine or a cluster (auto: the one it belongs to)'),
-         arg('--cluster-workers', type=int, default=None, metavar='N',
+         arg('--cluster-workers', type=_whole(1), default=None, metavar='N',
              help='how many (as many as there are processors for)'),
          arg('--gate', action='append', default=None, metavar='RUN',
              help='classification run without whose word no class is reported (may be repeated)'),
@@ -288,8 +290,6 @@ def _predict(args):
     _must_exist([*args.runs, *(args.gate or [])])
     if not Path(args.images).exists(): raise FileNotFoundError(f'--images {args.images}: no such folder')
     if args.sample and not Path(args.sample).is_file(): raise FileNotFoundError(f'--sample {args.sample}: no such file')
-    for k,low in (('batch_size', 1), ('workers', 0), ('threads', 1), ('cluster_workers', 1)):
-        if getattr(args, k) is not None: _at_least(k.replace('_', '-'), getattr(args, k), low)
     if args.cluster_workers and not args.cluster: raise UsageError('--cluster-workers goes with --cluster ray')
     tta, folds = _parse_tta(args.tta), _parse_folds(args.folds)
     rules = _point(args)
@@ -343,12 +343,11 @@ def _explore(args):
          arg('runs', nargs='+', metavar='RUN',
              help='run folders, or folders of runs; the first run is what the others are compared with'),
          arg('--out', default=None, metavar='FILE', help='.csv or .md to write, with the curves as .png beside it'),
-         arg('--cost', nargs=2, type=int, default=None, metavar=('HEIGHT', 'WIDTH'),
+         arg('--cost', nargs=2, type=_whole(32), default=None, metavar=('HEIGHT', 'WIDTH'),
              help='also what each net costs for an image of this size: parameters, GMAC, memory, milliseconds here'),
          needs='severstal_nb.reports.compare')
 def _compare(args):
     "`severstal compare`"
-    for o in args.cost or (): _at_least('cost', o, 32)
     from severstal_nb.reports.compare import compare
     print(compare(args.runs, args.out, args.cost and tuple(args.cost)).T.to_string(header=False))
 
@@ -365,9 +364,10 @@ def _report(args):
 
 # %% ../nbs/11_cli.ipynb #a5b0b687
 def _runs_and_keys(args)->tuple: # run folders; key=value words
-    "The words before and after: a run folder may have = in its name."
+    "The words before and after: a run folder may have = in its name. Raises `UsageError` where no run is named."
     words = [*args.runs, *args.overrides]
     runs = [o for o in words if '=' not in o or Path(o).is_dir()]
+    if not runs: raise UsageError(f'name a run folder before {words[0]}')
     return runs, [o for o in words if o not in runs]
 
 # %% ../nbs/11_cli.ipynb #95d9e7e2
@@ -403,9 +403,9 @@ def _evaluate(args):
          arg('--token', default=None, help='asked of every request; also SEVERSTAL_TOKEN in the environment'),
          arg('--allow-host', action='append', default=[], metavar='NAME',
              help='another name of this server, such as a proxy’s (may be repeated)'),
-         arg('--places', type=int, default=16, metavar='N',
+         arg('--places', type=_whole(1), default=16, metavar='N',
              help='requests in work or waiting before others are told to come later (16)'),
-         arg('--max-pixels', type=int, default=1<<23, metavar='N', help='of one image (8388608)'),
+         arg('--max-pixels', type=_whole(1), default=1<<23, metavar='N', help='of one image (8388608)'),
          arg('--point', default=None, metavar='NAME', help='operating point of the run'),
          arg('--engine', choices=('torch', 'auto', 'onnx', 'openvino'), default=None, help='as for severstal predict'),
          *[a for a in COMMANDS['predict'].arguments
@@ -413,7 +413,6 @@ def _evaluate(args):
 def _serve(args):
     "`severstal serve`"
     _must_exist([*args.runs, *(args.gate or [])], 'run folder or exported file')
-    for k in ('places', 'max_pixels'): _at_least(k.replace('_', '-'), getattr(args, k), 1)
     tta, folds = _parse_tta(args.tta), _parse_folds(args.folds)
     need_modules('serve', 'app', 'starlette', 'uvicorn')
     from severstal_nb.app.server import Limits
@@ -433,7 +432,7 @@ def _serve(args):
          arg('--out', required=True, metavar='FILE', help='.onnx to write; with --int8 a .zip'),
          arg('--folds', default=None, metavar='0,2', help='folds whose nets are averaged (those that are finished)'),
          arg('--point', default=None, metavar='NAME', help='operating point of the run (its thresholds)'),
-         arg('--size', nargs=2, type=int, default=None, metavar=('HEIGHT', 'WIDTH'),
+         arg('--size', nargs=2, type=_whole(1), default=None, metavar=('HEIGHT', 'WIDTH'),
              help='the only size of images that it takes (any, where the net can)'),
          arg('--images', default=None, metavar='DIR',
              help='images to compare on (synthetic strips); with --int8 the data set of the run (it is looked for)'),
@@ -445,7 +444,6 @@ def _serve(args):
          needs='severstal_nb.deploy.export')
 def _export(args):
     "`severstal export`"
-    for o in args.size or (): _at_least('size', o, 1)
     folds = _parse_folds(args.folds)
     size = args.size and tuple(args.size)
     if args.int8:
@@ -564,7 +562,7 @@ def _pseudo(args):
 @command('Which unlabelled images to label next: those the nets know least of, no two alike, as COCO for a label tool.',
          arg('runs', nargs='+', metavar='RUN', help='run folder, or several'),
          arg('--images', required=True, metavar='DIR', help='folder of unlabelled images'),
-         arg('--n', type=int, default=100, metavar='N', help='how many (100)'),
+         arg('--n', type=_whole(1), default=100, metavar='N', help='how many (100)'),
          arg('--out', required=True, metavar='FILE',
              help='.json to write, or a folder, which gets the images too; of classifiers .csv'),
          arg('--data', default=None, metavar='DIR', help='where the images of the run are now (they are looked for)'),
@@ -577,12 +575,12 @@ def _queue(args):
     "`severstal queue`"
     _must_exist(args.runs)
     if not Path(args.images).exists(): raise FileNotFoundError(f'--images {args.images}: no such folder')
-    _at_least('n', args.n, 1)
     given = dict(folds=_parse_folds(args.folds), tta=_parse_tta(args.tta), batch_size=args.batch_size,
                  num_workers=args.workers, device=args.device)
     from severstal_nb.quality.queue import label_queue
     t = label_queue(args.runs, args.images, args.n, args.out, root=args.data, duplicates=args.duplicates, **given)
-    if len(t): print(t.round(4).to_string(index=False))
+    nothing = 'nothing is left to label: all are copies of images of the run, or cannot be read'
+    print(t.round(4).to_string(index=False) if len(t) else nothing, args.out, sep='\n')
 
 # %% ../nbs/11_cli.ipynb #eef5332c
 @command('Score a run under other light, lens, dirt and place of the strip: what it keeps of its score. '
@@ -591,7 +589,7 @@ def _queue(args):
          arg('overrides', nargs='*', default=[], metavar='key=value',
              help='data.root=DIR and how it is read: other labelled images in place of the run’s own'),
          arg('--families', default=None, metavar='blur,noise', help='kinds of shift (all fifteen)'),
-         arg('--images', type=int, default=None, metavar='N', help='so many images, the same ones for every run (all)'),
+         arg('--images', type=_whole(1), default=None, metavar='N', help='so many images, the same ones for every run (all)'),
          arg('--seed', type=int, default=0, help='of all that is drawn (0)'),
          arg('--data', default=None, metavar='DIR', help='where the images of the run are now (they are looked for)'),
          *[a for a in COMMANDS['predict'].arguments
@@ -603,7 +601,6 @@ def _stress(args):
     runs, keys = _runs_and_keys(args)
     _must_exist(runs)
     if len(runs) > 2: raise UsageError(f'{len(runs)} runs given: stress takes one, or two that are compared')
-    if args.images is not None: _at_least('images', args.images, 1)
     tta, families = _parse_tta(args.tta), args.families and [o.strip() for o in args.families.split(',')]
     from severstal_nb.robust.shifts import compare_stress, stress
     for o in runs:
@@ -621,8 +618,8 @@ def _stress(args):
          arg('--budget', type=float, default=.01, metavar='SHARE',
              help='of false alarms: how often there is one though nothing has changed (0.01)'),
          arg('--by-folder', action='store_true',
-             help='each folder is a coil: its images are not independent and count as one'),
-         arg('--fold', type=int, default=None, metavar='K', help='whose net watches (the first that is finished)'),
+             help='each folder is a coil: its images are not independent, so one of each is tested'),
+         arg('--fold', type=_whole(0), default=None, metavar='K', help='whose net watches (the first that is finished)'),
          arg('--data', default=None, metavar='DIR',
              help='where the run’s own images are now (they are looked for, and only the first time)'),
          *[a for a in COMMANDS['predict'].arguments if a[0][0] in ('--batch-size', '--workers', '--device')],
@@ -649,7 +646,6 @@ def _app(args):
     "`severstal app`"
     _must_exist(args.runs)
     if args.data is not None: _must_exist([args.data], 'folder')
-    for k in ('places', 'max_pixels'): _at_least(k.replace('_', '-'), getattr(args, k), 1)
     how = dict(tta=_parse_tta(args.tta), device=args.device)
     need_modules('app', 'app', 'starlette', 'uvicorn')
     from severstal_nb.app.pages import open_app

@@ -21,6 +21,7 @@ from .core.files import check_links, check_target, locked, read_json, remove_par
 from .core.plots import save_figure
 from .data import SteelData
 from .decide.postprocess import Thresholds
+from .learn.checkpoints import load_checkpoint
 from .learn.dataset import keep_memory
 from .reports.figures import plot_history
 from .reports.run import draw_labels, draw_masks
@@ -35,7 +36,8 @@ from .runs.folder import (LOG, Run, RunError, check_name, close_logger, copy_run
                                       init_run, load_run, resume_target, run_logger, run_table)
 from .runs.predictor import Predictor
 from .runs.settings import Config, ConfigError
-from .runs.stream import listed_images, merge_parts, open_predictor, predict_images, rank_share
+from .runs.stream import (listed_images, merge_parts, open_predictor, open_writer, predict_images,
+                                      rank_share, write_all)
 from .training import fit
 
 # %% ../nbs/10_experiment.ipynb #ef9d35b4
@@ -264,6 +266,10 @@ def train(
     if path:
         check_links(path)
         _check_same_config(cfg, path)
+    if checkpoint: # before the results that it replaces are gone
+        load_checkpoint(checkpoint)
+        if checkpoint.resolve().relative_to(path.resolve()).parts[0] not in [f'fold_{k}' for k in folds_to_train(cfg)]:
+            raise RunError(f'resume={resume}: not in the folder of a fold that is trained')
     elsewhere = bool(path) and _goes_elsewhere(cfg, path)
     rank, _, device = setup_distributed(cfg.training.device)
     with contextlib.ExitStack() as held, _room(path or cfg.run.root):
@@ -320,8 +326,9 @@ def predict(
     if world == 1: return predict_images(predictor, images, out, form, every_row, sample, resume, progress, log)
     data = listed_images(images, predictor, sample, log)
     share = data.subset(np.array(rank_share(len(data), predictor.options['batch_size'], rank, world), int))
-    part = predict_images(predictor, share, f'{out}.part{rank}of{world}', form, every_row, sample,
-                          resume, progress and rank == 0, log)
+    writer = open_writer(f'{out}.part{rank}of{world}', predictor, share, form or predictor.form, every_row, sample,
+                         resume)
+    part = write_all(writer, predictor, share, progress and rank == 0, log)
     on_rank0(merge_parts, gather_objects(part.read_bytes()), out, data, predictor)
     part.unlink()
     return Path(out)

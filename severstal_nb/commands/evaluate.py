@@ -69,6 +69,7 @@ def _told(run:Run, given)->tuple: # Config, names of classes, fields of `Thresho
     if 'data.root' not in keys: raise ConfigError('an evaluation needs data.root=DIR')
     cfg = check_paths(as_config(given))
     cfg.data.map, names = _class_names(cfg.data)
+    if 'predict.tta' not in keys: cfg.predict.tta = None # as the run says
     cfg.data.color, cfg.data.white_level = run.color, cfg.data.white_level or run.white_level
     rules = {('label' if k == 'threshold' and run.task != 'segmentation' else field): v for k, field in _RULES.items()
              if f'predict.{k}' in keys and (v := getattr(cfg.predict, k)) not in (None, 'tuned')}
@@ -140,9 +141,11 @@ def find_seen(
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #1938b8be
 def _key_of(path)->dict|None:
-    "What an evaluation depended on; None where there is none."
-    try: return read_json(Path(path)/'evaluation.json').get('key')
-    except (OSError, ValueError, AttributeError): return None
+    "What an evaluation depends on, also one that is half made; None where there is none."
+    file = Path(path)/'evaluation.json'
+    try: return read_json(file).get('key') if file.is_file() else json.loads(
+        (file.parent/'rows.csv.partial.json').read_text('utf-8').partition('\n')[0])[1]
+    except (OSError, ValueError, AttributeError, LookupError, TypeError): return None
 
 # %% ../../nbs/commands/11f_evaluate.ipynb #15116441
 def _place(run:Run, name:str, key:dict, out=None, fresh:bool=False)->Path:
@@ -152,6 +155,7 @@ def _place(run:Run, name:str, key:dict, out=None, fresh:bool=False)->Path:
     name = re.sub(r'[^\w.+-]', '_', name).strip('.') or 'data'
     for n in itertools.count(1):
         path = Path(out) if out else run.path/'evaluations'/(name if n == 1 else f'{name}-{n}')
+        if not out and _key_of(path.with_name(f'.{path.name}.partial')) not in (None, key): continue # it is half made
         there, old = path.is_symlink() or path.is_file() or path.is_dir() and any(path.iterdir()), _key_of(path)
         if not there or old == key and not path.is_symlink() or out and fresh and old is not None: break
         if out:
@@ -362,7 +366,7 @@ def evaluate(
     keep_memory()
     runs = [load_run(getattr(r, 'path', r)) for r in (runs if isinstance(runs, (list, tuple)) else [runs])]
     data, cfg, rules = labelled_data(runs[0], data)
-    predictor = Predictor(runs, folds, device, cfg.predict.tta or None if tta is None else tta, gate, thresholds,
+    predictor = Predictor(runs, folds, device, cfg.predict.tta if tta is None else tta, gate, thresholds,
                           batch_size, num_workers, sequential, log)
     predictor.thresholds = replace(predictor.thresholds, **rules)
     key = json.loads(json.dumps(prediction_key(predictor, data)

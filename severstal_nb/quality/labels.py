@@ -382,7 +382,7 @@ def read_verdicts(
     raw = Path(path).read_bytes()
     at = raw.rfind(b'\n') + 1
     if not at and ','.join(_COLUMNS).encode().startswith(raw): return pd.DataFrame(columns=_COLUMNS)
-    try: text = raw[:at].decode('utf-8') + raw[at:].decode('utf-8', 'replace')
+    try: text = raw[:at].decode('utf-8').removeprefix('\ufeff') + raw[at:].decode('utf-8', 'replace')
     except UnicodeDecodeError as e: raise ValueError(f'{path} is not UTF-8 text: {e.reason} at byte {e.start}') from e
     rows = list(csv.reader(io.StringIO(text, newline='')))
     head = [o.strip() for o in rows[0]]
@@ -391,6 +391,7 @@ def read_verdicts(
     if len(rows) > 1 and text[-1] != '\n' and not _whole(rows[-1], head): rows.pop()
     found = {}
     for n, row in enumerate(rows[1:], 2):
+        if not row: continue
         if len(row) != len(head): raise ValueError(f'{path} line {n}: {len(row)} fields, the header has {len(head)}')
         r = dict.fromkeys(_COLUMNS, '') | dict(zip(head, row))
         if r['verdict'] not in VERDICTS:
@@ -449,8 +450,10 @@ def apply_verdicts(
     """Write all masks of a run's data as verdicts correct them, also of images that were not in the run.
     Raises `ValueError` for a file, class or place that is not there, `FileExistsError` where `out` is the old table."""
     run = load_run(getattr(run, 'path', run))
-    said, known = read_verdicts(verdicts), run_table(run.path/'sections'/'labels'/'labels.csv',
-        ['file', 'class', 'queue', 'rle'], dtype=str, keep_default_na=False)
+    said, file = read_verdicts(verdicts), run.path/'sections'/'labels'/'labels.csv'
+    if not file.is_file(): raise ValueError(f'{file}, the places that verdicts are about, is not there: '
+                                            f'severstal labels {run.path} writes it')
+    known = run_table(file, ['file', 'class', 'queue', 'rle'], dtype=str, keep_default_na=False)
     data = own_data(run, root, others=True)
     read = f"{(run.config.get('data') or {}).get('csv')} {data.info.get('layout')}" # names the table there is
     if Path(out).exists() and Path(out).name in read:

@@ -234,12 +234,13 @@ def pseudo(
         write_all(writer, judges, left, progress, log)
         split = run_table(run.path/'split.csv', ['image_id', 'part'], dtype=str, keep_default_na=False)
         write_table(out/'split.csv', split[['image_id', 'part']])
-        info = dict(format=1, task=run.task, classes=run.classes, images=os.path.relpath(images, out),
+        info = dict(format=1, task=run.task, classes=run.classes, images=os.path.relpath(Path(images).resolve(), out.resolve()),
                     sets=list(judges.sets))
         info |= dict(sure=sure, runs=[o.name for o in runs], gates=[o.name for o in gates], key=key,
                      copies=pool.images.image_id[copies].tolist(), digest=file_digest(out/'labels.csv'))
         write_json(out/'pseudo.json', info)
     counts = label_counts(out, run.classes)
-    _say(run, out, counts, read_json(out/'pseudo.json'))
+    if os.access(run.path, os.W_OK): _say(run, out, counts, read_json(out/'pseudo.json'))
+    else: log.warning(f'{run.path} is read-only: its report will not tell of these labels')
     counts.attrs['folder'] = str(out)
     return counts

@@ -8,6 +8,7 @@ Docs: https://severstal-nb.github.io/severstal_nb/quality/queue.html.md"""
 __all__ = ['ask_score', 'encode', 'encode_images', 'spread_out', 'rank_images', 'label_queue']
 
 # %% ../../nbs/quality/13c_queue.ipynb #4bc5e961
+import os
 import numpy as np, pandas as pd, torch
 from contextlib import closing
 from pathlib import Path
@@ -155,5 +156,6 @@ def label_queue(
     if coco:
         write_coco(SteelData.from_masks(picked.images, run.classes, (o['masks'] for o in seen), color=pool.color), out)
     elif out is not None: write_table(out, t)
-    _tell(run, t, len(pool), int(copies.sum()))
+    if os.access(run.path, os.W_OK): _tell(run, t, len(pool), int(copies.sum()))
+    else: log.warning(f'{run.path} is read-only: its report will not tell of this queue')
     return t

@@ -219,11 +219,15 @@ class _Seen:
         return [(-i, image) for _, i, image in sorted(self.top, key=lambda o: o[:2], reverse=True)]
 
 # %% ../../nbs/robust/14b_drift.ipynb #600e637a
-def _watch(predictor, data, ref, most, n, progress, problems)->_Seen:
-    "Predict and measure image after image."
+def _drawn(folders, most:int)->np.ndarray:
+    "At most so many rows, in the order of drawing: one of every folder, then a second of each, and so on."
+    rows = np.random.default_rng(0).permutation(len(folders))
+    turn = pd.Series(rows).groupby(folders[rows]).cumcount()
+    return rows[np.argsort(turn, kind='stable')][:most]
+def _watch(predictor, data, ref, drawn, n, progress, problems)->_Seen:
+    "Predict and measure image after image; those drawn are kept for the test."
     watched, look = _Watched(data), _look(predictor)
-    seen = _Seen(ref, data.images.image_id.to_numpy(str),
-                 {*np.random.default_rng(0).permutation(len(data))[:most].tolist()}, n)
+    seen = _Seen(ref, data.images.image_id.to_numpy(str), {*drawn.tolist()}, n)
     with tqdm(total=len(data), unit='image', leave=False, disable=None if progress else True) as bar:
         for p in predictor.stream(watched, problems=problems):
             image, present = watched.kept.pop(p.i), predictor.answer(p)['present']
@@ -264,7 +268,7 @@ def _class_shares(run, ref, called, group)->pd.DataFrame:
                         ['today', 'today_low', 'today_high', 'out_of_fold', 'out_of_fold_low', 'out_of_fold_high'])
 
 # %% ../../nbs/robust/14b_drift.ipynb #1479831e
-def _sentences(t, n, ref, budget, most, problems)->list:
+def _sentences(t, n, tested, ref, budget, by_folder, problems)->list:
     "What is found, in words."
     what, percent = [o for o in t.index if t.alarm[o]], f'{100*budget:.3g} %'
     says = [(f'DRIFT: {n} images differ in {", ".join(what)}' if what else f'No drift is seen in {n} images') +
@@ -274,7 +278,9 @@ def _sentences(t, n, ref, budget, most, problems)->list:
     if np.isinf(t.limit).all():
         says.append('There are so few images or groups that nothing could have raised an alarm: '
                     'compare more, or give a larger budget.')
-    if n > most: says.append(f'The test is of {most} images drawn from them; shares and pictures are of all.')
+    if tested < n:
+        says.append(f'The test is of {tested} images{", one of each folder,"*by_folder} drawn from them; '
+                    'shares and pictures are of all.')
     if len(problems):
         says.append(f'{len(problems)} images could not be read and are left out: '
                     f'{problems.file.iloc[0]}: {problems.reason.iloc[0]}')
@@ -305,7 +311,7 @@ def drift(
     run, # run, or run folder
     images, # a folder of images, or `SteelData`
     budget:float=.01, # share of alarms where nothing has changed
-    by_folder:bool=False, # images of one folder (a coil) are not independent and count as a group
+    by_folder:bool=False, # images of one folder (a coil) are not independent: one of each is tested
     fold:int|None=None, # whose net watches; None: the first that is finished
     root=None, # where the run's own images are now; None: they are looked for, and only the first time
     device=None, batch_size:int|None=None, num_workers:int|None=None, # None: as the run says
@@ -322,17 +328,19 @@ def drift(
                           num_workers=num_workers, log=log)
     ref = drift_reference(run, int(predictor.files[0].parent.name.removeprefix('fold_')), root, most, predictor)
     data, problems = listed_images(images, predictor, log=log), Problems()
-    seen = _watch(predictor, data, ref, most, n, progress, problems)
-    if not seen.rows: raise ValueError(f'{images}: none of its {len(data)} images can be read')
     folders = (data.images['path'].map(lambda o: str(Path(str(o)).parent)).to_numpy() if by_folder
                else np.arange(len(data)))
-    return _finish(run, ref, seen, folders, budget, most, problems.table(), Path(str(data.root or 'images')).name)
+    drawn = _drawn(folders, most)
+    seen = _watch(predictor, data, ref, drawn, n, progress, problems)
+    if not seen.rows: raise ValueError(f'{images}: none of its {len(data)} images can be read')
+    name = Path(str(data.root or 'images')).name
+    return _finish(run, ref, seen, drawn, folders, budget, by_folder, problems.table(), name)
 
 # %% ../../nbs/robust/14b_drift.ipynb #d9c5bb6d
-def _finish(run, ref, seen, folders, budget, most, problems, name)->Drift:
+def _finish(run, ref, seen, drawn, folders, budget, by_folder, problems, name)->Drift:
     "Test, tables, pictures: the folder sections/drift, whole or not at all."
-    rows = list(seen.stats)
-    stats, features = (np.concatenate([a, np.stack([*b.values()])])
+    rows = sorted({folders[i]: i for i in drawn[::-1].tolist() if i in seen.stats}.values()) # of each folder the first
+    stats, features = (np.concatenate([a, np.stack([b[i] for i in rows])])
                        for a, b in ((ref.stats, seen.stats), (ref.features, seen.features)))
     group = np.unique(np.concatenate([[f'a {o}' for o in ref.group], [f'b {folders[i]}' for i in rows]]),
                       return_inverse=True)[1]
@@ -346,7 +354,7 @@ def _finish(run, ref, seen, folders, budget, most, problems, name)->Drift:
     at = abs(z).argmax(1)
     images = pd.DataFrame(dict(what=np.array(_WHAT)[at], deviations=z[np.arange(len(z)), at]), index=seen.names[top])
     classes = _class_shares(run, ref, np.array(seen.called), folders[seen.rows])
-    says = _sentences(t, len(seen.rows), ref, budget, most, problems)
+    says = _sentences(t, len(seen.rows), len(rows), ref, budget, by_folder, problems)
     with new_section(run, 'drift', f'Drift: {name}', says, _CAPTIONS, alarm=bool(t.alarm.any()), budget=budget) as part:
         for k, o in dict(statistics=t, classes=classes, images=images).items():
             write_table(part/f'{k}.csv', o.reset_index(names=_CAPTIONS[f'{k}.csv']))

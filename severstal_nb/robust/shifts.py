@@ -249,7 +249,7 @@ def other_parts(
     for o in notes: LOG.warning(o)
     data = data.assign(**{} if groups is None else dict(group=groups)).subset(~seen)
     if not len(data): raise ValueError(f'{run.path} has learnt from all images of {data.root}')
-    p = Predictor(run, **dict(tta=cfg.predict.tta or None) | kw)
+    p = Predictor(run, **dict(tta=cfg.predict.tta) | kw)
     p.thresholds = replace(p.thresholds, **rules)
     return [(p, _some(data, images, seed), p.thresholds)]
 

@@ -60,9 +60,9 @@ export async function mount(root, ctx) {
         const now = ++turn;
         root.dataset.busy = '1';
         try {
-            const o = await api('/api/decide/choose', {method: 'POST', body: {run: s.run, ...asked()}});
+            const question = asked(), o = await api('/api/decide/choose', {method: 'POST', body: {run: s.run, ...question}});
             if (now !== turn) return;
-            found = o;
+            found = {...o, question};
             draw();
         } catch (e) { if (now === turn) { found = null; fill(says, el('p', {cls: 'bad'}, e.message)); } }
         finally { if (now === turn) delete root.dataset.busy; }
@@ -109,7 +109,7 @@ export async function mount(root, ctx) {
     }
     const name = el('input', {type: 'text', 'aria-label': 'Name of the point', maxlength: 100, onkeydown: e => { if (e.key === 'Enter') { e.preventDefault(); save(); } }});
     const save = shown(async () => {
-        const body = {run: s.run, ...asked(), name: name.value.trim() || found?.name}, there = known.points.some(o => o.name === body.name);
+        const body = {run: s.run, ...found?.question, name: name.value.trim() || found?.name}, there = known.points.some(o => o.name === body.name);
         if (!found || there && !await ask(`The run has a point “${body.name}”. Replace it?`, 'Replace')) return;
         root.dataset.busy = '1';
         const o = await api('/api/decide/save', {method: 'POST', body: {...body, replace: there}}).finally(() => { delete root.dataset.busy; });
@@ -119,7 +119,7 @@ export async function mount(root, ctx) {
         toast(`Saved: severstal predict RUN --point ${o.name}`);
     });
     const open = shown(async n => {
-        s.run = n; turn++;
+        s.run = n; turn++; found = null;
         fill(says, el('p', {cls: 'hint'}, 'Counting defects and false alarms of the out-of-fold predictions…'));
         for (const o of [curves, table, sizes, points]) fill(o);
         root.dataset.busy = '1';

@@ -361,7 +361,7 @@ export async function mount(root, ctx) {
     const take = shown(async picked => {
         const at = await api('/api/look/drop', {method: 'POST', body: picked});
         sets.value = s.set = at.set;
-        search.value = '';
+        show.value = search.value = '';
         await refill();
         await go(at.i);
         toast(`${picked.name} is ${answer?.name ?? 'shown'}`);

@@ -12,7 +12,7 @@ import numpy as np, pandas as pd
 from pathlib import Path
 
 # %% ../../nbs/commands/11a_demo.ipynb #a4d44750
-from ..core.files import write_table
+from ..core.files import read_json, write_json, write_table
 from ..core.plots import new_figure, save_figure
 from ..decide.submission import read_submission, score_submission, submitted_mask
 from ..experiment import predict, train
@@ -49,6 +49,18 @@ def _score_unseen(folder)->tuple: # data, function row → mask, counts [N,K,3],
     parts = [count_components(mask(i)[None], unseen.mask(i)[None] > 0) for i in range(len(unseen))]
     return unseen, mask, score_submission(folder/'submission.csv', unseen), np.concatenate(parts)
 
+# %% ../../nbs/commands/11a_demo.ipynb #5ac1d0e4
+def _demo_strips(folder, d, seed):
+    "Draw the strips of a demo, once. Raises `ValueError` where the folder holds others."
+    wanted = dict(seed=seed, train=d.n_train, test=d.n_test, height=d.height, width=d.width, balanced=d.balanced)
+    note = folder/'strips.json'
+    if not (folder/'data'/'sample_submission.csv').exists():
+        make_kaggle(folder/'data', d.n_train, d.n_test, height=d.height, width=d.width, seed=seed, balanced=d.balanced)
+        write_json(note, wanted)
+    elif note.exists() and (old := read_json(note)) != wanted:
+        odd = next(k for k in wanted if old.get(k) != wanted[k])
+        raise ValueError(f'{folder}/data holds strips of {odd} {old.get(odd)}, not {wanted[odd]}: give another folder')
+
 # %% ../../nbs/commands/11a_demo.ipynb #0a7e1e93
 def demo(
     folder='demo', # where everything goes
@@ -62,9 +74,7 @@ def demo(
     cfg = load_config('demo',
                       overrides={'training.seed': seed, 'data.root': str(folder/'data'),
                                  'run.root': str(folder/'runs')} | over)
-    d = cfg.data
-    if not (folder/'data'/'sample_submission.csv').exists():
-        make_kaggle(folder/'data', d.n_train, d.n_test, height=d.height, width=d.width, seed=seed, balanced=d.balanced)
+    _demo_strips(folder, cfg.data, seed)
     run = train(cfg, verbose=verbose)
     out = predict(run, folder/'data'/'test_images', folder/'submission.csv', progress=verbose)
     unseen, mask, counts, parts = _score_unseen(folder)

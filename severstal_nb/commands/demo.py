@@ -52,10 +52,10 @@ def _score_unseen(folder)->tuple: # data, function row → mask, counts [N,K,3],
 # %% ../../nbs/commands/11a_demo.ipynb #5ac1d0e4
 def _demo_strips(folder, d, seed):
     "Draw the strips of a demo, once. Raises `ValueError` where the folder holds others."
-    wanted = dict(seed=seed, train=d.n_train, test=d.n_test, height=d.height, width=d.width, balanced=d.balanced)
+    wanted = dict(seed=seed, n_train=d.n_train, n_test=d.n_test, height=d.height, width=d.width, balanced=d.balanced)
     note = folder/'strips.json'
     if not (folder/'data'/'sample_submission.csv').exists():
-        make_kaggle(folder/'data', d.n_train, d.n_test, height=d.height, width=d.width, seed=seed, balanced=d.balanced)
+        make_kaggle(folder/'data', **wanted)
         write_json(note, wanted)
     elif note.exists() and (old := read_json(note)) != wanted:
         odd = next(k for k in wanted if old.get(k) != wanted[k])

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..core.files import atomic_path
 from ..core.images import Problems, read_bytes
 from ..data import SteelData
+from .kaggle import _named_once
 from ..rle import join_runs
 
 # %% ../../nbs/formats/01f_coco.ipynb #ca5ad6cf
@@ -210,8 +211,7 @@ def _coco_annotation(starts, lengths, h, w):
 def _coco(data, rows)->dict:
     "Some images of `data`, with their masks, as the content of a COCO file. Raises `ValueError` for a name twice."
     images,anns = [],[]
-    if (twice := (names := data.images['image_id'].iloc[list(rows)]).duplicated()).any():
-        raise ValueError(f'two images are called {names[twice].iat[0]}: their masks would be joined, so rename one')
+    _named_once(data.images['image_id'].iloc[list(rows)].tolist())
     for i in rows:
         h,w = data.shape(i)
         images.append(dict(id=i+1, file_name=str(data.images['image_id'].iat[i]), height=h, width=w, license=0))

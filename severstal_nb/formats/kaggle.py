@@ -150,6 +150,11 @@ from ..core.images import Problems
 from ..data import SteelData
 
 # %% ../../nbs/formats/01c_kaggle.ipynb #102942c8
+def _named_once(names):
+    "Raises `ValueError` for a name twice: a reader would join the masks of both images."
+    if len(set(names)) < len(names):
+        raise ValueError(f'two images are called {Counter(names).most_common(1)[0][0]}: their masks would be joined, '
+                         'so rename one')
 def write_kaggle(
     data:SteelData, # with masks: labels or predictions
     path, # of the CSV to write
@@ -159,8 +164,7 @@ def write_kaggle(
     names = data.images['image_id'].tolist()
     if bad := [n for n in names if n != n.strip() or set(n) & set('\r\n')]:
         raise ValueError(f'{bad[0]!r}: a name with a line break or a blank at its end')
-    if (twice := data.images['image_id'].duplicated()).any():
-        raise ValueError(f'two images are called {names[twice.argmax()]}: their masks would be joined, so rename one')
+    _named_once(names)
     with atomic_path(path) as part, open(part, 'w', newline='', encoding='utf-8', errors='surrogateescape') as f:
         out = csv.writer(f, lineterminator='\n')
         out.writerow(['ImageId','ClassId','EncodedPixels'])

@@ -16,10 +16,9 @@ from common import HERE, child, environment
 ONE = '''
 import sys, time
 import torch
-from severstal_nb.models import model_cost
+from severstal_nb.reports.compare import _net_cost
 from severstal_nb.runs.build import build_loss, build_model
-from severstal_nb.runs.config import load_config, sweep_rows
-from severstal_nb.runs.config import model_name
+from severstal_nb.runs.config import load_config, model_name, sweep_rows
 from severstal_nb.synthetic import synthetic_data
 torch.set_num_threads(1)
 def best(f, n):
@@ -33,12 +32,7 @@ row = sweep_rows('nets.yaml')[int(sys.argv[1])]
 cfg = load_config(file='nets.yaml', overrides=row + ['model.pretrained=false'])
 strips = synthetic_data(8, 256, 1600, balanced=True)
 model = build_model(cfg, strips)
-size = model.config.get('img_size') or (256, 1600)
-cost, share = model_cost(model, *size), 256*1600/(size[0]*size[1])
-x = torch.from_numpy(strips.image(0))[None, None]
-x = x[..., :size[1]]
-model.eval()
-with torch.inference_mode(): forward = best(lambda: model(x), 4)*share
+cost = _net_cost(model.eval(), (256, 1600))
 crops, masks = (torch.stack([torch.as_tensor(f(i)).reshape(-1, 256, 1600)[..., :512] for i in range(2)]) for f in (strips.image, strips.mask))
 loss, opt = build_loss(cfg, strips.labels), torch.optim.AdamW(model.parameters(), 1e-4)
 model.train()
@@ -47,9 +41,8 @@ def step():
     value = loss(model(crops), masks)
     value.backward(); opt.step(); opt.zero_grad()
     values.append(value.item())
-seconds = best(step, 3)
+result = dict(net=model_name(cfg), window=cfg.predict.window, step_s=best(step, 3), **cost)
 assert all(v == v for v in values), values
-result = dict(net=model_name(cfg), window=cfg.predict.window, params=cost['params'], gmac=cost['gflops']/2*share, training_mb=cost['memory_mb']*share, forward_ms=1000*forward, step_s=seconds)
 '''
 
 
@@ -61,11 +54,11 @@ def main():
     a = p.parse_args()
     only, rows = [int(o) for o in a.only.split(',') if o], []
     for i in only or range(len(sweep_rows('nets.yaml'))):
-        rows.append(child(ONE, i))
+        rows.append(child(ONE, i, env={'CUDA_VISIBLE_DEVICES': ''}))
         print(json.dumps(rows[-1]), flush=True)
     if only: return
     (HERE/'results'/'nets.json').write_text(json.dumps(dict(rows=rows, environment=environment()), indent=1) + '\n')
-    cells = [(o['net'], o['window'], f'{o["params"]:.1f}', f'{o["gmac"]:.1f}', f'{o["training_mb"]:.0f}', f'{o["forward_ms"]:.0f}', f'{o["step_s"]:.1f}', f'{o["peak_mb"]:.0f}') for o in rows]
+    cells = [(o['net'], o['window'], f'{o["M parameters"]:.1f}', f'{o["GMAC"]:.1f}', f'{o["MB in training"]:.0f}', f'{o["ms on cpu"]:.0f}', f'{o["step_s"]:.1f}', f'{o["peak_mb"]:.0f}') for o in rows]
     text = ['# The nets of nets.yaml: what they cost', '',
             'Written by `python benchmarks/nets.py`; random weights, nothing is trained. Scores are not known: the sweep needs weights from a hub, and a GPU.', '',
             markdown_table(['net', 'predicts', 'M parameters', 'GMAC a strip', 'MB kept in training', 'ms a strip, one core', 's a step of two crops', 'MB of the process'], cells)]

@@ -141,16 +141,10 @@ def plot_runs(
     return fig
 
 # %% ../../nbs/reports/10i_compare.ipynb #96ae9612
-def cost_row(
-    run:Run,
-    size:tuple, # (height, width) of an image
-)->dict: # empty where the run has no model
-    """Millions of parameters, GMAC and training memory (MB) of an image,
-    and milliseconds of a forward pass in f32 on this machine, the best of three."""
+def _net_cost(model, size)->dict:
+    "What an image of a size costs; see `cost_row`."
     import torch
     from severstal_nb.models import model_cost
-    try: model = run.model((run.finished or run.folds)[0])
-    except (IndexError, ValueError, OSError): return {}
     h, w = model.config.get('img_size') or size
     cost, share, device = model_cost(model, h, w), size[0]*size[1]/(h*w), 'cuda' if torch.cuda.is_available() else 'cpu'
     model, times = model.to(device), []
@@ -163,6 +157,15 @@ def cost_row(
             times.append(time.perf_counter() - start)
     return {'M parameters': cost['params'], 'GMAC': cost['gflops']/2*share, 'MB in training': cost['memory_mb']*share,
             f'ms on {device}': 1000*min(times[1:])*share}
+def cost_row(
+    run:Run,
+    size:tuple, # (height, width) of an image
+)->dict: # empty where the run has no model
+    """Millions of parameters, GMAC and training memory (MB) of an image,
+    and milliseconds of a forward pass in f32 on this machine, the best of three."""
+    try: model = run.model((run.finished or run.folds)[0])
+    except (IndexError, ValueError, OSError): return {}
+    return _net_cost(model, size)
 
 # %% ../../nbs/reports/10i_compare.ipynb #e628d7f5
 def _write_table(table:pd.DataFrame, path)->Path:
